@@ -1,0 +1,68 @@
+//! Bodies of requests and answers, for both ends.
+//!
+//! Requests refuse unknown members, so that a misspelt one is an error and not a silent default; answers do not, so that
+//! an older caller understands a newer main server.
+
+mod admin;
+mod handover;
+mod health;
+mod message;
+
+pub use admin::{
+    CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
+    SecretText,
+};
+pub use handover::{ConfirmAnswer, ConfirmRequest, Epoch, PolicyQuery, RegisterAnswer, RegisterResult};
+pub use health::{HealthReport, HealthStatus};
+pub use message::{InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use mb_core::policy::MasterPublicKey;
+    use mb_core::{KeyId, Policy};
+
+    use super::*;
+
+    pub(crate) fn policy(version: u64) -> Policy {
+        Policy {
+            version,
+            ca_pem: String::new(),
+            master_key: MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] },
+            revoked: BTreeSet::new(),
+            suspended: BTreeSet::new(),
+            domains: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn register_results_are_compact_and_read_back() {
+        let results = vec![
+            RegisterResult::Stored,
+            RegisterResult::Duplicate,
+            RegisterResult::Quarantined("stale".into()),
+            RegisterResult::Refused("bad_seal".into()),
+        ];
+        let answer = RegisterAnswer { epoch: Epoch::from_bytes([0xab; 16]), results };
+        let json = serde_json::to_string(&answer).expect("serialises");
+        assert_eq!(
+            json,
+            r#"{"epoch":"abababababababababababababababab","results":["stored","duplicate",{"quarantined":"stale"},{"refused":"bad_seal"}]}"#
+        );
+        assert_eq!(serde_json::from_str::<RegisterAnswer>(&json).expect("reads back"), answer);
+    }
+
+    #[test]
+    fn requests_refuse_unknown_members() {
+        assert!(serde_json::from_str::<ConfirmRequest>(r#"{"ids":[]}"#).is_ok());
+        assert!(serde_json::from_str::<ConfirmRequest>(r#"{"ids":[],"id":1}"#).is_err());
+    }
+
+    #[test]
+    fn private_keys_do_not_show_in_debug_output() {
+        let key = SecretText::new("-----BEGIN PRIVATE KEY-----".into());
+        assert!(!format!("{key:?}").contains("BEGIN"));
+        assert!(serde_json::to_string(&key).expect("serialises").contains("BEGIN"));
+    }
+}

@@ -1,0 +1,96 @@
+//! How messages get from the edge into the store: register, confirm, policy.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use mb_core::{KeyId, MessageId};
+
+/// The store's identity: a random value minted at creation and at every restore. An edge that sees a new one offers
+/// everything it keeps again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch([u8; 16]);
+
+impl Epoch {
+    /// From its 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// 32 lower-case hexadecimal digits, as every 128-bit value that is no message id.
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        KeyId::from_bytes(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl serde::Serialize for Epoch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Epoch {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        KeyId::deserialize(deserializer).map(|value| Self(*value.as_bytes()))
+    }
+}
+
+/// What became of one envelope.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegisterResult {
+    /// It is in the store.
+    Stored,
+    /// It was there already.
+    Duplicate,
+    /// It cannot be a message; it is kept as a dead letter, with this reason.
+    Quarantined(Cow<'static, str>),
+    /// It is not authentic; nothing is stored, with this reason.
+    Refused(Cow<'static, str>),
+}
+
+/// The answer to a batch of envelopes.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct RegisterAnswer {
+    /// The store's epoch.
+    pub epoch: Epoch,
+    /// One result per envelope, in order.
+    pub results: Vec<RegisterResult>,
+}
+
+/// A proxy's question: which of these does the store lack?
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmRequest {
+    /// Ids that the proxy keeps; at most `mb_core::handover::MAX_ENVELOPES`.
+    pub ids: Vec<MessageId>,
+}
+
+/// The ids to forward again.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ConfirmAnswer {
+    /// The store's epoch.
+    pub epoch: Epoch,
+    /// Those of the request that the store has neither as a message nor as a dead letter.
+    pub lacking: Vec<MessageId>,
+}
+
+/// The query of the policy's long poll.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct PolicyQuery {
+    /// The version that the caller holds; absent: answer at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+}

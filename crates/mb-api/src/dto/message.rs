@@ -1,0 +1,56 @@
+//! What clients are told about their messages (contract, section 3).
+
+use mb_core::{ClientName, MessageId, MessageState, Timestamp, Topic};
+
+/// The most ids in one question for statuses by a client.
+pub const MAX_STATUS_IDS: usize = 1000;
+
+/// Where a message stands.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct MessageStatus {
+    /// Its id.
+    pub message_id: MessageId,
+    /// Its state.
+    pub status: MessageState,
+    /// Its topic.
+    pub topic: Topic,
+    /// When it was accepted.
+    pub queued_at: Timestamp,
+    /// When the store took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<Timestamp>,
+    /// When the last delivery ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
+    /// When it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
+    /// Attempts over all deliveries.
+    pub attempt_count: u32,
+    /// Why the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Not delivered before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver_at: Option<Timestamp>,
+    /// Not delivered after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A proxy's question on behalf of a client.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InternalStatusRequest {
+    /// Whose messages they must be.
+    pub client_id: ClientName,
+    /// Up to [`MAX_STATUS_IDS`] ids.
+    pub ids: Vec<MessageId>,
+}
+
+/// The messages that are known; others are left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct StatusAnswer {
+    /// In no particular order.
+    pub data: Vec<MessageStatus>,
+}

@@ -1,0 +1,34 @@
+//! The vocabulary and the pure rules of message-broker.
+//!
+//! Everything here is a value or a decision: no I/O, no async, no global state. Every other crate imports this one and
+//! this one imports none of them, so a rule stated here (who may move to which state, what a valid number is, how an
+//! envelope is laid out) is stated once for proxy, worker, main server, portal and command line.
+
+pub mod client;
+pub mod clock;
+pub mod content;
+pub mod envelope;
+pub mod field;
+pub mod handover;
+pub mod hex;
+pub mod id;
+pub mod name;
+pub mod policy;
+pub mod role;
+pub mod secret;
+pub mod state;
+pub mod submission;
+mod wire;
+
+pub use client::Identity;
+pub use clock::{Clock, Timestamp};
+pub use content::Content;
+pub use envelope::{Envelope, Header};
+pub use field::FieldError;
+pub use id::{IdSource, KeyId, MessageId};
+pub use name::{ClientName, DomainName, Topic};
+pub use policy::Policy;
+pub use role::Role;
+pub use secret::Secret;
+pub use state::MessageState;
+pub use submission::Submission;

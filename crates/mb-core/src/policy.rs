@@ -1,0 +1,137 @@
+//! What the main server tells the edge: whom to refuse, what each tenant's messages may look like, which key to seal to.
+//!
+//! A policy is whole and versioned; an edge holds one at a time and asks it on every request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::client::Identity;
+use crate::clock::Timestamp;
+use crate::id::KeyId;
+use crate::name::{ClientName, DomainName};
+use crate::role::Role;
+use crate::submission::BodyRules;
+
+/// One certificate, by issuer and serial number.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
+pub struct CertificateRef {
+    /// [`Identity::issuer`].
+    pub issuer: [u8; 16],
+    /// [`Identity::serial`].
+    pub serial: Vec<u8>,
+}
+
+/// The main server's public key for data keys.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct MasterPublicKey {
+    /// First 16 bytes of the SHA-256 of `x25519`.
+    pub id: KeyId,
+    /// X25519 public key (RFC 7748), 32 bytes.
+    pub x25519: Vec<u8>,
+}
+
+/// The whole policy.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Policy {
+    /// Counts up with every change.
+    pub version: u64,
+    /// The trusted CA certificates, PEM.
+    pub ca_pem: String,
+    /// The key to wrap data keys to.
+    pub master_key: MasterPublicKey,
+    /// Certificates that are refused.
+    pub revoked: BTreeSet<CertificateRef>,
+    /// Clients that are refused, with all their certificates.
+    pub suspended: BTreeSet<ClientName>,
+    /// Rules of tenants that differ from the default.
+    pub domains: BTreeMap<DomainName, BodyRules>,
+}
+
+/// Why an identity may not do what it asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The certificate is not, or no longer, valid.
+    Expired,
+    /// The certificate was revoked.
+    Revoked,
+    /// The client is suspended.
+    Suspended,
+    /// The certificate's role is not allowed here.
+    WrongRole,
+}
+
+impl Policy {
+    /// Whether `identity` may act in one of `roles` at `now`.
+    ///
+    /// A certificate whose client the policy does not know is let in: only the revoked and suspended sets refuse, so that
+    /// a policy that is a moment old never turns a new client away.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies: revoked, expired, wrong role, suspended.
+    pub fn admit(&self, identity: &Identity, roles: &[Role], now: Timestamp) -> Result<(), Refusal> {
+        if self.is_revoked(identity) {
+            return Err(Refusal::Revoked);
+        }
+        if now > identity.not_after {
+            return Err(Refusal::Expired);
+        }
+        if !roles.contains(&identity.role) {
+            return Err(Refusal::WrongRole);
+        }
+        let suspended = !self.suspended.is_empty()
+            && ClientName::parse(&identity.name).is_some_and(|name| self.suspended.contains(&name));
+        if suspended && identity.role.has_domain() { Err(Refusal::Suspended) } else { Ok(()) }
+    }
+
+    /// Whether the identity's certificate is in the revoked set.
+    pub fn is_revoked(&self, identity: &Identity) -> bool {
+        !self.revoked.is_empty()
+            && self.revoked.contains(&CertificateRef { issuer: identity.issuer, serial: identity.serial.clone() })
+    }
+
+    /// The rules for messages of `domain`.
+    pub fn body_rules(&self, domain: &DomainName) -> BodyRules {
+        self.domains.get(domain).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            name: "demo".into(),
+            role: Role::Client,
+            domain: Some(DomainName::default()),
+            issuer: [1; 16],
+            serial: vec![2, 3],
+            fingerprint: String::new(),
+            not_before: Timestamp::from_micros(0),
+            not_after: Timestamp::from_micros(100),
+        }
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            version: 1,
+            ca_pem: String::new(),
+            master_key: MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] },
+            revoked: BTreeSet::new(),
+            suspended: BTreeSet::new(),
+            domains: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn each_reason_refuses_and_an_unknown_client_is_let_in() {
+        let now = Timestamp::from_micros(50);
+        let mut policy = policy();
+        assert_eq!(policy.admit(&identity(), &[Role::Client], now), Ok(()));
+        assert_eq!(policy.admit(&identity(), &[Role::Admin], now), Err(Refusal::WrongRole));
+        assert_eq!(policy.admit(&identity(), &[Role::Client], Timestamp::from_micros(101)), Err(Refusal::Expired));
+        policy.suspended.insert(ClientName::parse("demo").expect("valid"));
+        assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Suspended));
+        policy.revoked.insert(CertificateRef { issuer: [1; 16], serial: vec![2, 3] });
+        assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Revoked));
+    }
+}

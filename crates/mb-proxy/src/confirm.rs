@@ -1,0 +1,46 @@
+//! Confirm, then trim: asks the main server which of the handed-over messages it lacks.
+//!
+//! There is no interval: the journal wakes this loop when something was handed over, and everything that has gathered
+//! meanwhile goes into the next question. A crash only makes the proxy ask again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::Shared;
+
+/// The most ids of one question.
+const MAX_IDS: usize = 2000;
+/// First and longest pause after a failed question.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
+    let mut pause = BACKOFF.0;
+    loop {
+        let Some(asked) = soft.run_until_cancelled(shared.journal.unconfirmed(MAX_IDS)).await else { return };
+        if asked.is_empty() {
+            // The journal is shut down, which only the end of the process does.
+            return;
+        }
+        let ids: Vec<_> = asked.iter().map(|(_, id)| *id).collect();
+        let Some(answer) = soft.run_until_cancelled(shared.server.confirm(ids)).await else { return };
+        match answer {
+            Ok(answer) => {
+                pause = BACKOFF.0;
+                let lacking: HashSet<_> = answer.lacking.into_iter().collect();
+                shared.journal.confirm(*answer.epoch.as_bytes(), &asked, &lacking);
+            }
+            Err(error) => {
+                mb_runtime::logging::limited("confirm", || {
+                    tracing::warn!(error = %error, "hand-over not confirmed, everything is kept");
+                });
+                if soft.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                    return;
+                }
+                pause = (pause * 2).min(BACKOFF.1);
+            }
+        }
+    }
+}

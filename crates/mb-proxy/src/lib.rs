@@ -1,0 +1,131 @@
+//! The proxy: where messages come in.
+//!
+//! It decides alone, from the certificate and the policy it holds, whether to accept; it seals and journals before it
+//! answers; it needs nobody else to be up. What it accepted it hands over and keeps until the main server confirms it.
+
+mod admission;
+mod confirm;
+mod metrics;
+mod policy;
+mod routes;
+mod sealer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use mb_api::client::Client;
+use mb_core::{Clock, IdSource, Policy, Timestamp};
+use mb_crypto::data_key::Signer;
+use mb_queue::Journal;
+use mb_runtime::lifecycle::{Criticality, Lifecycle};
+use mb_runtime::metrics::Metrics;
+use tokio::sync::{Semaphore, watch};
+
+use crate::metrics::ProxyMetrics;
+use crate::policy::PolicyKeeper;
+use crate::sealer::Sealer;
+
+/// How a proxy works.
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// Its own files: the kept policy and the idempotency secret.
+    pub dir: PathBuf,
+    /// A kept policy older than this is not used.
+    pub policy_max_age: Duration,
+}
+
+/// Why a proxy cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// Its folder or the secret in it cannot be read or written.
+    #[error("open the proxy's files")]
+    Files(#[from] mb_crypto::CryptoError),
+    /// The folder cannot be created.
+    #[error("create the proxy's folder")]
+    Folder(#[source] std::io::Error),
+}
+
+/// A proxy ready to answer requests.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) journal: Journal,
+    pub(crate) ids: IdSource,
+    pub(crate) sealer: Sealer,
+    pub(crate) policy: PolicyKeeper,
+    pub(crate) server: Client,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: ProxyMetrics,
+    /// KiB of request bodies that may be in memory at once, beyond the small ones.
+    pub(crate) body_budget: Semaphore,
+}
+
+/// 128 MiB for request bodies, in KiB.
+const BODY_BUDGET_KIB: usize = 128 << 10;
+
+impl Proxy {
+    /// Reads the kept policy and the idempotency secret; writes the latter on the first start.
+    ///
+    /// # Errors
+    /// [`ProxyError`] if its folder cannot be used.
+    pub fn open(
+        config: &ProxyConfig,
+        journal: Journal,
+        signer: Signer,
+        server: Client,
+        clock: Clock,
+        metrics: &mut Metrics,
+    ) -> Result<Self, ProxyError> {
+        std::fs::create_dir_all(&config.dir).map_err(ProxyError::Folder)?;
+        let policy = PolicyKeeper::open(&config.dir, config.policy_max_age, clock.now());
+        let sealer = Sealer::open(signer, &config.dir.join("idempotency.key"))?;
+        let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);
+        let ids = IdSource::after(journal.newest_id());
+        let body_budget = Semaphore::new(BODY_BUDGET_KIB);
+        Ok(Self { shared: Arc::new(Shared { journal, ids, sealer, policy, server, clock, metrics, body_budget }) })
+    }
+
+    /// The routes that clients use, without the listener's own (`/health`, `/metrics`).
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.shared))
+    }
+
+    /// Answers `POST /api/v1/messages` without the router in between.
+    pub async fn submit(&self, request: Request) -> Response {
+        routes::submit_directly(&self.shared, request).await
+    }
+
+    /// The policy in effect, `None` before the first, and every later one.
+    pub fn policy(&self) -> watch::Receiver<Option<Arc<Policy>>> {
+        self.shared.policy.subscribe()
+    }
+
+    /// When the policy in effect was last known to be current.
+    pub fn policy_seen_at(&self) -> Option<Timestamp> {
+        self.shared.policy.seen_at()
+    }
+
+    /// Whether the policy is there and not too old.
+    pub fn policy_usable(&self) -> bool {
+        self.shared.policy.usable(self.shared.clock.now()).is_ok()
+    }
+
+    /// Starts following the policy and confirming what was handed over.
+    pub fn start(&self, lifecycle: &Lifecycle) {
+        let follow = policy::follow(Arc::clone(&self.shared), lifecycle.soft());
+        lifecycle.spawn("policy follow", Criticality::Critical, follow);
+        let confirm = confirm::run(Arc::clone(&self.shared), lifecycle.soft());
+        lifecycle.spawn("confirm", Criticality::Critical, confirm);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What the proxy decides by while the main server is away, late, wrong or broken off.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use mb_api::client::Transport;
+use mb_api::dto::PolicyQuery;
+use mb_api::{Peer, paths};
+use mb_core::KeyId;
+use mb_core::policy::MasterPublicKey;
+use tempfile::TempDir;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+const MAX_AGE: Duration = Duration::from_hours(1);
+
+fn policy(version: u64) -> Policy {
+    let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] };
+    let (revoked, suspended) = (BTreeSet::new(), BTreeSet::new());
+    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains: BTreeMap::new() }
+}
+
+fn open(dir: &TempDir, now: Timestamp) -> PolicyKeeper {
+    PolicyKeeper::open(dir.path(), MAX_AGE, now)
+}
+
+fn code(keeper: &PolicyKeeper, now: Timestamp) -> Option<ProblemCode> {
+    keeper.usable(now).err().map(|error| error.code())
+}
+
+async fn keep(dir: &TempDir, version: u64, now: Timestamp) {
+    let keeper = open(dir, now);
+    keeper.adopt(Some(policy(version)), now);
+    assert!(keeper.keep().await);
+}
+
+#[tokio::test]
+async fn without_a_policy_nothing_is_decided_and_an_old_one_is_stale() {
+    let dir = TempDir::new().expect("temporary folder");
+    let keeper = open(&dir, NOW);
+    assert_eq!(code(&keeper, NOW), Some(ProblemCode::NoPolicy));
+    // The news that nothing changed is worth nothing to who holds nothing.
+    keeper.adopt(None, NOW);
+    assert_eq!(code(&keeper, NOW), Some(ProblemCode::NoPolicy));
+    keeper.adopt(Some(policy(1)), NOW);
+    assert_eq!(code(&keeper, NOW.plus(MAX_AGE)), None);
+    let late = NOW.plus(MAX_AGE + Duration::from_secs(1));
+    assert_eq!(code(&keeper, late), Some(ProblemCode::PolicyStale));
+    keeper.adopt(None, late);
+    assert_eq!(code(&keeper, late), None);
+}
+
+#[tokio::test]
+async fn a_kept_policy_is_in_effect_after_a_restart_as_old_as_it_is() {
+    let dir = TempDir::new().expect("temporary folder");
+    keep(&dir, 7, NOW).await;
+    let keeper = open(&dir, NOW.plus(MAX_AGE));
+    assert_eq!((keeper.version(), keeper.seen_at()), (Some(7), Some(NOW)));
+    assert_eq!(code(&keeper, NOW.plus(MAX_AGE)), None);
+    assert_eq!(code(&keeper, NOW.plus(MAX_AGE + Duration::from_secs(1))), Some(ProblemCode::PolicyStale));
+    // Written under a clock that was ahead, it is not fresh until then.
+    let earlier = NOW.minus(MAX_AGE * 9);
+    assert_eq!(open(&dir, earlier).seen_at(), Some(earlier));
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_the_generation_before() {
+    let dir = TempDir::new().expect("temporary folder");
+    keep(&dir, 1, NOW).await;
+    keep(&dir, 2, NOW).await;
+    assert_eq!(open(&dir, NOW).version(), Some(2));
+    let current = dir.path().join(CURRENT);
+    let whole = std::fs::read(&current).expect("written");
+    for cut in [0, 3, 11, whole.len() - 1] {
+        std::fs::write(&current, &whole[..cut]).expect("written");
+        assert_eq!(open(&dir, NOW).version(), Some(1), "{cut} bytes left");
+    }
+    let mut flipped = whole.clone();
+    flipped[20] ^= 1;
+    std::fs::write(&current, &flipped).expect("written");
+    assert_eq!(open(&dir, NOW).version(), Some(1));
+    // The next write must not push the good generation out with the broken one.
+    keep(&dir, 3, NOW).await;
+    std::fs::remove_file(&current).expect("removed");
+    assert_eq!(open(&dir, NOW).version(), Some(1));
+    std::fs::remove_file(dir.path().join(OLDER)).expect("removed");
+    assert_eq!(code(&open(&dir, NOW), NOW), Some(ProblemCode::NoPolicy));
+}
+
+async fn at_once(State(asked): State<Arc<AtomicU64>>, Query(query): Query<PolicyQuery>) -> Response {
+    asked.fetch_add(1, Ordering::Relaxed);
+    if query.since == Some(4) { StatusCode::NO_CONTENT.into_response() } else { Json(policy(4)).into_response() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_without_news_are_neither_asked_for_nor_written_all_the_time() {
+    let dir = TempDir::new().expect("temporary folder");
+    let asked = Arc::new(AtomicU64::new(0));
+    let router = Router::new().route(paths::POLICY, get(at_once)).with_state(Arc::clone(&asked));
+    let server = Client::new(Transport::in_process(router, Peer::default()));
+    let (keeper, clock) = (open(&dir, NOW), Clock::manual(NOW));
+    let following = follow_forever(&keeper, &server, &clock);
+    assert!(tokio::time::timeout(Duration::from_secs(30), following).await.is_err(), "it never ends");
+    assert_eq!(keeper.version(), Some(4));
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((25..=35).contains(&asked), "{asked} questions in 30 s");
+    assert!(dir.path().join(CURRENT).exists(), "the news was written");
+    assert!(!dir.path().join(OLDER).exists(), "written once");
+}

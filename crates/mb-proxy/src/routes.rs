@@ -1,0 +1,27 @@
+//! The routes that clients use, one file per way in.
+
+mod accept;
+mod batch;
+mod body;
+mod ndjson;
+mod status;
+mod submit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use mb_api::paths;
+
+use crate::Shared;
+
+pub(crate) use submit::submit_directly;
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(paths::MESSAGES, post(submit::submit))
+        .route(paths::MESSAGES_BATCH, post(batch::submit))
+        .route(paths::MESSAGES_STATUS, post(status::many))
+        .route(paths::MESSAGE, get(status::one))
+        .with_state(shared)
+}

@@ -1,0 +1,63 @@
+//! `POST /api/v1/messages`: one message.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use mb_api::peer::Peer;
+use mb_api::problem::ApiError;
+
+use super::{accept, body};
+use crate::Shared;
+use crate::admission;
+
+/// The most bytes of one message's JSON.
+const MAX_BODY: usize = 512 << 10;
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+pub(crate) async fn submit(
+    State(shared): State<Arc<Shared>>,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    counted(&shared, &peer, &headers, body).await
+}
+
+/// The same, taken apart by hand.
+pub(crate) async fn submit_directly(shared: &Shared, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+    counted(shared, &peer, &parts.headers, body).await.into_response()
+}
+
+async fn counted(shared: &Shared, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let result = accept_one(shared, peer, headers, body).await;
+    match &result {
+        Ok(_) => shared.metrics.accepted.inc(),
+        Err(error) => shared.metrics.reject(error.code()),
+    }
+    result
+}
+
+async fn accept_one(shared: &Shared, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let admitted = admission::admit(shared, peer)?;
+    body::media_type(headers, &[body::MediaType::Json])?;
+    let key = accept::idempotency_key(headers)?;
+    let (bytes, share) = body::read(shared, body, MAX_BODY).await?;
+    let sealed = accept::seal(shared, &admitted, &bytes, key)?;
+    drop((bytes, share));
+    let (id, queued_at) = (sealed.append.id, sealed.queued_at);
+    let appended = shared.journal.append_one(sealed.append).await.map_err(accept::not_taken)?;
+    let accepted = accept::accepted(id, queued_at, &appended)?;
+    let json = accepted.to_json(admitted.client.as_str());
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let mut response = (StatusCode::ACCEPTED, content_type, json).into_response();
+    if accepted.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,324 @@
+//! The routes over a real journal, before a main server that can be away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::BodyExt;
+use mb_api::client::Transport;
+use mb_api::dto::{InternalStatusRequest, MessageStatus, PolicyQuery, StatusAnswer};
+use mb_api::request_id;
+use mb_api::{Peer, paths};
+use mb_core::{DomainName, Identity, MessageId, MessageState, Role, Topic};
+use mb_crypto::ca::{Ca, IssueRequest};
+use mb_crypto::master::MasterKey;
+use mb_queue::{Claim, Disk, JournalConfig, Queue};
+use mb_runtime::{App, AppConfig};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use super::*;
+
+/// The main server: its policy, and what it knows of messages.
+struct MainServer {
+    policy: Policy,
+    away: AtomicBool,
+    known: Mutex<Vec<MessageId>>,
+    request_ids: Mutex<Vec<String>>,
+}
+
+async fn policy(State(server): State<Arc<MainServer>>, Query(query): Query<PolicyQuery>) -> Json<Policy> {
+    if query.since.is_some() {
+        std::future::pending::<()>().await;
+    }
+    Json(server.policy.clone())
+}
+
+async fn status(
+    State(server): State<Arc<MainServer>>,
+    headers: HeaderMap,
+    Json(asked): Json<InternalStatusRequest>,
+) -> Response {
+    server
+        .request_ids
+        .lock()
+        .expect("no panic while held")
+        .extend(headers.get(request_id::HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned));
+    if server.away.load(Ordering::Relaxed) {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    let known = server.known.lock().expect("no panic while held");
+    let data = asked.ids.iter().filter(|id| known.contains(id)).map(delivered).collect();
+    Json(StatusAnswer { data }).into_response()
+}
+
+fn delivered(id: &MessageId) -> MessageStatus {
+    let now = Clock::System.now();
+    MessageStatus {
+        message_id: *id,
+        status: MessageState::Delivered,
+        topic: Topic::default(),
+        queued_at: now,
+        registered_at: Some(now),
+        delivered_at: Some(now),
+        failed_at: None,
+        attempt_count: 1,
+        last_error: None,
+        deliver_at: None,
+        expires_at: None,
+    }
+}
+
+struct Rig {
+    proxy: Proxy,
+    app: App,
+    journal: Journal,
+    server: Arc<MainServer>,
+    _dir: TempDir,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let dir = TempDir::new().expect("temporary folder");
+        let config = JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::new(dir.path().join("journal")) };
+        let (journal, _) = Journal::open(config, Clock::System, Disk::Real).expect("opens");
+        let master_key = MasterKey::generate().expect("a key").public();
+        let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let server = Arc::new(MainServer {
+            policy: Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains },
+            away: AtomicBool::new(false),
+            known: Mutex::default(),
+            request_ids: Mutex::default(),
+        });
+        let router = Router::new().route(paths::POLICY, get(policy)).route(paths::STATUS, post(status));
+        let client = Client::new(Transport::in_process(router.with_state(Arc::clone(&server)), Peer::default()));
+        let config = ProxyConfig { dir: dir.path().to_owned(), policy_max_age: Duration::from_hours(1) };
+        let proxy = Proxy::open(&config, journal.clone(), signer(), client, Clock::System, &mut Metrics::new());
+        let proxy = proxy.expect("opens");
+        proxy.start(&Lifecycle::new());
+        proxy.policy().wait_for(Option::is_some).await.expect("a policy");
+        let app = App::new(AppConfig::new(Role::Proxy, paths::PROXY), proxy.router(), &mut Metrics::new());
+        Self { proxy, app, journal, server, _dir: dir }
+    }
+
+    async fn send(&self, method: &str, path: &str, content_type: &str, body: Body) -> (StatusCode, serde_json::Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", content_type)
+            .header("x-request-id", "trace-7")
+            .extension(peer());
+        let request = request.body(body).expect("a request");
+        let (parts, body) = self.app.clone().oneshot(request).await.expect("infallible").into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        (parts.status, serde_json::from_slice(&bytes).expect("JSON"))
+    }
+
+    async fn submit(&self) -> MessageId {
+        let (status, answer) = self.send("POST", paths::MESSAGES, "application/json", Body::from(MESSAGE)).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        MessageId::parse(answer["message_id"].as_str().expect("an id")).expect("an id")
+    }
+
+    /// Hands everything over and confirms it, as the worker does.
+    async fn settle(&self) {
+        let queue = Queue::Embedded(self.journal.clone());
+        let claimed = queue.claim("test", Claim { entries: 100, bytes: 1 << 20 }).await;
+        let tags: Vec<_> = claimed.entries.iter().map(|entry| entry.tag).collect();
+        queue.ack_present([1; 16], &tags).await;
+    }
+
+    async fn one(&self, id: MessageId) -> (StatusCode, serde_json::Value) {
+        self.send("GET", &paths::MESSAGE.replace("{id}", &id.to_string()), "", Body::empty()).await
+    }
+
+    async fn many(&self, ids: &[MessageId]) -> (StatusCode, serde_json::Value) {
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let body = serde_json::json!({ "ids": ids }).to_string();
+        self.send("POST", paths::MESSAGES_STATUS, "application/json", Body::from(body)).await
+    }
+
+    async fn ndjson(&self, body: Body) -> (StatusCode, serde_json::Value) {
+        self.send("POST", paths::MESSAGES_BATCH, "application/x-ndjson", body).await
+    }
+
+    fn budget(&self) -> usize {
+        self.proxy.shared.body_budget.available_permits()
+    }
+}
+
+const MESSAGE: &str = r#"{"sender_number":"+4915112345678","message_body":"hi"}"#;
+
+fn signer() -> Signer {
+    let ca = Ca::create("test CA", Clock::System.now()).expect("a CA");
+    let validity = Duration::from_hours(1);
+    let (role, now) = (Role::Proxy, Clock::System.now());
+    let issued = ca.issue(&IssueRequest { name: "proxy", role, domain: None, sans: &[], validity, now });
+    let issued = issued.expect("issued");
+    Signer::from_pem(&issued.certificate_pem, issued.private_key_pem.expose()).expect("a signer")
+}
+
+fn peer() -> Peer {
+    let now = Clock::System.now();
+    Peer::in_process(Arc::new(Identity {
+        name: "demo".into(),
+        role: Role::Client,
+        domain: Some(DomainName::default()),
+        issuer: [0; 16],
+        serial: vec![1],
+        fingerprint: String::new(),
+        not_before: now,
+        not_after: now.plus(Duration::from_hours(1)),
+    }))
+}
+
+/// Sends pieces, then breaks off or falls silent.
+struct Pieces(Vec<Bytes>, After);
+
+#[derive(Clone, Copy)]
+enum After {
+    BreaksOff,
+    FallsSilent,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        match (self.0.is_empty(), self.1) {
+            (false, _) => Poll::Ready(Some(Ok(Frame::data(self.0.remove(0))))),
+            (true, After::BreaksOff) => Poll::Ready(Some(Err(std::io::ErrorKind::UnexpectedEof.into()))),
+            (true, After::FallsSilent) => Poll::Pending,
+        }
+    }
+}
+
+fn pieces(pieces: &[&str], after: After) -> Body {
+    Body::new(Pieces(pieces.iter().map(|piece| Bytes::copy_from_slice(piece.as_bytes())).collect(), after))
+}
+
+#[tokio::test]
+async fn a_stored_message_is_never_said_to_be_queued() {
+    let rig = Rig::start().await;
+    let stored = rig.submit().await;
+    rig.settle().await;
+    let waiting = rig.submit().await;
+
+    rig.server.away.store(true, Ordering::Relaxed);
+    assert_eq!(rig.one(waiting).await.1["status"], "queued");
+    let (status, problem) = rig.one(stored).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"status_unavailable".into()));
+    // An answer to many is whole or none.
+    assert_eq!(rig.many(&[waiting, waiting]).await.1["data"].as_array().map(Vec::len), Some(1));
+    for ids in [&[waiting, stored][..], &[waiting, MessageId::v8(&[7; 32])]] {
+        assert_eq!(rig.many(ids).await.1["code"], "status_unavailable");
+    }
+
+    rig.server.away.store(false, Ordering::Relaxed);
+    rig.server.known.lock().expect("no panic while held").push(stored);
+    assert_eq!(rig.one(stored).await.1["status"], "delivered");
+    let (_, answer) = rig.many(&[waiting, stored, MessageId::v8(&[7; 32])]).await;
+    assert_eq!(answer["data"].as_array().map(Vec::len), Some(2), "{answer}");
+    let ids = rig.server.request_ids.lock().expect("no panic while held");
+    assert!(!ids.is_empty() && ids.iter().all(|id| id == "trace-7"), "{ids:?}");
+}
+
+#[tokio::test]
+async fn an_ndjson_body_that_breaks_off_says_what_was_accepted() {
+    let rig = Rig::start().await;
+    for begun in [&[][..], &[MESSAGE], &["no json\n"]] {
+        let (status, problem) = rig.ndjson(pieces(begun, After::BreaksOff)).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &"malformed_request".into()), "{begun:?}");
+    }
+    let (status, answer) = rig.ndjson(pieces(&[MESSAGE, "\n", MESSAGE], After::BreaksOff)).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let results = answer["results"].as_array().expect("a list");
+    assert_eq!(results.len(), 2, "{answer}");
+    assert!(results[0]["message_id"].is_string());
+    assert_eq!(results[1]["code"], "malformed_request");
+    assert_eq!(rig.budget(), BODY_BUDGET_KIB, "every share was given back");
+}
+
+/// Sends a line end every 20 seconds.
+struct Drops(Pin<Box<tokio::time::Sleep>>);
+
+impl http_body::Body for Drops {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        std::task::ready!(self.0.as_mut().poll(cx));
+        let next = self.0.deadline() + Duration::from_secs(20);
+        self.0.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n")))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_ndjson_body_is_given_up() {
+    let rig = Rig::start().await;
+    let drops = Body::new(Drops(Box::pin(tokio::time::sleep(Duration::ZERO))));
+    for (body, seconds) in [(pieces(&["\n"], After::FallsSilent), 30), (drops, 300)] {
+        let begun = tokio::time::Instant::now();
+        assert_eq!(rig.ndjson(body).await.1["code"], "request_timeout");
+        assert_eq!(begun.elapsed().as_secs(), seconds);
+    }
+}
+
+#[tokio::test]
+async fn the_lines_before_the_byte_limit_are_taken() {
+    let rig = Rig::start().await;
+    // Fifteen blank MiB, then one piece that crosses the limit behind two messages.
+    let mut body = vec![(" ".repeat(1023) + "\n").repeat(1 << 10); 15];
+    body.push(format!("{MESSAGE}\n{MESSAGE}\n{}", "\n".repeat(1 << 20)));
+    let body: Vec<_> = body.iter().map(String::as_str).collect();
+    let (status, answer) = rig.ndjson(pieces(&body, After::FallsSilent)).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let codes: Vec<_> = answer["results"].as_array().expect("a list").iter().map(|item| &item["code"]).collect();
+    assert_eq!(codes, [&serde_json::Value::Null, &serde_json::Value::Null, &"too_many_items".into()]);
+}
+
+#[tokio::test]
+async fn slow_large_bodies_hold_only_what_has_arrived() {
+    let rig = Rig::start().await;
+    let free = |kib: usize| BODY_BUDGET_KIB - kib;
+    let large = "x".repeat(100 << 10);
+    let slow = || pieces(&[&large, "x"], After::FallsSilent);
+    let mut single = Box::pin(rig.send("POST", paths::MESSAGES_BATCH, "application/json", slow()));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(single.as_mut().poll(cx).is_pending())).await);
+    assert_eq!(rig.budget(), free(128));
+    let mut lines = Box::pin(rig.ndjson(slow()));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(lines.as_mut().poll(cx).is_pending())).await);
+    assert_eq!(rig.budget(), free(128 + 768));
+    drop((single, lines));
+    assert_eq!(rig.budget(), BODY_BUDGET_KIB);
+
+    let all = rig.proxy.shared.body_budget.try_acquire_many(u32::try_from(BODY_BUDGET_KIB).expect("small"));
+    assert_eq!(rig.ndjson(Body::from(MESSAGE)).await.1["code"], "overloaded");
+    let (_, problem) = rig.send("POST", paths::MESSAGES, "application/json", Body::from(large.clone())).await;
+    assert_eq!(problem["code"], "overloaded");
+    rig.submit().await;
+    drop(all);
+}
+
+#[tokio::test]
+async fn a_large_value_is_not_quoted_back() {
+    let rig = Rig::start().await;
+    let large = format!("\"{}\"", "x".repeat(400 << 10));
+    for path in [paths::MESSAGES, paths::MESSAGES_BATCH] {
+        let (status, problem) = rig.send("POST", path, "application/json", Body::from(large.clone())).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &"malformed_json".into()));
+        assert!(problem.to_string().len() < 1000, "{path}");
+    }
+}

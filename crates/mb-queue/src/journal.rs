@@ -1,0 +1,366 @@
+//! The write-ahead journal: an append-only, checksummed, group-committed log on this machine's disk.
+//!
+//! An append returns when the sync that covers it is done. From then on the entry is handed to workers, asked about, and
+//! trimmed once the store confirmed it; confirmed segments stay for a while, so that a store restored from a backup gets
+//! back what it lost. Three threads work here: the writer (the only one that an append waits for), the cursor (reads a
+//! backlog back) and the keeper (everything nobody waits for).
+
+pub(crate) mod config;
+mod cursor;
+mod damaged;
+mod format;
+pub(crate) mod fsync;
+mod handover;
+mod health;
+mod inbox;
+mod index;
+mod keeper;
+mod keys;
+mod lookup;
+mod queue;
+mod recovery;
+mod scan;
+mod segment;
+mod stale;
+pub(crate) mod status;
+mod supply;
+mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+mod watermark;
+pub(crate) mod window;
+mod writer;
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use mb_core::{Clock, MessageId, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::disk::{Disk, File};
+use crate::error::{AppendError, AppendFailed, JournalError};
+use config::JournalConfig;
+use format::DATA_START;
+use fsync::{FsyncClock, FsyncTimes};
+use handover::{Confirmed, Handover};
+use health::Health;
+use inbox::{Call, Inbox, Incoming};
+use keeper::{Keeper, Upkeep};
+use keys::KeyCache;
+use status::{Found, JournalStatus, Recovery, StaleEntry};
+use supply::Supply;
+use table::Table;
+use window::{Limits, Seq};
+
+/// Bytes of envelopes that wait in memory for a worker; the rest of the window is read again when it is claimed.
+const RESIDENT: u64 = 16 << 20;
+
+/// One entry to append.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The message's id, the same as in the envelope.
+    pub id: MessageId,
+    /// The encoded envelope.
+    pub envelope: Bytes,
+    /// The encoded signed key that the envelope uses.
+    pub key: Bytes,
+    /// The content tag of a message that carries an idempotency key.
+    pub tag: Option<[u8; 16]>,
+}
+
+/// What became of an entry. The latter two only for entries with a content tag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Appended {
+    /// It is durable.
+    Stored {
+        /// How many entries are unconfirmed, this one included.
+        depth: u64,
+    },
+    /// The journal holds the same message already.
+    Replayed {
+        /// When it was accepted.
+        queued_at: Timestamp,
+    },
+    /// The journal holds another message under this id.
+    Conflict,
+}
+
+/// The journal; clones share it. It ends when the last clone is dropped or by [`Journal::shutdown`].
+#[derive(Clone, Debug)]
+pub struct Journal {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the journal's threads and callers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    config: JournalConfig,
+    clock: Clock,
+    disk: Disk,
+    table: Table,
+    inbox: Inbox,
+    supply: Supply,
+    handover: Handover,
+    keys: KeyCache,
+    keeper: Keeper,
+    upkeep: Mutex<Upkeep>,
+    health: Health,
+    fsync: FsyncClock,
+    /// Held as long as anything of the journal runs.
+    _lock: File,
+}
+
+impl Journal {
+    /// Opens the journal in a directory, creating it if there is none; blocks while it reads what is there.
+    ///
+    /// # Errors
+    /// [`JournalError::InUse`] if another process has it open; [`JournalError::Io`] if the directory cannot be read or
+    /// written. A full journal opens.
+    pub fn open(config: JournalConfig, clock: Clock, disk: Disk) -> Result<(Self, Recovery), JournalError> {
+        disk.create_dir_all(&config.dir).map_err(JournalError::io("create", &config.dir))?;
+        let lock_path = config.dir.join("lock");
+        let lock = disk.lock(&lock_path).map_err(JournalError::io("lock", lock_path))?;
+        let lock = lock.ok_or_else(|| JournalError::InUse(config.dir.clone()))?;
+        let recovered = recovery::recover(&config, &disk)?;
+        let (damaged, stale) = recovery::set_aside(&config, &disk)?;
+        let limits = Limits {
+            entries: config.window_entries.max(1),
+            bytes: config.window_bytes.max(1),
+            resident: RESIDENT,
+            lease: config.lease,
+            reforward_after: config.reforward_after,
+        };
+        let durable_seq = recovered.start.next_seq.saturating_sub(1);
+        let shared = Arc::new(Shared {
+            table: Table::new(recovered.segments),
+            inbox: Inbox::new(config.max_waiting),
+            supply: Supply::default(),
+            handover: Handover::new(limits, recovered.start),
+            keys: KeyCache::default(),
+            keeper: Keeper::default(),
+            upkeep: Mutex::new(Upkeep::new(recovered.saved, recovered.next_first_seq)),
+            health: Health::default(),
+            fsync: FsyncClock::default(),
+            config,
+            clock,
+            disk,
+            _lock: lock,
+        });
+        shared.health.damaged_segments.store(damaged, Ordering::Relaxed);
+        shared.health.stale.store(stale, Ordering::Relaxed);
+        shared.upkeep().supply(&shared);
+        shared.health.full.set(shared.supply.refused() == Some(AppendError::Full));
+        let handle = Handle { shared, threads: Mutex::default() };
+        handle.spawn("journal-writer", move |shared| {
+            writer::run(shared, durable_seq);
+            shared.handover.close();
+            shared.keeper.stop();
+        })?;
+        handle.spawn("journal-cursor", cursor::run)?;
+        handle.spawn("journal-keeper", keeper::run)?;
+        Ok((Self { handle: Arc::new(handle) }, recovered.report))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// The newest UUIDv7 that it holds: ids made from now on have to be greater.
+    pub fn newest_id(&self) -> Option<MessageId> {
+        self.shared().table.all().iter().filter_map(|segment| segment.index().range().newest()).max()
+    }
+
+    /// Appends entries; returns when the sync that covers all of them is done.
+    ///
+    /// # Errors
+    /// [`AppendFailed`] tells which of the entries were taken all the same.
+    pub async fn append(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendFailed> {
+        let room = self.shared().room();
+        let entries =
+            entries.into_iter().map(|entry| Incoming::new(entry, room)).collect::<Result<_, AppendError>>()?;
+        self.append_all(entries).await
+    }
+
+    async fn append_all(&self, entries: Vec<Incoming>) -> Result<Vec<Appended>, AppendFailed> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.shared().inbox.push(Call::Many(entries, reply))?;
+        answer.await.unwrap_or(Err(AppendError::Closed.into()))
+    }
+
+    /// Appends one entry, without a list around it.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub async fn append_one(&self, entry: Append) -> Result<Appended, AppendError> {
+        let entry = Incoming::new(entry, self.shared().room())?;
+        let (reply, answer) = oneshot::channel();
+        self.shared().inbox.push(Call::One(entry, reply))?;
+        answer.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Looks for entries that are still on this disk, waiting or kept.
+    pub async fn find(&self, ids: &[MessageId]) -> Vec<Option<Found>> {
+        let shared = Arc::clone(self.shared());
+        let wanted = ids.to_vec();
+        let found = tokio::task::spawn_blocking(move || shared.find(&wanted)).await;
+        found.unwrap_or_else(|_| vec![None; ids.len()])
+    }
+
+    /// Waits until the store has to be asked about entries, and returns those: acknowledged ones, and ones of which it is
+    /// not known whether the store has them. Meant for one caller; a question without an answer is returned again by the
+    /// next call. Empty only when the journal is shut down. Safe to cancel.
+    pub async fn unconfirmed(&self, max: usize) -> Vec<(Seq, MessageId)> {
+        loop {
+            let mut asking = std::pin::pin!(self.shared().handover.asking());
+            asking.as_mut().enable();
+            match self.shared().handover.questions(max.max(1)) {
+                Some(questions) if questions.is_empty() => asking.await,
+                questions => return questions.unwrap_or_default(),
+            }
+        }
+    }
+
+    /// Takes the store's answer: its epoch, what it was asked, and what of that it lacks. An epoch that differs from the
+    /// one known means that the store was restored: all entries still here are offered again.
+    pub fn confirm(&self, epoch: [u8; 16], asked: &[(Seq, MessageId)], lacking: &HashSet<MessageId>) {
+        let shared = self.shared();
+        if shared.handover.confirm(epoch, asked, lacking, &shared.table) == Confirmed::Rewound {
+            tracing::warn!("the store has a new epoch; all kept entries are offered again");
+        }
+    }
+
+    /// Its state now.
+    pub fn status(&self) -> JournalStatus {
+        let shared = self.shared();
+        let (depth, oldest) = shared.handover.depth();
+        let watermark = shared.handover.watermark();
+        let kept = shared.table.kept(watermark.seq, shared.clock.now());
+        let damaged_entries = shared.table.all().iter().map(|segment| segment.marks().damaged).sum();
+        JournalStatus {
+            depth,
+            bytes: shared.table.bytes() + shared.supply.bytes(),
+            oldest,
+            kept_segments: kept.segments,
+            kept_bytes: kept.bytes,
+            damaged_entries,
+            damaged_segments: shared.health.damaged_segments.load(Ordering::Relaxed),
+            stale: shared.health.stale.load(Ordering::Relaxed),
+            full: shared.health.full.is_up(),
+            epoch: watermark.epoch,
+            degraded: shared.health.degraded(damaged_entries),
+        }
+    }
+
+    /// How long its syncs took.
+    pub fn fsync_times(&self) -> FsyncTimes {
+        self.shared().fsync.times()
+    }
+
+    /// The entries that were set aside because they are older than the horizon, oldest first; blocks.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] if a file of them cannot be read.
+    pub fn stale_list(&self) -> Result<Vec<StaleEntry>, JournalError> {
+        let shared = self.shared();
+        stale::list(&shared.disk, &shared.config.dir).map_err(JournalError::io("read", stale::dir(&shared.config.dir)))
+    }
+
+    /// Takes the stale entries back, to be forwarded whatever their age. Returns how many.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] for a file that cannot be read or removed; [`JournalError::Append`] if the journal does not
+    /// take them. What was not taken back stays set aside.
+    pub async fn replay_stale(&self) -> Result<u64, JournalError> {
+        let mut count = 0;
+        for path in self.stale_files()? {
+            let shared = self.shared();
+            let entries = stale::read(&shared.disk, &path).map_err(JournalError::io("read", &path))?;
+            let entries: Vec<_> =
+                entries.into_iter().map(|entry| entry.checked(shared.room())).collect::<Result<_, _>>()?;
+            let taken = entries.len() as u64;
+            self.append_all(entries).await.map_err(|failed| failed.error)?;
+            self.forget_stale(&path, taken)?;
+            count += taken;
+        }
+        Ok(count)
+    }
+
+    /// Throws the stale entries away. Returns how many; blocks.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] for a file that cannot be removed.
+    pub fn discard_stale(&self) -> Result<u64, JournalError> {
+        let mut count = 0;
+        for path in self.stale_files()? {
+            let held = stale::read(&self.shared().disk, &path).map_or(1, |entries| entries.len() as u64);
+            self.forget_stale(&path, held)?;
+            count += held;
+        }
+        Ok(count)
+    }
+
+    fn stale_files(&self) -> Result<Vec<std::path::PathBuf>, JournalError> {
+        let shared = self.shared();
+        stale::files(&shared.disk, &shared.config.dir).map_err(JournalError::io("list", stale::dir(&shared.config.dir)))
+    }
+
+    fn forget_stale(&self, path: &std::path::Path, held: u64) -> Result<(), JournalError> {
+        let shared = self.shared();
+        shared.disk.remove(path).map_err(JournalError::io("remove", path))?;
+        let less = |stale: u64| Some(stale.saturating_sub(held));
+        let _ = shared.health.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        Ok(())
+    }
+
+    /// Writes what waits, saves the watermark and ends the threads. Appends are refused from now on, and whoever waits for
+    /// entries gets none.
+    pub async fn shutdown(&self) {
+        self.shared().inbox.close();
+        let threads = std::mem::take(&mut *self.handle.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|thread| thread.join().err()).count());
+        if joined.await.is_ok_and(|panicked| panicked > 0) {
+            tracing::error!("a journal thread ended by a panic");
+        }
+    }
+}
+
+impl Handle {
+    fn spawn(&self, name: &str, run: impl FnOnce(&Shared) + Send + 'static) -> Result<(), JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+        let thread = spawned.map_err(JournalError::io("start thread for", &self.shared.config.dir))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+}
+
+/// Dropping does not wait: the threads finish what they have and end by themselves.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.inbox.close();
+    }
+}
+
+impl Shared {
+    fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes that a segment has for groups.
+    fn room(&self) -> u64 {
+        self.config.segment_size() - DATA_START
+    }
+}

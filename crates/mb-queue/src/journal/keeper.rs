@@ -1,0 +1,252 @@
+//! The thread that does everything nobody waits for: the next segment, index files, the watermark, dropping what is kept
+//! long enough, and setting aside what is stale or damaged.
+//!
+//! It turns once a second and whenever it is rung for. A step that fails is logged once, shown as degraded, and tried again
+//! in the next turn.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::format::{SegmentHeader, next_first_seq};
+use super::index::Index;
+use super::segment::Segment;
+use super::watermark::Watermark;
+use super::{damaged, stale};
+use crate::error::AppendError;
+
+/// How often it turns by itself; also how long a segment that the disk refused is not tried again.
+const TURN: Duration = Duration::from_secs(1);
+
+/// The keeper's bell.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    state: Mutex<Bell>,
+    bell: Condvar,
+    stopping: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Bell {
+    rung: bool,
+    stopped: bool,
+}
+
+/// What the keeper remembers between turns.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    /// What is on disk.
+    saved: Option<Watermark>,
+    /// The first sequence of the next segment.
+    next_first_seq: u64,
+    /// When the disk last refused a segment.
+    refused_at: Option<Instant>,
+}
+
+impl Keeper {
+    fn lock(&self) -> MutexGuard<'_, Bell> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a turn now.
+    pub(crate) fn ring(&self) {
+        self.lock().rung = true;
+        self.bell.notify_all();
+    }
+
+    /// Ends the thread after a last turn.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.lock().stopped = true;
+        self.bell.notify_all();
+    }
+
+    /// Waits for a ring or the time; whether it goes on.
+    fn wait(&self) -> bool {
+        let idle = |bell: &mut Bell| !bell.rung && !bell.stopped;
+        let waited = self.bell.wait_timeout_while(self.lock(), TURN, idle);
+        let (mut bell, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        bell.rung = false;
+        !bell.stopped
+    }
+
+    /// Waits for the time or the stop: for another thread that has to try again later.
+    pub(crate) fn wait_stopped(&self, time: Duration) {
+        drop(self.bell.wait_timeout_while(self.lock(), time, |bell| !bell.stopped));
+    }
+}
+
+/// Keeps the journal until it is stopped.
+pub(super) fn run(shared: &Shared) {
+    while shared.keeper.wait() {
+        shared.upkeep().turn(shared);
+    }
+    shared.upkeep().finish(shared);
+}
+
+impl Upkeep {
+    pub(crate) fn new(saved: Option<Watermark>, next_first_seq: u64) -> Self {
+        Self { saved, next_first_seq, refused_at: None }
+    }
+
+    /// One turn. What the hot path may need comes first.
+    pub(crate) fn turn(&mut self, shared: &Shared) {
+        self.supply(shared);
+        let steps = [
+            copy_damaged(shared),
+            write_indexes(shared),
+            self.save_watermark(shared).and_then(|()| drop_kept(shared)),
+            set_stale_aside(shared),
+        ];
+        let mut failed = false;
+        for error in steps.into_iter().filter_map(Result::err) {
+            failed = true;
+            if shared.health.upkeep_failed.raise() {
+                tracing::error!(error = %error, "journal upkeep failed");
+            }
+        }
+        if !failed {
+            shared.health.upkeep_failed.clear();
+        }
+    }
+
+    fn finish(&mut self, shared: &Shared) {
+        if let Some(unused) = shared.supply.close()
+            && let Err(error) = unused.remove(&shared.disk)
+        {
+            tracing::warn!(error = %error, "unused journal segment stays until the next start");
+        }
+        for error in [write_indexes(shared), self.save_watermark(shared)].into_iter().filter_map(Result::err) {
+            tracing::warn!(error = %error, "journal was not put in order; the next start will read more of it");
+        }
+    }
+
+    /// Makes the next segment if the writer has taken the last one.
+    pub(crate) fn supply(&mut self, shared: &Shared) {
+        let waits = self.refused_at.is_some_and(|at| at.elapsed() < TURN);
+        if waits || !shared.supply.is_empty() {
+            return;
+        }
+        let made = self.make(shared);
+        if made.is_ok() {
+            shared.health.full.clear();
+        }
+        shared.supply.put(made);
+    }
+
+    /// The next segment; confirmed ones give way to it if there is no room.
+    fn make(&mut self, shared: &Shared) -> Result<Segment, AppendError> {
+        let capacity = shared.config.segment_size();
+        while shared.table.bytes() + capacity > shared.config.max_bytes {
+            if !drop_one(shared, |_| true).map_err(|error| refused(&error))? {
+                return Err(AppendError::Full);
+            }
+        }
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| AppendError::Failed)?;
+        let header = SegmentHeader { id, first_seq: self.next_first_seq, capacity, created_at: shared.clock.now() };
+        loop {
+            match Segment::create(&shared.disk, &shared.config.dir, header, &shared.keeper.stopping) {
+                Ok(segment) => {
+                    self.next_first_seq = next_first_seq(header.first_seq, capacity);
+                    segment.expect_entries(shared.table.newest().map_or(0, |newest| newest.index().len()));
+                    return Ok(segment);
+                }
+                Err(error) => {
+                    let is_full = error.kind() == io::ErrorKind::StorageFull;
+                    if !(is_full && drop_one(shared, |_| true).map_err(|error| refused(&error))?) {
+                        self.refused_at = Some(Instant::now());
+                        return Err(refused(&error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn save_watermark(&mut self, shared: &Shared) -> io::Result<()> {
+        let now = shared.handover.watermark();
+        if self.saved != Some(now) {
+            now.save(&shared.disk, &shared.config.dir)?;
+            self.saved = Some(now);
+        }
+        Ok(())
+    }
+}
+
+fn refused(error: &io::Error) -> AppendError {
+    tracing::error!(error = %error, "journal segment cannot be made");
+    if error.kind() == io::ErrorKind::StorageFull { AppendError::Full } else { AppendError::Failed }
+}
+
+fn copy_damaged(shared: &Shared) -> io::Result<()> {
+    let mut result = Ok(());
+    for segment in shared.health.take_copies() {
+        let copied = damaged::copy(&shared.disk, &shared.config.dir, &segment.path, &segment.file);
+        if copied.is_err() {
+            shared.health.want_copy(&segment);
+            result = copied;
+        }
+    }
+    shared.health.damaged_segments.store(damaged::count(&shared.disk, &shared.config.dir)?, Ordering::Relaxed);
+    result
+}
+
+fn write_indexes(shared: &Shared) -> io::Result<()> {
+    for segment in shared.table.all() {
+        let is_due = segment.marks().sealed && matches!(*segment.index(), Index::Memory(_));
+        if is_due {
+            segment.write_index(&shared.disk)?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops confirmed segments that are kept long enough or take too much, oldest first.
+fn drop_kept(shared: &Shared) -> io::Result<()> {
+    let config = &shared.config;
+    let now = shared.clock.now();
+    loop {
+        let bytes = shared.table.kept(shared.handover.watermark().seq, now).bytes;
+        let is_unwanted = |segment: &Segment| {
+            let marks = segment.marks();
+            let is_empty = marks.next_seq == segment.first_seq();
+            let is_old = marks.kept_since.is_some_and(|since| now.since(since) > config.keep_for);
+            is_empty || is_old || bytes > config.keep_bytes()
+        };
+        if !drop_one(shared, is_unwanted)? {
+            return Ok(());
+        }
+    }
+}
+
+fn drop_one(shared: &Shared, is_unwanted: impl FnOnce(&Segment) -> bool) -> io::Result<bool> {
+    let Some(segment) = shared.handover.drop_oldest_kept(&shared.table, is_unwanted) else { return Ok(false) };
+    segment.remove(&shared.disk)?;
+    Ok(true)
+}
+
+/// Copies stale entries to files of their own before they count as handled.
+fn set_stale_aside(shared: &Shared) -> io::Result<()> {
+    let mut left = shared.handover.take_stale();
+    while !left.is_empty() {
+        let taken = &left[..left.len().min(stale::PER_FILE)];
+        let fetched = shared.fetch(taken.to_vec());
+        let envelopes: Vec<_> = fetched.entries.iter().map(|(_, envelope)| envelope.clone()).collect();
+        let written = if fetched.failed {
+            Err(io::Error::other("stale entries cannot be read"))
+        } else {
+            stale::write(&shared.disk, &shared.config.dir, &fetched.keys, &envelopes)
+        };
+        if written.is_err() {
+            shared.handover.put_back_stale(left.iter().map(|entry| entry.tag.place));
+            return written;
+        }
+        tracing::warn!(count = envelopes.len(), "entries older than the horizon were set aside");
+        shared.health.stale.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
+        shared.handover.settle(taken.iter().map(|entry| entry.tag.place));
+        left.drain(..left.len().min(stale::PER_FILE));
+    }
+    Ok(())
+}

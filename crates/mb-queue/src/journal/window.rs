@@ -1,0 +1,392 @@
+//! The state of every entry between the watermark and the last one handed over: a pure state machine.
+//!
+//! ```text
+//!            ask: lacking              claim               ack               ask: there
+//! Unknown ------------------> Ready ----------> Leased ----------> Acked -----------------> Confirmed
+//!    |  ask: there              ^  nack, expiry   |                  | ask: lacking
+//!    +----> Confirmed           +-----------------+                  v
+//!                               +------------------------------- Delayed   (not before reforward_after since the claim)
+//! Ready, older than the horizon: Stale, until it is set aside; then Confirmed.
+//! ```
+//!
+//! The watermark is the first entry that is not confirmed. An answer that the store has an entry holds in any state. Times
+//! are parameters. Cost per entry is constant, and only the entries of the window are in memory.
+
+mod lease;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mb_core::{MessageId, Timestamp};
+
+use lease::Leases;
+
+/// An entry's place in this process's hand-over order. It means nothing after a restart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Seq(pub(crate) u64);
+
+/// What a worker gives back to acknowledge an entry: valid until its lease ends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Tag {
+    pub(crate) place: u64,
+    pub(crate) lease: u64,
+}
+
+/// An entry as it comes from the disk or from the writer.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) seq: u64,
+    pub(crate) id: MessageId,
+    pub(crate) queued_at: Timestamp,
+    /// Where its frame starts in its segment.
+    pub(crate) offset: u32,
+    /// Length of the frame's payload.
+    pub(crate) len: u32,
+    /// The envelope, if it is at hand.
+    pub(crate) bytes: Option<Bytes>,
+    /// An operator wants it forwarded whatever its age.
+    pub(crate) replayed: bool,
+}
+
+/// An entry as it goes to a worker, or aside.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) tag: Tag,
+    pub(crate) seq: u64,
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+    pub(crate) bytes: Option<Bytes>,
+    pub(crate) deliveries: u32,
+}
+
+/// Bounds of a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) entries: usize,
+    pub(crate) bytes: u64,
+    /// Bytes of envelopes that may wait in memory for a claim; others are read again.
+    pub(crate) resident: u64,
+    pub(crate) lease: Duration,
+    pub(crate) reforward_after: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Unknown,
+    Ready,
+    Leased(u64),
+    Acked,
+    Delayed,
+    Stale,
+    Confirmed,
+}
+
+#[derive(Debug)]
+struct Slot {
+    entry: Loaded,
+    state: State,
+    deliveries: u32,
+    claimed: Option<Instant>,
+    asked: bool,
+}
+
+/// The entries from the watermark to the last one loaded.
+#[derive(Debug)]
+pub(crate) struct Window {
+    limits: Limits,
+    slots: VecDeque<Slot>,
+    /// The place of the first slot; places are never used twice.
+    base: u64,
+    next_seq: u64,
+    open: u64,
+    bytes: u64,
+    resident: u64,
+    ready: VecDeque<u64>,
+    to_ask: VecDeque<u64>,
+    asked: Vec<u64>,
+    delayed: BTreeSet<(Instant, u64)>,
+    stale: Vec<u64>,
+    leases: Leases,
+}
+
+impl Window {
+    /// An empty window; the next entry to load has at least this sequence.
+    pub(crate) fn new(limits: Limits, next_seq: u64) -> Self {
+        Self {
+            limits,
+            slots: VecDeque::new(),
+            base: 0,
+            next_seq,
+            open: 0,
+            bytes: 0,
+            resident: 0,
+            ready: VecDeque::new(),
+            to_ask: VecDeque::new(),
+            asked: Vec::new(),
+            delayed: BTreeSet::new(),
+            stale: Vec::new(),
+            leases: Leases::default(),
+        }
+    }
+
+    /// The lowest sequence that is not confirmed.
+    pub(crate) fn watermark(&self) -> u64 {
+        self.slots.front().map_or(self.next_seq, |slot| slot.entry.seq)
+    }
+
+    /// The sequence after the last one loaded.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Entries that are not confirmed.
+    pub(crate) fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// When the oldest unconfirmed entry was accepted.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.slots.front().map(|slot| slot.entry.queued_at)
+    }
+
+    /// How many entries and bytes may be loaded; one entry always fits into an empty window.
+    pub(crate) fn room(&self) -> (usize, u64) {
+        let entries = self.limits.entries.saturating_sub(self.slots.len());
+        let bytes = self.limits.bytes.saturating_sub(self.bytes);
+        if self.slots.is_empty() { (entries.max(1), bytes.max(1)) } else { (entries, bytes) }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        let (entries, bytes) = self.room();
+        entries > 0 && bytes > 0
+    }
+
+    /// Adds the next entry. An unknown one is asked for before it is handed over.
+    pub(crate) fn load(&mut self, mut entry: Loaded, is_unknown: bool) {
+        let place = self.base + self.slots.len() as u64;
+        self.next_seq = entry.seq + 1;
+        self.open += 1;
+        self.bytes += u64::from(entry.len);
+        if self.resident >= self.limits.resident {
+            entry.bytes = None;
+        }
+        self.resident += entry.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let (state, queue) =
+            if is_unknown { (State::Unknown, &mut self.to_ask) } else { (State::Ready, &mut self.ready) };
+        queue.push_back(place);
+        self.slots.push_back(Slot { entry, state, deliveries: 0, claimed: None, asked: false });
+    }
+
+    /// The sequences below are dealt with: they were confirmed before, or are lost.
+    pub(crate) fn skip_to(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.max(seq);
+    }
+
+    /// Empties the window, so that it starts again at a sequence. Whatever was leased is no longer.
+    pub(crate) fn rewind(&mut self, next_seq: u64) {
+        let base = self.base + self.slots.len() as u64;
+        let leases = std::mem::take(&mut self.leases).renewed();
+        *self = Self { base, leases, ..Self::new(self.limits, next_seq) };
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(crate) fn has_questions(&self) -> bool {
+        !self.to_ask.is_empty()
+    }
+
+    /// When something becomes claimable by itself.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let delayed = self.delayed.first().map(|(at, _)| *at);
+        [delayed, self.leases.first_end()].into_iter().flatten().min()
+    }
+
+    /// Takes claimable entries, oldest first, until either bound is reached; one entry is taken whatever its size. Those
+    /// accepted before `horizon` go aside.
+    pub(crate) fn claim(&mut self, now: Instant, entries: usize, bytes: u64, horizon: Timestamp) -> Vec<Taken> {
+        self.expire(now);
+        let mut taken: Vec<Taken> = Vec::with_capacity(entries.min(self.ready.len()));
+        let mut size = 0;
+        let lease = self.leases.next_id();
+        while taken.len() < entries {
+            let Some(&place) = self.ready.front() else { break };
+            let Some(slot) = slot_at(&mut self.slots, self.base, place).filter(|slot| slot.state == State::Ready)
+            else {
+                self.ready.pop_front();
+                continue;
+            };
+            if slot.entry.queued_at < horizon && !slot.entry.replayed {
+                slot.state = State::Stale;
+                self.stale.push(place);
+                self.ready.pop_front();
+                continue;
+            }
+            size += u64::from(slot.entry.len);
+            if size > bytes && !taken.is_empty() {
+                break;
+            }
+            self.ready.pop_front();
+            slot.state = State::Leased(lease);
+            slot.deliveries = slot.deliveries.saturating_add(1);
+            slot.claimed = Some(now);
+            let taken_bytes = slot.entry.bytes.take();
+            self.resident -= taken_bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            taken.push(slot.taken(Tag { place, lease }, taken_bytes));
+        }
+        if !taken.is_empty() {
+            self.leases.grant(now + self.limits.lease, taken.iter().map(|entry| entry.tag.place).collect());
+        }
+        taken
+    }
+
+    /// Ends leases whose time is over and delays that have passed.
+    fn expire(&mut self, now: Instant) {
+        while let Some((lease, places)) = self.leases.pop_expired(now) {
+            for place in places {
+                self.release(Tag { place, lease });
+            }
+        }
+        while let Some(&(at, place)) = self.delayed.first()
+            && at <= now
+        {
+            self.delayed.pop_first();
+            if let Some(slot) = self.slot(place).filter(|slot| slot.state == State::Delayed) {
+                slot.state = State::Ready;
+                self.ready.push_back(place);
+            }
+        }
+    }
+
+    /// The worker is done with an entry; a lease that is over changes nothing.
+    pub(crate) fn ack(&mut self, tag: Tag) {
+        if let Some(slot) = self.slot(tag.place).filter(|slot| slot.state == State::Leased(tag.lease)) {
+            slot.state = State::Acked;
+            self.to_ask.push_back(tag.place);
+            self.leases.give_back(tag.lease);
+        }
+    }
+
+    /// As [`Window::ack`], and the store is known to have the entry: nothing is left to ask.
+    pub(crate) fn ack_present(&mut self, tag: Tag) {
+        if self.slot(tag.place).is_some_and(|slot| slot.state == State::Leased(tag.lease)) {
+            self.settle(tag.place);
+        }
+    }
+
+    /// The worker gives an entry back; a lease that is over changes nothing.
+    pub(crate) fn nack(&mut self, tag: Tag) {
+        if self.release(tag) {
+            self.leases.give_back(tag.lease);
+        }
+    }
+
+    fn release(&mut self, tag: Tag) -> bool {
+        let Some(slot) = self.slot(tag.place).filter(|slot| slot.state == State::Leased(tag.lease)) else {
+            return false;
+        };
+        slot.state = State::Ready;
+        self.ready.push_back(tag.place);
+        true
+    }
+
+    /// The next entries to ask the store about, oldest question first. Those of the last call that got no answer come first.
+    pub(crate) fn questions(&mut self, max: usize) -> Vec<(Seq, MessageId)> {
+        for place in std::mem::take(&mut self.asked).into_iter().rev() {
+            if self.slot(place).is_some_and(|slot| slot.asked) {
+                self.to_ask.push_front(place);
+            }
+        }
+        let mut questions = Vec::with_capacity(max.min(self.to_ask.len()));
+        while questions.len() < max {
+            let Some(place) = self.to_ask.pop_front() else { break };
+            let Some(slot) = slot_at(&mut self.slots, self.base, place).filter(|slot| slot.is_question()) else {
+                continue;
+            };
+            slot.asked = true;
+            questions.push((Seq(place), slot.entry.id));
+            self.asked.push(place);
+        }
+        questions
+    }
+
+    /// The store's answer about one entry.
+    pub(crate) fn answer(&mut self, seq: Seq, id: MessageId, lacking: bool) {
+        let reforward_after = self.limits.reforward_after;
+        let Some(slot) = self.slot(seq.0).filter(|slot| slot.entry.id == id) else { return };
+        slot.asked = false;
+        match slot.state {
+            State::Confirmed | State::Stale => {}
+            _ if !lacking => self.settle(seq.0),
+            State::Unknown => {
+                slot.state = State::Ready;
+                self.ready.push_back(seq.0);
+            }
+            State::Acked => {
+                slot.state = State::Delayed;
+                if let Some(claimed) = slot.claimed {
+                    self.delayed.insert((claimed + reforward_after, seq.0));
+                }
+            }
+            State::Ready | State::Leased(_) | State::Delayed => {}
+        }
+    }
+
+    /// An entry needs nothing more: the store has it, it was set aside, or it cannot be read any more.
+    pub(crate) fn settle(&mut self, place: u64) {
+        let Some(slot) = self.slot(place) else { return };
+        let before = std::mem::replace(&mut slot.state, State::Confirmed);
+        let freed = slot.entry.bytes.take().map_or(0, |bytes| bytes.len() as u64);
+        self.resident -= freed;
+        if let State::Leased(lease) = before {
+            self.leases.give_back(lease);
+        }
+        self.open -= u64::from(before != State::Confirmed);
+        while self.slots.front().is_some_and(|slot| slot.state == State::Confirmed) {
+            if let Some(slot) = self.slots.pop_front() {
+                self.base += 1;
+                self.bytes -= u64::from(slot.entry.len);
+            }
+        }
+    }
+
+    /// The entries that have to be set aside; each is given out once.
+    pub(crate) fn take_stale(&mut self) -> Vec<Taken> {
+        let mut taken = Vec::new();
+        for place in std::mem::take(&mut self.stale) {
+            if let Some(slot) = self.slot(place).filter(|slot| slot.state == State::Stale) {
+                let bytes = slot.entry.bytes.clone();
+                taken.push(slot.taken(Tag { place, lease: 0 }, bytes));
+            }
+        }
+        taken
+    }
+
+    /// Entries that could not be set aside now are tried again.
+    pub(crate) fn put_back_stale(&mut self, places: impl Iterator<Item = u64>) {
+        self.stale.extend(places);
+    }
+
+    fn slot(&mut self, place: u64) -> Option<&mut Slot> {
+        slot_at(&mut self.slots, self.base, place)
+    }
+}
+
+fn slot_at(slots: &mut VecDeque<Slot>, base: u64, place: u64) -> Option<&mut Slot> {
+    slots.get_mut(usize::try_from(place.checked_sub(base)?).ok()?)
+}
+
+impl Slot {
+    fn is_question(&self) -> bool {
+        matches!(self.state, State::Unknown | State::Acked)
+    }
+
+    fn taken(&self, tag: Tag, bytes: Option<Bytes>) -> Taken {
+        let Loaded { seq, offset, len, .. } = self.entry;
+        Taken { tag, seq, offset, len, bytes, deliveries: self.deliveries }
+    }
+}

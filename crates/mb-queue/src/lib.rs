@@ -1,0 +1,20 @@
+//! The journal, and the queue that hands its entries to workers.
+//!
+//! The journal is the durability point of the whole product: an entry whose [`Journal::append`] returned is on this
+//! machine's disk, and stays there until the store said that it has it, and some time longer. The [`Queue`] only
+//! distributes; it is never the truth. Nothing here can open an envelope: this crate moves sealed bytes.
+
+mod disk;
+mod error;
+mod journal;
+mod queue;
+
+pub use disk::Disk;
+pub use disk::sim::SimDisk;
+pub use error::{AppendError, AppendFailed, JournalError};
+pub use journal::config::JournalConfig;
+pub use journal::fsync::{FSYNC_BOUNDS_MICROS, FsyncTimes};
+pub use journal::status::{Degraded, Found, JournalStatus, Recovery, StaleEntry};
+pub use journal::window::{Seq, Tag};
+pub use journal::{Append, Appended, Journal};
+pub use queue::{Claim, Claimed, Entry, Queue};

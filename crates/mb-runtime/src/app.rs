@@ -1,0 +1,201 @@
+//! A role's router inside what every request needs: an id, a bound, a rendered error, a count.
+//!
+//! One wrapper instead of a stack of layers, because it stands in the path of every message: beside the router's own work
+//! a request costs it one allocation, two reads of the clock and a few atomics. It is what listeners serve and what
+//! in-process clients call, so both see the same.
+
+mod observe;
+mod respond;
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::{Method, Request};
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_api::request_id::{self, RequestId};
+use mb_core::Role;
+use tower::Service;
+
+use crate::lifecycle::Boxed;
+use crate::metrics::Metrics;
+use observe::{AccessLine, Routes};
+
+/// How a role's router is wrapped.
+#[derive(Clone, Copy, Debug)]
+pub struct AppConfig {
+    /// Names the metrics.
+    pub role: Role,
+    /// The routes' templates, the busiest first: `mb_api::paths::PROXY` and its like. Others count as `other`.
+    pub routes: &'static [&'static str],
+    /// Requests in work at once; more are answered 503 `overloaded`.
+    pub in_flight: usize,
+}
+
+impl AppConfig {
+    /// A role's usual configuration.
+    pub const fn new(role: Role, routes: &'static [&'static str]) -> Self {
+        Self { role, routes, in_flight: 8192 }
+    }
+}
+
+/// A wrapped router. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    router: Router,
+    direct: Option<Direct>,
+    shared: Arc<Shared>,
+}
+
+/// A route that is looked up before the router.
+#[derive(Clone)]
+struct Direct {
+    method: Method,
+    path: &'static str,
+    handler: Arc<dyn Fn(Request<Body>) -> Boxed<Response> + Send + Sync>,
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    routes: Routes,
+    in_flight: AtomicUsize,
+    bound: usize,
+}
+
+impl App {
+    /// Wraps `router`, whose unknown paths and methods become problems.
+    pub fn new(config: AppConfig, router: Router, metrics: &mut Metrics) -> Self {
+        let router = router.method_not_allowed_fallback(|| async {
+            ApiError::new(ProblemCode::MethodNotAllowed, "this address knows other methods; see the header Allow")
+        });
+        let router = router.fallback(|| async { ApiError::not_found() });
+        Self::with_own_fallback(config, router, metrics)
+    }
+
+    /// Wraps a router that answers unknown paths itself, with pages.
+    pub fn with_own_fallback(config: AppConfig, router: Router, metrics: &mut Metrics) -> Self {
+        let shared = Shared {
+            routes: Routes::register(config.role, config.routes, metrics),
+            in_flight: AtomicUsize::new(0),
+            bound: config.in_flight,
+        };
+        Self { router, direct: None, shared: Arc::new(shared) }
+    }
+
+    /// Serves one route without the router, whose layers cost as much as a small handler's own work. Meant for the one
+    /// route that nearly all requests take; the router has it too, for its other methods.
+    #[must_use]
+    pub fn direct<F>(
+        self,
+        method: Method,
+        path: &'static str,
+        handler: impl Fn(Request<Body>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let handler = Arc::new(move |request| Box::pin(handler(request)) as Boxed<Response>);
+        Self { direct: Some(Direct { method, path, handler }), ..self }
+    }
+}
+
+impl Service<Request<Body>> for App {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Boxed<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        let id = request.headers().get(request_id::HEADER).and_then(RequestId::from_header);
+        let id = id.unwrap_or_else(RequestId::fresh);
+        let route = self.shared.routes.find(request.uri().path());
+        let line = AccessLine::of(&request);
+        let Some(turn) = Turn::take(&self.shared, route) else {
+            let error = ApiError::new(ProblemCode::Overloaded, "too many requests are in work; try again");
+            let response = respond::finish(Ok(respond::unrendered(error)), &id);
+            self.shared.routes.count(route, response.status(), started.elapsed());
+            return Box::pin(std::future::ready(Ok(response)));
+        };
+        request.extensions_mut().insert(id.clone());
+        let direct = self.direct.as_ref().filter(|d| d.method == request.method() && d.path == request.uri().path());
+        let answer = match direct {
+            Some(direct) => Answer::Direct((direct.handler)(request)),
+            None => Answer::Routed(self.router.call(request)),
+        };
+        Box::pin(async move {
+            let outcome = match answer {
+                Answer::Direct(answer) => caught(answer).await,
+                Answer::Routed(answer) => caught(async { answer.await.unwrap_or_else(|never| match never {}) }).await,
+            };
+            let response = respond::finish(outcome, &id);
+            let took = started.elapsed();
+            turn.0.routes.count(route, response.status(), took);
+            if let Some(line) = line {
+                line.log(&id, response.status(), took);
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// A request in work; counted out however it ends.
+struct Turn(Arc<Shared>);
+
+impl Turn {
+    /// `None` if the bound is reached. Health and metrics always have their turn: a process that is busy is not dead.
+    fn take(shared: &Arc<Shared>, route: usize) -> Option<Self> {
+        let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let turn = Self(Arc::clone(shared));
+        (before < shared.bound || shared.routes.is_vital(route)).then_some(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer on its way.
+enum Answer<R> {
+    Direct(Boxed<Response>),
+    Routed(R),
+}
+
+/// The answer, or what a handler panicked with.
+async fn caught<F>(answer: F) -> Result<Response, Box<dyn Any + Send>>
+where
+    F: Future<Output = Response>,
+{
+    let mut answer = pin!(answer);
+    // After a panic the future is never polled again, so a broken state inside it is never seen.
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

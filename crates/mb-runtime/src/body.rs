@@ -1,0 +1,234 @@
+//! Reading request bodies within bounds: of size, of silence, of total time.
+//!
+//! Nothing beyond the limit is ever held in memory: an announced length over it is refused before the first byte, an
+//! unannounced one is cut off at the limit. The connection is then closed by the HTTP layer, because the rest of the body
+//! stands between it and the next request.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::FieldError;
+use mb_core::submission::public_text;
+use serde::de::DeserializeOwned;
+
+/// How long a sender may be silent.
+pub const STALL: Duration = Duration::from_secs(10);
+/// How long a body may take in total.
+pub const TOTAL: Duration = Duration::from_mins(1);
+
+/// The refusal of a body over `limit` bytes.
+pub fn too_large(limit: usize) -> ApiError {
+    ApiError::new(ProblemCode::BodyTooLarge, format!("the body may have at most {limit} bytes"))
+}
+
+/// Reads a whole body of at most `limit` bytes. A body that came in one piece is not copied.
+///
+/// # Errors
+/// `body_too_large`, `request_timeout` after [`STALL`] of silence or [`TOTAL`], `malformed_request` if it breaks off.
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    read_body_with(body, limit, |_| Ok(())).await
+}
+
+/// As [`read_body`]; `take` is told how many bytes there are so far, before they are kept, and may refuse.
+///
+/// # Errors
+/// As [`read_body`], and those of `take`.
+pub async fn read_body_with(
+    mut body: Body,
+    limit: usize,
+    mut take: impl FnMut(usize) -> Result<(), ApiError>,
+) -> Result<Bytes, ApiError> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
+    let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+    if first.len() > limit {
+        return Err(too_large(limit));
+    }
+    take(first.len())?;
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = async {
+        let mut whole = BytesMut::from(first);
+        while let Some(data) = next(&mut body).await? {
+            if whole.len() + data.len() > limit {
+                return Err(too_large(limit));
+            }
+            take(whole.len() + data.len())?;
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.freeze())
+    };
+    let timeout = || ApiError::new(ProblemCode::RequestTimeout, format!("the body took over {} s", TOTAL.as_secs()));
+    tokio::time::timeout(TOTAL, rest).await.unwrap_or_else(|_| Err(timeout()))
+}
+
+async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        let frame = match tokio::time::timeout(STALL, body.frame()).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => {
+                return Err(ApiError::new(ProblemCode::MalformedRequest, "the body broke off").caused_by(error));
+            }
+            Err(_) => {
+                let detail = format!("no data for {} s", STALL.as_secs());
+                return Err(ApiError::new(ProblemCode::RequestTimeout, detail));
+            }
+        };
+        // Trailers mean nothing here.
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+}
+
+/// Reads a JSON body of at most `limit` bytes. Check the type with [`require_json`] where strangers call.
+///
+/// # Errors
+/// As [`read_body`]; `malformed_json` if it is none or nested too deep, `validation_failed` if it is not a `T`.
+pub async fn read_json<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, ApiError> {
+    parse_json(&read_body(body, limit).await?)
+}
+
+/// Parses a JSON body.
+///
+/// # Errors
+/// `malformed_json` if it is none or nested too deep, `validation_failed` if it is not a `T`.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let malformed = |why: String| ApiError::new(ProblemCode::MalformedJson, why);
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| malformed(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
+    if !mb_core::submission::check_depth(text) {
+        return Err(malformed(format!("JSON nested deeper than {}", mb_core::submission::MAX_DEPTH)));
+    }
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            ApiError::invalid(vec![FieldError::new("", "invalid", public_text(&error))])
+        }
+        _ => malformed(public_text(&error)),
+    })
+}
+
+/// Refuses a body that is not plain `application/json`.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let refuse = |detail: &'static str| Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+        return refuse("Content-Encoding must be absent or identity");
+    }
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        refuse("Content-Type must be application/json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+
+    use super::*;
+
+    /// Sends so many pieces of 1,000 bytes, then ends or falls silent.
+    struct Pieces {
+        left: usize,
+        ends: bool,
+    }
+
+    impl http_body::Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.left > 0 {
+                self.left -= 1;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[7; 1000])))))
+            } else if self.ends {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
+        }
+    }
+
+    fn pieces(left: usize, ends: bool) -> Body {
+        Body::new(Pieces { left, ends })
+    }
+
+    #[tokio::test]
+    async fn a_body_up_to_the_limit_is_read_whole() {
+        assert_eq!(read_body(pieces(3, true), 3000).await.expect("within").len(), 3000);
+        assert_eq!(read_body(Body::from("hi"), 2).await.expect("within"), "hi");
+        assert!(read_body(Body::empty(), 0).await.expect("within").is_empty());
+    }
+
+    #[tokio::test]
+    async fn reading_stops_at_the_limit() {
+        // The body never ends: reading on would hang.
+        let error = read_body(pieces(usize::MAX, false), 2999).await.expect_err("over the limit");
+        assert_eq!(error.code(), ProblemCode::BodyTooLarge);
+        let error = read_body(Body::from("abc"), 2).await.expect_err("announced over the limit");
+        assert_eq!(error.code(), ProblemCode::BodyTooLarge);
+    }
+
+    #[tokio::test]
+    async fn who_counts_the_bytes_may_refuse_them() {
+        let refuse = |bytes| if bytes > 2000 { Err(ApiError::internal("enough")) } else { Ok(()) };
+        assert_eq!(read_body_with(pieces(2, true), 9000, refuse).await.expect("within").len(), 2000);
+        // The body never ends: reading on would hang.
+        let error = read_body_with(pieces(3, false), 9000, refuse).await.expect_err("refused");
+        assert_eq!(error.code(), ProblemCode::Internal);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_sender_is_given_up() {
+        let begin = tokio::time::Instant::now();
+        let error = read_body(pieces(1, false), 5000).await.expect_err("silent");
+        assert_eq!(error.code(), ProblemCode::RequestTimeout);
+        assert_eq!(begin.elapsed().as_secs(), STALL.as_secs());
+    }
+
+    #[test]
+    fn json_is_malformed_or_of_the_wrong_shape() {
+        let code = |text: &[u8]| parse_json::<Vec<u8>>(text).expect_err("refused").code();
+        assert_eq!(parse_json::<Vec<u8>>(b"[1]").expect("good"), [1]);
+        for bad in [&b"["[..], b"", b"[1] x", b"\"\xff\"", "[".repeat(100).as_bytes()] {
+            assert_eq!(code(bad), ProblemCode::MalformedJson, "{bad:?}");
+        }
+        assert_eq!(code(b"{}"), ProblemCode::ValidationFailed);
+    }
+
+    #[test]
+    fn only_plain_json_is_taken() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
+            pairs.collect::<HeaderMap>()
+        };
+        assert!(require_json(&headers(&[("content-type", "Application/JSON; charset=utf-8")])).is_ok());
+        for bad in [
+            &[][..],
+            &[("content-type", "text/plain")],
+            &[("content-type", "application/json"), ("content-encoding", "gzip")],
+        ] {
+            let error = require_json(&headers(bad)).expect_err("refused");
+            assert_eq!(error.code(), ProblemCode::UnsupportedMediaType);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One connection's HTTP, whatever carries it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioTimer;
+use mb_api::Peer;
+use tower::Service;
+
+use super::Limits;
+use super::live::{Busy, Connection, Entry, Live};
+use crate::app::App;
+use crate::lifecycle::{Lifecycle, SOFT, Tracked};
+
+/// The HTTP version that a connection speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Version {
+    One,
+    Two,
+}
+
+/// Serves until the peer leaves or the connection shall end.
+pub(super) async fn serve<IO>(io: IO, version: Version, peer: Peer, entry: Entry, port: &Port)
+where
+    IO: Read + Write + Unpin + Send + 'static,
+{
+    let connection = Arc::clone(&entry.connection);
+    let io = Watched { io, connection: Arc::clone(&connection) };
+    let service = Handler { app: port.app.clone(), peer, connection: Arc::clone(&connection) };
+    let limits = &port.limits;
+    match version {
+        Version::One => {
+            let serving = one(limits).serve_connection(io, service);
+            finish(serving, http1::Connection::graceful_shutdown, &connection, &port.lifecycle).await;
+        }
+        Version::Two => {
+            let serving = two(limits, &port.lifecycle).serve_connection(io, service);
+            finish(serving, http2::Connection::graceful_shutdown, &connection, &port.lifecycle).await;
+        }
+    }
+}
+
+/// What all connections of a port share.
+#[derive(Clone, Debug)]
+pub(super) struct Port {
+    pub(super) app: App,
+    pub(super) limits: Limits,
+    pub(super) live: Live,
+    pub(super) lifecycle: Lifecycle,
+}
+
+fn one(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The watcher of live connections times heads and idleness; a timer here would be armed anew for every request.
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_header_size(limits.head_bytes)
+        .max_buf_size(limits.head_bytes.max(8192) * 2)
+        .keep_alive(true);
+    builder
+}
+
+fn two(limits: &Limits, lifecycle: &Lifecycle) -> http2::Builder<Tracked> {
+    let mut builder = http2::Builder::new(Tracked(lifecycle.clone()));
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(limits.window / 2)
+        .initial_connection_window_size(limits.window)
+        .max_send_buf_size(64 * 1024)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// Drives a connection; once it shall end, it gets the soft phase's time for the requests in work, but no more than that
+/// phase takes.
+async fn finish<C, E>(serving: C, end: fn(Pin<&mut C>), connection: &Connection, lifecycle: &Lifecycle)
+where
+    C: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        // Ending matters less than serving and is polled after it.
+        biased;
+        ended = serving.as_mut() => Some(ended),
+        () = connection.end.cancelled() => None,
+    };
+    let ended = match ended {
+        None if connection.is_cut() => return,
+        None => {
+            end(serving.as_mut());
+            let hard = lifecycle.hard();
+            let serving = tokio::time::timeout(SOFT, hard.run_until_cancelled(serving));
+            serving.await.ok().flatten().unwrap_or(Ok(()))
+        }
+        Some(ended) => ended,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// From hyper's request to the app's: the peer goes onto it, the body into axum's type.
+struct Handler {
+    app: App,
+    peer: Peer,
+    connection: Arc<Connection>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Handler {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Working;
+
+    fn call(&self, request: Request<Incoming>) -> Working {
+        let busy = self.connection.request();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer.clone());
+        Working { answer: self.app.clone().call(request), _busy: busy }
+    }
+}
+
+/// An answer in work, and that it is.
+struct Working {
+    answer: <App as Service<Request<Body>>>::Future,
+    _busy: Busy,
+}
+
+impl Future for Working {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.answer.as_mut().poll(cx)
+    }
+}
+
+/// A stream that marks when bytes flow.
+struct Watched<IO> {
+    io: IO,
+    connection: Arc<Connection>,
+}
+
+impl<IO: Read + Unpin> Read for Watched<IO> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        if read.is_ready() {
+            self.connection.received();
+        }
+        read
+    }
+}
+
+impl<IO: Write + Unpin> Write for Watched<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        if written.is_ready() {
+            self.connection.sent();
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        if written.is_ready() {
+            self.connection.sent();
+        }
+        written
+    }
+}

@@ -1,0 +1,77 @@
+//! What all handlers share.
+
+use std::fmt;
+
+use mb_core::{Clock, Timestamp};
+use mb_crypto::master::MasterKey;
+use mb_crypto::search::SearchKey;
+use mb_runtime::metrics::Metrics;
+use mb_store::{CounterEvent, Instance, Store};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::authority::Authority;
+use crate::keyring::KeyRing;
+use crate::metrics::ServerMetrics;
+use crate::policy::PolicyFeed;
+use crate::{Parts, ServerError};
+
+/// The store's setting that holds the wrapped search key.
+const SEARCH_KEY: &str = "search_key";
+
+pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) authority: Authority,
+    pub(crate) keys: KeyRing,
+    pub(crate) search: SearchKey,
+    pub(crate) policy: PolicyFeed,
+    pub(crate) metrics: ServerMetrics,
+    pub(crate) clock: Clock,
+    pub(crate) instance: Instance,
+    pub(crate) stopping: CancellationToken,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("instance", &self.instance).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
+        let Parts { store, ca, master, clock, instance, stopping } = parts;
+        let search = search_key(&store, &master).await?;
+        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
+        let keys = KeyRing::new(master, ca.certificate_pem())?;
+        let authority = Authority::new(ca, store.clone(), clock.clone());
+        let metrics = ServerMetrics::register(metrics);
+        Ok(Self { store, authority, keys, search, policy, metrics, clock, instance, stopping })
+    }
+}
+
+impl App {
+    /// From the counters, whose rows grow by the hour and not with the dead letters.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+    pub(crate) async fn count_dead_letters(&self) {
+        let all = (Timestamp::default(), Timestamp::from_micros(i64::MAX));
+        match self.store.event_counts(None, all.0, all.1).await {
+            Ok(counts) => {
+                let count = counts.get(&CounterEvent::DeadLettered).copied().unwrap_or(0);
+                self.metrics.dead_letters.set(count as f64);
+            }
+            Err(error) => mb_runtime::logging::limited("dead letters", || {
+                tracing::warn!(%error, "dead letters not counted");
+            }),
+        }
+    }
+}
+
+async fn search_key(store: &Store, master: &MasterKey) -> Result<SearchKey, ServerError> {
+    if let Some(wrapped) = store.setting(SEARCH_KEY).await? {
+        return SearchKey::unwrap(master, &wrapped).map_err(|_| ServerError::OtherMasterKey);
+    }
+    let wrapped = SearchKey::generate().wrap(master)?;
+    // Two main servers may start at once: the first value stays and both use it.
+    let kept = store.setting_or_insert(SEARCH_KEY, &wrapped, "system:main-server").await?;
+    SearchKey::unwrap(master, &kept).map_err(|_| ServerError::OtherMasterKey)
+}

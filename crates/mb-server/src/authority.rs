@@ -1,0 +1,168 @@
+//! Certificates with their records: nothing is issued that the store does not know.
+//!
+//! The record is written before the certificate is handed out, so every certificate in the world can be listed and
+//! revoked; a crash in between leaves a record of a certificate that nobody holds.
+
+use std::time::Duration;
+
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::{ClientName, Clock, DomainName, FieldError, Role, hex};
+use mb_crypto::ca::{Ca, IssueRequest, Issued};
+use mb_store::{CertificateFilter, CertificateRow, RevokeTarget, Store, StoreError};
+
+use crate::routes::store_fault;
+
+/// One year: the validity of leaf certificates where none is asked for (contract, section 7).
+const DEFAULT_VALIDITY: Duration = Duration::from_hours(365 * 24);
+
+/// What certificate to issue.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// CN: a client's name, or a component's.
+    pub name: String,
+    /// What it entitles to.
+    pub role: Role,
+    /// The tenant, for clients and consumers; `None` = the client's own, or `default` for a new one.
+    pub domain: Option<DomainName>,
+    /// Host names and addresses, beside those that serving roles always get.
+    pub sans: Vec<String>,
+    /// How long; `None` = one year.
+    pub validity: Option<Duration>,
+}
+
+/// Which certificates to revoke.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// All valid ones of a client or component.
+    Name(String),
+    /// The one with this serial number, hexadecimal.
+    Serial(String),
+}
+
+/// The CA together with its records.
+#[derive(Debug)]
+pub struct Authority {
+    ca: Ca,
+    store: Store,
+    clock: Clock,
+}
+
+impl Authority {
+    pub(crate) fn new(ca: Ca, store: Store, clock: Clock) -> Self {
+        Self { ca, store, clock }
+    }
+
+    /// The CA's certificate, PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.ca.certificate_pem()
+    }
+
+    /// Issues a certificate, creating its domain and client if they are new.
+    ///
+    /// # Errors
+    /// `validation_failed` for a bad name, `conflict` if the client belongs to another domain, `unavailable`.
+    pub async fn issue(&self, order: Order, actor: &str) -> Result<Issued, ApiError> {
+        let domain = self.place(&order, actor).await?;
+        let request = IssueRequest {
+            name: &order.name,
+            role: order.role,
+            domain: domain.as_ref(),
+            sans: &order.sans,
+            validity: order.validity.unwrap_or(DEFAULT_VALIDITY),
+            now: self.clock.now(),
+        };
+        let issued = self.ca.issue(&request).map_err(|error| {
+            let field = FieldError::new("/sans", "invalid", "not a host name or address that a certificate can carry");
+            ApiError::invalid(vec![field]).caused_by(error)
+        })?;
+        let identity = &issued.identity;
+        let row = CertificateRow {
+            issuer: identity.issuer,
+            serial: identity.serial.clone(),
+            fingerprint: identity.fingerprint.clone(),
+            name: identity.name.clone(),
+            role: identity.role,
+            domain: identity.domain.clone(),
+            not_before: identity.not_before,
+            not_after: identity.not_after,
+            certificate_pem: issued.certificate_pem.clone(),
+            revocation: None,
+        };
+        self.store.insert_certificate(&row, actor).await.map_err(store_fault)?;
+        Ok(issued)
+    }
+
+    async fn place(&self, order: &Order, actor: &str) -> Result<Option<DomainName>, ApiError> {
+        let Some(name) = ClientName::parse(&order.name) else {
+            let field = FieldError::new("/client_id", "invalid_name", mb_core::name::NAME_RULE);
+            return Err(ApiError::invalid(vec![field]));
+        };
+        if !order.role.has_domain() {
+            return Ok(None);
+        }
+        let existing = self.store.client(&name).await.map_err(store_fault)?;
+        let domain = match (&order.domain, existing) {
+            (Some(asked), _) => asked.clone(),
+            (None, Some(client)) => client.domain,
+            (None, None) => DomainName::default(),
+        };
+        match self.store.ensure_client(&name, &domain, actor).await {
+            Ok(_) => Ok(Some(domain)),
+            Err(error @ StoreError::ClientElsewhere { .. }) => {
+                Err(ApiError::new(ProblemCode::Conflict, error.to_string()))
+            }
+            Err(error) => Err(store_fault(error)),
+        }
+    }
+
+    /// Revokes what is not revoked yet; it is in the store's revoked set when this returns. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `not_found` if nothing has that name or serial, `unavailable`.
+    pub async fn revoke(&self, which: &Which, reason: &str, actor: &str) -> Result<Vec<CertificateRow>, ApiError> {
+        let (target, filter) = match which {
+            Which::Name(name) => (
+                RevokeTarget::Name(name.clone()),
+                CertificateFilter { name: Some(name.clone()), ..CertificateFilter::default() },
+            ),
+            Which::Serial(serial) => {
+                let Some(serial) = parse_serial(serial) else {
+                    let field = FieldError::new("/serial", "invalid", "serial must be hexadecimal digits");
+                    return Err(ApiError::invalid(vec![field]));
+                };
+                let filter = CertificateFilter { serial: Some(serial.clone()), ..CertificateFilter::default() };
+                (RevokeTarget::Serial(serial), filter)
+            }
+        };
+        if self.store.certificates(&filter).await.map_err(store_fault)?.is_empty() {
+            return Err(ApiError::new(ProblemCode::NotFound, "no certificate has that name or serial number"));
+        }
+        self.store.revoke(&target, reason, actor).await.map_err(store_fault)
+    }
+}
+
+/// Reads a serial number as `openssl` and `ca list` print it: hexadecimal, colons allowed, leading zeros dropped.
+fn parse_serial(text: &str) -> Option<Vec<u8>> {
+    let digits: String = text.chars().filter(|c| *c != ':').collect();
+    let digits = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits };
+    if digits.is_empty() || digits.len() > 64 {
+        return None;
+    }
+    let bytes = hex::decode(&digits)?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    Some(bytes[zeros..].to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_serial;
+
+    #[test]
+    fn serials_are_read_as_openssl_prints_them() {
+        assert_eq!(parse_serial("00:0A:ff"), Some(vec![0x0a, 0xff]));
+        assert_eq!(parse_serial("aff"), Some(vec![0x0a, 0xff]));
+        for bad in ["", "xyz", "é1", &"a".repeat(66)] {
+            assert_eq!(parse_serial(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! From a hand-over batch to rows: which envelopes are genuine, and what the store keeps of each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mb_core::envelope::{Envelope, SignedKey};
+use mb_core::handover::Batch;
+use mb_core::{Content, KeyId, MessageState, Timestamp};
+use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, StoreError};
+
+use crate::app::App;
+use crate::keyring::{BadKey, OpenedKey};
+
+/// Metadata rows live at least this long, so an older envelope may be a repeat of a row that is gone (design, 1).
+const HORIZON: Duration = Duration::from_hours(30 * 24);
+
+/// What became of one envelope before the store is asked.
+#[derive(Debug)]
+pub(crate) enum Examined {
+    Message(Box<NewMessage>),
+    DeadLetter(Box<NewDeadLetter>),
+    Refused(&'static str),
+}
+
+/// One batch, examined; `items` in the order of the envelopes.
+#[derive(Debug)]
+pub(crate) struct Examination {
+    pub(crate) items: Vec<Examined>,
+    /// Keys that the envelopes use and the store may lack.
+    pub(crate) new_keys: Vec<(KeyId, Arc<OpenedKey>)>,
+}
+
+impl Examination {
+    pub(crate) fn key_rows(&self) -> Vec<DataKeyRow> {
+        self.new_keys
+            .iter()
+            .map(|(key_id, opened)| DataKeyRow {
+                key_id: *key_id,
+                master_key_id: opened.master_key_id,
+                record: opened.record.clone(),
+                proxy_name: opened.signer.name.clone(),
+                proxy_serial: opened.signer.serial.clone(),
+                created_at: opened.created_at,
+            })
+            .collect()
+    }
+}
+
+/// Opens every envelope of the batch once.
+pub(crate) async fn examine(app: &App, batch: &Batch<'_>, whole: &Bytes) -> Result<Examination, StoreError> {
+    let now = app.clock.now();
+    let mut keys = Keys::new(app, batch);
+    let mut items = Vec::with_capacity(batch.envelopes.len());
+    for bytes in &batch.envelopes {
+        let item = match Envelope::parse(bytes) {
+            Err(_) => Examined::Refused("envelope_malformed"),
+            Ok(envelope) => match keys.resolve(envelope.header.key_id).await? {
+                Err(code) => Examined::Refused(code),
+                Ok(key) => examine_one(app, &key, envelope, &whole.slice_ref(bytes), now),
+            },
+        };
+        items.push(item);
+    }
+    let new_keys = keys.resolved.into_iter().filter_map(|(id, key)| key.ok().map(|key| (id, key)));
+    Ok(Examination { items, new_keys: new_keys.filter(|(_, key)| !key.is_stored()).collect() })
+}
+
+fn examine_one(app: &App, key: &OpenedKey, envelope: Envelope<'_>, raw: &Bytes, now: Timestamp) -> Examined {
+    let Ok(plain) = key.key.open(&envelope) else { return Examined::Refused("seal_invalid") };
+    let Some(content) = Content::parse(&plain) else { return Examined::Refused("content_malformed") };
+    let sealed = raw.slice_ref(envelope.sealed);
+    let header = envelope.header;
+    let dead_letter = |reason: &str| {
+        Examined::DeadLetter(Box::new(NewDeadLetter {
+            message_id: header.message_id,
+            reason: reason.to_owned(),
+            envelope: raw.clone(),
+            header: Some(header.clone()),
+            created_at: now,
+        }))
+    };
+    if app.policy.is_revoked_proxy(&key.signer) {
+        return dead_letter("proxy_revoked");
+    }
+    if header.queued_at < now.minus(HORIZON) {
+        return dead_letter("stale");
+    }
+    let expired = header.expires_at.is_some_and(|at| at <= now);
+    // Nothing waits for it, so delivered means stored; a scheduled one is shown as queued until its time.
+    let delivered_at = header.deliver_at.map_or(now, |at| at.max(now));
+    Examined::Message(Box::new(NewMessage {
+        sender_number_hashed: content.sender_number.map(|number| app.search.hash(number)),
+        sealed,
+        status: if expired { MessageState::Expired } else { MessageState::Delivered },
+        registered_at: now,
+        delivered_at: (!expired).then_some(delivered_at),
+        header,
+    }))
+}
+
+/// The keys of one batch: each record is looked at once, and only if an envelope asks for it.
+struct Keys<'a> {
+    app: &'a App,
+    records: HashMap<KeyId, Vec<&'a [u8]>>,
+    resolved: HashMap<KeyId, Result<Arc<OpenedKey>, &'static str>>,
+}
+
+impl<'a> Keys<'a> {
+    fn new(app: &'a App, batch: &Batch<'a>) -> Self {
+        let mut records: HashMap<KeyId, Vec<&[u8]>> = HashMap::new();
+        for record in &batch.keys {
+            if let Some(id) = SignedKey::peek_id(record) {
+                records.entry(id).or_default().push(record);
+            }
+        }
+        Self { app, records, resolved: HashMap::new() }
+    }
+
+    async fn resolve(&mut self, id: KeyId) -> Result<Result<Arc<OpenedKey>, &'static str>, StoreError> {
+        if let Some(known) = self.resolved.get(&id) {
+            return Ok(known.clone());
+        }
+        let key = self.look_up(id).await?;
+        self.resolved.insert(id, key.clone());
+        Ok(key)
+    }
+
+    async fn look_up(&self, id: KeyId) -> Result<Result<Arc<OpenedKey>, &'static str>, StoreError> {
+        if let Some(opened) = self.app.keys.find(id) {
+            return Ok(Ok(opened));
+        }
+        // A record that was stored was proven before; one that a forger put beside it under the same id changes nothing.
+        if let Some(row) = self.app.store.data_key(id).await? {
+            return Ok(self.app.keys.open(&row.record, true).map_err(BadKey::code));
+        }
+        let mut code = "key_unknown";
+        for record in self.records.get(&id).into_iter().flatten() {
+            match self.app.keys.open(record, false) {
+                Ok(opened) => return Ok(Ok(opened)),
+                Err(bad) => code = bad.code(),
+            }
+        }
+        Ok(Err(code))
+    }
+}

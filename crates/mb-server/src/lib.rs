@@ -1,0 +1,129 @@
+//! The main server: the only role that holds the master key, the CA's key and the store.
+//!
+//! Workers register messages with it, proxies confirm against it and take their policy from it, operators issue and
+//! revoke certificates through it. One file per resource under [`routes`]; everything they share is in `App`.
+
+mod actor;
+mod app;
+pub mod authority;
+mod contents;
+mod keyring;
+mod metrics;
+mod policy;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use mb_core::{Clock, Policy};
+use mb_crypto::ca::Ca;
+use mb_crypto::master::MasterKey;
+use mb_runtime::lifecycle::{Criticality, Lifecycle};
+use mb_runtime::metrics::Metrics;
+use mb_store::{Instance, Store};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+pub use crate::authority::Authority;
+
+/// How often the policy version in the store is compared, for changes made by another main server.
+const POLICY_CHECK: Duration = Duration::from_secs(1);
+
+/// How often the dead letters are counted, for the gauge.
+const COUNTING: Duration = Duration::from_secs(15);
+
+/// Why the main server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The store did not answer, or holds what this program cannot read.
+    #[error("read the store")]
+    Store(#[from] mb_store::StoreError),
+    /// A key, certificate or secret is unusable.
+    #[error("read keys and certificates")]
+    Crypto(#[from] mb_crypto::CryptoError),
+    /// The store was sealed under another master key.
+    #[error(
+        "the store was sealed under another encryption key: put back the secrets/encryption.key that belongs to it"
+    )]
+    OtherMasterKey,
+}
+
+/// What the main server is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The migrated store.
+    pub store: Store,
+    /// The certificate authority with its private key.
+    pub ca: Ca,
+    /// The key that data keys are wrapped to.
+    pub master: MasterKey,
+    /// The time.
+    pub clock: Clock,
+    /// Names this process in counters.
+    pub instance: Instance,
+    /// Cancelled when the process stops: long polls end then.
+    pub stopping: CancellationToken,
+}
+
+/// A main server ready to answer requests.
+#[derive(Clone, Debug)]
+pub struct MainServer {
+    app: Arc<App>,
+}
+
+impl MainServer {
+    /// Loads what it keeps in memory: the policy, the search key, its metrics.
+    ///
+    /// # Errors
+    /// [`ServerError`] if the store or a key cannot be used.
+    pub async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
+        Ok(Self { app: Arc::new(App::open(parts, metrics).await?) })
+    }
+
+    /// All routes of the main server, without the listener's own (`/health`, `/metrics`).
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.app))
+    }
+
+    /// Issues and revokes certificates without a request, for the first start.
+    pub fn authority(&self) -> &Authority {
+        &self.app.authority
+    }
+
+    /// The policy in effect, and every later one.
+    pub fn policy(&self) -> watch::Receiver<Arc<Policy>> {
+        self.app.policy.subscribe()
+    }
+
+    /// A cheap question to the store, for health.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn check(&self) -> Result<(), mb_store::StoreError> {
+        self.app.store.check().await
+    }
+
+    /// Starts the background work.
+    pub fn start(&self, lifecycle: &Lifecycle) {
+        let (app, soft) = (Arc::clone(&self.app), lifecycle.soft());
+        lifecycle.spawn("policy refresh", Criticality::Critical, async move {
+            let mut ticks = tokio::time::interval(POLICY_CHECK);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while soft.run_until_cancelled(ticks.tick()).await.is_some() {
+                app.policy.follow(&app.store).await;
+            }
+        });
+        let (app, soft) = (Arc::clone(&self.app), lifecycle.soft());
+        lifecycle.spawn("count dead letters", Criticality::Critical, async move {
+            let mut ticks = tokio::time::interval(COUNTING);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while soft.run_until_cancelled(ticks.tick()).await.is_some() {
+                app.count_dead_letters().await;
+            }
+        });
+    }
+}

@@ -1,0 +1,50 @@
+//! What the main server counts.
+
+use mb_api::dto::RegisterResult;
+use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Metrics};
+
+#[derive(Debug)]
+pub(crate) struct ServerMetrics {
+    registered: Counter,
+    results: CounterFamily,
+    pub(crate) dead_letters: Gauge,
+}
+
+impl ServerMetrics {
+    pub(crate) fn register(metrics: &mut Metrics) -> Self {
+        metrics
+            .gauge(
+                "mb_backup_last_success_timestamp_seconds",
+                "When the last backup succeeded, seconds since 1970; 0 = never.",
+            )
+            .set(0.0);
+        Self {
+            dead_letters: metrics.gauge("mb_dead_letters", "Dead letters in the store."),
+            registered: metrics.counter("mb_server_registered", "Messages stored for the first time."),
+            results: metrics.counter_family(
+                "mb_server_register_results",
+                "Envelopes answered by register, by result: stored, duplicate, quarantined, refused.",
+                "result",
+            ),
+        }
+    }
+
+    pub(crate) fn registered(&self, results: &[RegisterResult]) {
+        let mut counts = [0_u64; 4];
+        for result in results {
+            let index = match result {
+                RegisterResult::Stored => 0,
+                RegisterResult::Duplicate => 1,
+                RegisterResult::Quarantined(_) => 2,
+                RegisterResult::Refused(_) => 3,
+            };
+            counts[index] += 1;
+        }
+        self.registered.inc_by(counts[0]);
+        for (label, count) in ["stored", "duplicate", "quarantined", "refused"].into_iter().zip(counts) {
+            if count > 0 {
+                self.results.inc_by(label, count);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The policy that proxies follow: built from the store, handed out by long poll.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mb_core::policy::{CertificateRef, MasterPublicKey};
+use mb_core::{Identity, Policy};
+use mb_store::{Store, StoreError};
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+/// A proxy that has not asked for so long is not waited for: it is away, or asks another main server.
+const FOLLOWS: Duration = Duration::from_mins(1);
+/// The longest wait for proxies to adopt a policy; the change itself does not depend on it.
+const ADOPTION: Duration = Duration::from_secs(2);
+
+/// Holds the newest policy and tells everyone who waits for the next.
+#[derive(Debug)]
+pub(crate) struct PolicyFeed {
+    sender: watch::Sender<Arc<Policy>>,
+    revoked_proxies: ArcSwap<BTreeSet<CertificateRef>>,
+    /// Held from the reading of a policy to its sending: of two refreshes the later one is read later.
+    refreshing: Mutex<()>,
+    /// The newest question of each proxy, by its certificate's fingerprint.
+    followers: watch::Sender<HashMap<String, Follower>>,
+    ca_pem: String,
+    master_key: MasterPublicKey,
+}
+
+impl PolicyFeed {
+    pub(crate) async fn open(store: &Store, ca_pem: String, master_key: MasterPublicKey) -> Result<Self, StoreError> {
+        let (first, revoked_proxies) = build(store, &ca_pem, &master_key).await?;
+        Ok(Self {
+            sender: watch::Sender::new(Arc::new(first)),
+            revoked_proxies: ArcSwap::from_pointee(revoked_proxies),
+            refreshing: Mutex::new(()),
+            followers: watch::Sender::new(HashMap::new()),
+            ca_pem,
+            master_key,
+        })
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Policy>> {
+        self.sender.subscribe()
+    }
+
+    pub(crate) fn current(&self) -> Arc<Policy> {
+        Arc::clone(&self.sender.borrow())
+    }
+
+    /// Whether what this proxy signed is in doubt. The policy forgets a revoked certificate once it has expired, for it
+    /// opens no connection any more; a key that was signed under it remains.
+    pub(crate) fn is_revoked_proxy(&self, signer: &Identity) -> bool {
+        let revoked = self.revoked_proxies.load();
+        !revoked.is_empty()
+            && revoked.contains(&CertificateRef { issuer: signer.issuer, serial: signer.serial.clone() })
+    }
+
+    /// Notes that a proxy asks, which it does with the version that it has adopted.
+    pub(crate) fn asked(&self, proxy: &Arc<Identity>, since: Option<u64>) {
+        let follower = Follower { identity: Arc::clone(proxy), since, at: Instant::now() };
+        self.followers.send_modify(|followers| {
+            followers.retain(|_, follower| follower.at.elapsed() < FOLLOWS);
+            followers.insert(proxy.fingerprint.clone(), follower);
+        });
+    }
+
+    /// Waits until every proxy that asks here and may go on has adopted the current policy, or for [`ADOPTION`].
+    pub(crate) async fn adopted(&self) {
+        let policy = self.current();
+        let mut followers = self.followers.subscribe();
+        let all = followers.wait_for(|followers| followers.values().all(|follower| follower.is_done(&policy)));
+        if tokio::time::timeout(ADOPTION, all).await.is_err() {
+            tracing::warn!(version = policy.version, "a proxy has not yet adopted the policy");
+        }
+    }
+
+    /// Reads the policy anew after a change made here.
+    pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        let _turn = self.refreshing.lock().await;
+        let (policy, revoked_proxies) = build(store, &self.ca_pem, &self.master_key).await?;
+        self.revoked_proxies.store(Arc::new(revoked_proxies));
+        self.sender.send_if_modified(|held| {
+            let changed = **held != policy;
+            if changed {
+                *held = Arc::new(policy);
+            }
+            changed
+        });
+        Ok(())
+    }
+
+    /// Reads the policy anew if the store's version is another: a change made by another main server.
+    pub(crate) async fn follow(&self, store: &Store) {
+        let outcome = match store.policy_version().await {
+            Ok(version) if version == self.current().version => return,
+            Ok(_) => self.refresh(store).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            mb_runtime::logging::limited("policy refresh", || tracing::warn!(%error, "policy not refreshed"));
+        }
+    }
+}
+
+/// A proxy that polls.
+#[derive(Debug)]
+struct Follower {
+    identity: Arc<Identity>,
+    since: Option<u64>,
+    at: Instant,
+}
+
+impl Follower {
+    /// Whether nobody needs to wait until it adopts `policy`.
+    fn is_done(&self, policy: &Policy) -> bool {
+        self.since.is_some_and(|since| since >= policy.version)
+            || self.at.elapsed() >= FOLLOWS
+            || policy.is_revoked(&self.identity)
+    }
+}
+
+async fn build(
+    store: &Store,
+    ca_pem: &str,
+    master_key: &MasterPublicKey,
+) -> Result<(Policy, BTreeSet<CertificateRef>), StoreError> {
+    let parts = store.policy_parts().await?;
+    let policy = Policy {
+        version: parts.version,
+        ca_pem: ca_pem.to_owned(),
+        master_key: master_key.clone(),
+        revoked: parts.revoked,
+        suspended: parts.suspended,
+        domains: BTreeMap::new(),
+    };
+    Ok((policy, parts.revoked_proxies))
+}

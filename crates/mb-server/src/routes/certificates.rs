@@ -1,0 +1,123 @@
+//! `/admin/certificates`: issue, revoke, list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use mb_api::dto::{
+    CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
+    SecretText,
+};
+use mb_api::page::{Cursor, Page, PageQuery};
+use mb_api::peer::Peer;
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::{FieldError, Role, Timestamp, hex};
+
+use super::store_fault;
+use crate::actor;
+use crate::app::App;
+use crate::authority::{Order, Which};
+
+/// The most bytes of a request.
+const MAX_BODY: usize = 64 << 10;
+/// The longest validity: the CA's own.
+const MAX_DAYS: u32 = 3650;
+
+pub(crate) async fn generate(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    body: Body,
+) -> Result<(StatusCode, Json<GeneratedCertificate>), ApiError> {
+    let actor = actor::require(&app, &peer, &[Role::Admin])?;
+    let request: GenerateCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
+    let role = request.role.unwrap_or(Role::Client);
+    if request.validity_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
+        let detail = format!("validity_days must be 1 to {MAX_DAYS}");
+        return Err(ApiError::invalid(vec![FieldError::new("/validity_days", "out_of_range", detail)]));
+    }
+    if request.domain.is_some() && !role.has_domain() {
+        let detail = "only clients and consumers belong to a domain; alt_names take host names";
+        return Err(ApiError::invalid(vec![FieldError::new("/domain", "not_allowed", detail)]));
+    }
+    let order = Order {
+        name: request.client_id.as_str().to_owned(),
+        role,
+        domain: request.domain,
+        sans: request.alt_names,
+        validity: request.validity_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+    };
+    let issued = app.authority.issue(order, actor.as_str()).await?;
+    let answer = GeneratedCertificate {
+        id: hex::encode(&issued.identity.serial),
+        certificate: issued.certificate_pem,
+        private_key: SecretText::new(issued.private_key_pem.expose().clone()),
+        ca_certificate: app.authority.ca_pem().to_owned(),
+        fingerprint: issued.identity.fingerprint,
+        expires_at: issued.identity.not_after,
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+pub(crate) async fn revoke(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Json<Revoked>, ApiError> {
+    let actor = actor::require(&app, &peer, &[Role::Admin])?;
+    let request: RevokeCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
+    let which = match (request.client_id, request.serial) {
+        (Some(name), None) => Which::Name(name.as_str().to_owned()),
+        (None, Some(serial)) => Which::Serial(serial),
+        _ => return Err(ApiError::new(ProblemCode::MalformedRequest, "name either client_id or serial")),
+    };
+    let rows = app.authority.revoke(&which, request.reason.as_deref().unwrap_or_default(), actor.as_str()).await?;
+    app.policy.refresh(&app.store).await.map_err(store_fault)?;
+    // Who was revoked is refused on its next request: so the answer waits for those who refuse.
+    app.policy.adopted().await;
+    Ok(Json(Revoked { revoked: rows.into_iter().map(|row| hex::encode(&row.serial)).collect() }))
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<CertificateRow>>, ApiError> {
+    actor::require(&app, &peer, &[Role::Admin])?;
+    let (limit, after) = query.resolve()?;
+    let mut rows = app.store.certificate_page(after.map(place), limit + 1).await.map_err(store_fault)?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|(place, row)| cursor(*place, row).encode());
+    let now = app.clock.now();
+    Ok(Json(Page { data: rows.into_iter().map(|(_, row)| present(row, now)).collect(), next }))
+}
+
+fn present(row: mb_store::CertificateRow, now: Timestamp) -> CertificateRow {
+    let status = match row.status(now) {
+        mb_store::CertificateStatus::Revoked => CertificateStatus::Revoked,
+        mb_store::CertificateStatus::Expired => CertificateStatus::Expired,
+        mb_store::CertificateStatus::Valid => CertificateStatus::Active,
+    };
+    let (revoked_at, reason) = row.revocation.map(|revocation| (revocation.at, revocation.reason)).unzip();
+    CertificateRow {
+        id: hex::encode(&row.serial),
+        client_id: row.name,
+        role: row.role,
+        domain: row.domain,
+        fingerprint: row.fingerprint,
+        status,
+        issued_at: row.not_before,
+        expires_at: row.not_after,
+        revoked_at,
+        reason,
+    }
+}
+
+/// The cursor of a row: its place alone counts, the time only fills its part.
+fn cursor(place: i64, row: &mb_store::CertificateRow) -> Cursor {
+    Cursor { at: row.not_before, id: i128::from(place).to_be_bytes() }
+}
+
+/// The place that a cursor names; one of another list names the end.
+fn place(cursor: Cursor) -> i64 {
+    i64::try_from(i128::from_be_bytes(cursor.id)).unwrap_or(i64::MAX)
+}

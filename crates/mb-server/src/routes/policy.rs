@@ -1,0 +1,35 @@
+//! `GET /internal/policy?since=VERSION`: the policy, at once if it is another than the caller's, else when it changes.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use mb_api::client::POLL;
+use mb_api::dto::PolicyQuery;
+use mb_api::peer::Peer;
+use mb_api::problem::ApiError;
+use mb_core::Role;
+
+use crate::actor;
+use crate::app::App;
+
+pub(crate) async fn policy(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Query(query): Query<PolicyQuery>,
+) -> Result<Response, ApiError> {
+    actor::require(&app, &peer, &[Role::Proxy, Role::Worker, Role::Portal])?;
+    if let Some(proxy) = peer.identity.as_ref().filter(|identity| identity.role == Role::Proxy) {
+        app.policy.asked(proxy, query.since);
+    }
+    let mut feed = app.policy.subscribe();
+    // "Another", not "newer": after the restore of a backup the store's version may be lower than the caller's.
+    let changed = feed.wait_for(|policy| Some(policy.version) != query.since);
+    let waited = app.stopping.run_until_cancelled(tokio::time::timeout(POLL, changed)).await;
+    match waited {
+        Some(Ok(Ok(policy))) => Ok(Json(policy.as_ref()).into_response()),
+        _ => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}

@@ -1,0 +1,149 @@
+//! `POST /internal/messages/register`: one batch, one transaction, an answer per envelope.
+//!
+//! A request fails as a whole only for passing reasons. Whatever is wrong with one envelope is said of that envelope
+//! alone: it is refused (not genuine, nothing stored) or becomes a dead letter (genuine, cannot be a message).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
+use mb_api::peer::Peer;
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::envelope::Envelope;
+use mb_core::handover::Batch;
+use mb_core::{KeyId, Role};
+use mb_store::{ExistingMessage, NewDeadLetter, RegisterBatch, Registered};
+
+use super::store_fault;
+use crate::actor;
+use crate::app::App;
+use crate::contents::{self, Examination, Examined};
+use crate::keyring::OpenedKey;
+
+/// The most bytes of one request.
+const MAX_BODY: usize = 32 << 20;
+
+pub(crate) async fn register(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Response, ApiError> {
+    actor::require(&app, &peer, &[Role::Worker])?;
+    let body = mb_runtime::body::read_body(body, MAX_BODY).await?;
+    let batch = Batch::parse(&body)
+        .ok_or_else(|| ApiError::new(ProblemCode::MalformedRequest, "the body is not a hand-over batch"))?;
+    let examination = contents::examine(&app, &batch, &body).await.map_err(store_fault)?;
+    Ok(axum::Json(store(&app, examination, &batch, &body).await?).into_response())
+}
+
+async fn store(
+    app: &App,
+    examination: Examination,
+    batch: &Batch<'_>,
+    body: &Bytes,
+) -> Result<RegisterAnswer, ApiError> {
+    let keys = examination.key_rows();
+    let Examination { items, new_keys } = examination;
+    let mut results = Vec::with_capacity(items.len());
+    let (mut messages, mut dead_letters) = (Vec::new(), Vec::new());
+    let (mut positions, mut letter_positions) = (Vec::new(), Vec::new());
+    for (position, item) in items.into_iter().enumerate() {
+        results.push(match item {
+            Examined::Refused(code) => RegisterResult::Refused(code.into()),
+            Examined::DeadLetter(letter) => {
+                let reason = letter.reason.clone();
+                dead_letters.push(*letter);
+                letter_positions.push(position);
+                RegisterResult::Quarantined(reason.into())
+            }
+            Examined::Message(message) => {
+                messages.push(*message);
+                positions.push(position);
+                RegisterResult::Stored
+            }
+        });
+    }
+    let epoch = if messages.is_empty() && dead_letters.is_empty() {
+        app.store.epoch().await.map_err(store_fault)?
+    } else {
+        let request = RegisterBatch { keys, messages, dead_letters, instance: app.instance.clone() };
+        let registered = app.store.register(request).await.map_err(store_fault)?;
+        for (_, key) in &new_keys {
+            key.mark_stored();
+        }
+        positions.append(&mut letter_positions);
+        let outcomes = positions.into_iter().zip(registered.messages.into_iter().chain(registered.dead_letters));
+        let conflicts = compare_repeats(app, batch, body, outcomes, &mut results).await?;
+        if !conflicts.is_empty() {
+            let request = RegisterBatch {
+                keys: Vec::new(),
+                messages: Vec::new(),
+                dead_letters: conflicts,
+                instance: app.instance.clone(),
+            };
+            app.store.register(request).await.map_err(store_fault)?;
+        }
+        // Of two epochs the older one claims less: a proxy that then sees the newer one offers everything again.
+        registered.epoch
+    };
+    app.metrics.registered(&results);
+    Ok(RegisterAnswer { epoch: Epoch::from_bytes(epoch), results })
+}
+
+/// Ids that the store already holds: a repeat of the same message is a duplicate; another message under the same
+/// idempotency key is quarantined, the first one stands.
+async fn compare_repeats(
+    app: &App,
+    batch: &Batch<'_>,
+    body: &Bytes,
+    outcomes: impl Iterator<Item = (usize, Registered)>,
+    results: &mut [RegisterResult],
+) -> Result<Vec<NewDeadLetter>, ApiError> {
+    let mut conflicts = Vec::new();
+    for (position, outcome) in outcomes {
+        let Registered::Duplicate(existing) = outcome else { continue };
+        results[position] = RegisterResult::Duplicate;
+        let raw = body.slice_ref(batch.envelopes[position]);
+        let Ok(envelope) = Envelope::parse(&raw) else { continue };
+        // Ids made by a proxy are random: the same id is the same envelope. Only an id from an idempotency key can
+        // stand for two contents.
+        if envelope.header.message_id.version() != 8 || same_message(app, &envelope, &existing).await? {
+            continue;
+        }
+        results[position] = RegisterResult::Quarantined(NewDeadLetter::CONFLICT.into());
+        conflicts.push(NewDeadLetter {
+            message_id: envelope.header.message_id,
+            reason: NewDeadLetter::CONFLICT.to_owned(),
+            envelope: raw.clone(),
+            header: Some(envelope.header),
+            created_at: app.clock.now(),
+        });
+    }
+    Ok(conflicts)
+}
+
+async fn same_message(app: &App, new: &Envelope<'_>, existing: &ExistingMessage) -> Result<bool, ApiError> {
+    if existing.sealed.as_ref() == new.sealed {
+        return Ok(true);
+    }
+    if existing.header.topic != new.header.topic || existing.header.client != new.header.client {
+        return Ok(false);
+    }
+    let (Some(new_key), Some(old_key)) = (key(app, new.header.key_id).await?, key(app, existing.header.key_id).await?)
+    else {
+        return Ok(false);
+    };
+    let mut header = Vec::with_capacity(256);
+    existing.header.encode(&mut header);
+    let (Ok(new), Ok(old)) = (new_key.key.open(new), old_key.key.open_parts(&header, &existing.sealed)) else {
+        return Ok(false);
+    };
+    Ok(new.as_slice() == old.as_slice())
+}
+
+async fn key(app: &App, id: KeyId) -> Result<Option<Arc<OpenedKey>>, ApiError> {
+    if let Some(opened) = app.keys.find(id) {
+        return Ok(Some(opened));
+    }
+    let row = app.store.data_key(id).await.map_err(store_fault)?;
+    Ok(row.and_then(|row| app.keys.open(&row.record, true).ok()))
+}

@@ -1,0 +1,99 @@
+//! Who may ask what, and when a change of that is in effect.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mb_api::dto::RevokeCertificate;
+use mb_api::page::PageQuery;
+use mb_api::{ClientError, Peer, ProblemCode};
+use mb_core::{ClientName, Role};
+
+use super::fixture::Fixture;
+
+/// What an attempt is answered with: nothing if it is let in, whatever comes of it then.
+fn refusal<T>(outcome: Result<T, ClientError>) -> Option<ProblemCode> {
+    outcome.err().and_then(|error| error.code()).filter(|code| *code != ProblemCode::MalformedRequest)
+}
+
+#[tokio::test]
+async fn every_route_takes_its_own_roles_alone() {
+    let fixture = Fixture::new().await;
+    let demo = ClientName::parse("demo").expect("valid");
+    for role in Role::ALL {
+        let client = fixture.client(role).await;
+        let expected = |roles: &[Role]| (!roles.contains(&role)).then_some(ProblemCode::WrongRole);
+        let outcome = client.register(Bytes::from_static(b"no batch"), None).await;
+        assert_eq!(refusal(outcome), expected(&[Role::Worker]), "register as {role}");
+        assert_eq!(refusal(client.confirm(Vec::new()).await), expected(&[Role::Proxy]), "confirm as {role}");
+        let outcome = client.status(demo.clone(), Vec::new(), None).await;
+        assert_eq!(refusal(outcome), expected(&[Role::Proxy]), "status as {role}");
+        let followers = [Role::Proxy, Role::Worker, Role::Portal];
+        assert_eq!(refusal(client.policy(None).await), expected(&followers), "policy as {role}");
+        let outcome = client.certificates(&PageQuery::default()).await;
+        assert_eq!(refusal(outcome), expected(&[Role::Admin]), "certificates as {role}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_certificate_only_the_public_is_told() {
+    let fixture = Fixture::new().await;
+    let nobody = fixture.client_of(Peer::default());
+    let expected = Some(ProblemCode::NoIdentity);
+    assert_eq!(refusal(nobody.register(Bytes::from_static(b"no batch"), None).await), expected);
+    assert_eq!(refusal(nobody.confirm(Vec::new()).await), expected);
+    assert_eq!(refusal(nobody.policy(None).await), expected);
+    assert_eq!(refusal(nobody.certificates(&PageQuery::default()).await), expected);
+}
+
+#[tokio::test]
+async fn a_revocation_is_answered_once_the_proxies_have_it() {
+    let fixture = Fixture::new().await;
+    fixture.issue("demo", Role::Client).await;
+    let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.client(Role::Admin).await);
+    let held = proxy.policy(None).await.expect("answers").expect("at once");
+    let ask = RevokeCertificate { client_id: ClientName::parse("demo"), serial: None, reason: None };
+    let mut revoking = pin!(admin.revoke_certificate(&ask));
+    let newer = tokio::select! {
+        newer = proxy.policy(Some(held.version)) => newer.expect("answers").expect("a change"),
+        answer = &mut revoking => panic!("answered before the proxy knew: {answer:?}"),
+    };
+    assert_eq!(newer.revoked.len(), 1);
+    tokio::select! {
+        answer = &mut revoking => assert_eq!(answer.expect("revokes").revoked.len(), 1),
+        poll = proxy.policy(Some(newer.version)) => panic!("the proxy was not waited for: {poll:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_proxy_that_is_revoked_itself() {
+    let fixture = Fixture::new().await;
+    let proxy = fixture.client_of(Peer::in_process(Arc::new(fixture.proxy.identity.clone())));
+    let admin = fixture.client(Role::Admin).await;
+    proxy.policy(None).await.expect("answers");
+    let ask = RevokeCertificate { client_id: ClientName::parse("proxy"), serial: None, reason: None };
+    let began = tokio::time::Instant::now();
+    admin.revoke_certificate(&ask).await.expect("revokes");
+    assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    assert_eq!(refusal(proxy.confirm(Vec::new()).await), Some(ProblemCode::CertificateRevoked));
+}
+
+#[tokio::test]
+async fn the_list_of_certificates_comes_page_by_page() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.client(Role::Admin).await;
+    for name in ["a", "b", "c"] {
+        fixture.issue(name, Role::Client).await;
+    }
+    let (mut names, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = admin.certificates(&PageQuery { limit: Some(2), cursor }).await.expect("answers");
+        assert!(page.data.len() <= 2);
+        names.extend(page.data.into_iter().map(|row| row.client_id));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(names, ["proxy", "a-admin", "a", "b", "c"]);
+}

@@ -1,0 +1,236 @@
+//! Certificates that the CA has issued, and which of them are revoked. Revoking announces itself to the edge by the
+//! policy's version, in the same transaction.
+
+use mb_core::{DomainName, Role, Timestamp};
+use serde_json::json;
+
+use crate::Store;
+use crate::audit::{self, Change};
+use crate::error::StoreError;
+use crate::settings::bump_policy;
+use crate::value::{Row, Value};
+
+/// An issued certificate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificateRow {
+    /// SHA-256 of the issuer's public key, first 16 bytes.
+    pub issuer: [u8; 16],
+    /// Serial number, big-endian, without leading zeros.
+    pub serial: Vec<u8>,
+    /// SHA-256 of the certificate, lower hexadecimal.
+    pub fingerprint: String,
+    /// CN.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The tenant, for roles that have one.
+    pub domain: Option<DomainName>,
+    /// Start of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
+    /// The certificate, PEM.
+    pub certificate_pem: String,
+    /// Set once it is revoked.
+    pub revocation: Option<Revocation>,
+}
+
+/// When and why a certificate was revoked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// Why, as its revoker put it.
+    pub reason: String,
+}
+
+/// Where a certificate stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CertificateStatus {
+    /// Neither expired nor revoked; also one that is valid only later.
+    Valid,
+    /// Past its time, not revoked.
+    Expired,
+    /// Revoked.
+    Revoked,
+}
+
+/// Which certificates to list; `None` matches all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CertificateFilter {
+    /// CN.
+    pub name: Option<String>,
+    /// Serial number.
+    pub serial: Option<Vec<u8>>,
+    /// SHA-256, lower hexadecimal.
+    pub fingerprint: Option<String>,
+    /// Role.
+    pub role: Option<Role>,
+    /// Tenant.
+    pub domain: Option<DomainName>,
+    /// Status at the time of the call.
+    pub status: Option<CertificateStatus>,
+}
+
+/// Which certificates to revoke.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RevokeTarget {
+    /// All of that name.
+    Name(String),
+    /// The one with that serial number.
+    Serial(Vec<u8>),
+}
+
+const INSERT: &str = "INSERT INTO certificates (issuer, serial, fingerprint, name, role, domain, not_before, \
+                      not_after, certificate_pem, created_at, revoked_at, revocation_reason) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT issuer, serial, fingerprint, name, role, domain, not_before, not_after, certificate_pem, \
+             revoked_at, revocation_reason, id FROM certificates ",
+            $rest
+        )
+    };
+}
+
+const LIST: &str = select!(
+    "WHERE (? IS NULL OR name = ?) AND (? IS NULL OR serial = ?) AND (? IS NULL OR fingerprint = ?) \
+     AND (? IS NULL OR role = ?) AND (? IS NULL OR domain = ?) ORDER BY name, not_after DESC, id DESC"
+);
+
+const PAGE: &str = select!("WHERE id > ? ORDER BY id LIMIT ?");
+
+fn read(row: &Row) -> Result<CertificateRow, StoreError> {
+    let revocation = |at| {
+        let reason = row.optional_text(10)?.unwrap_or_default().to_owned();
+        Ok::<_, StoreError>(Revocation { at, reason })
+    };
+    Ok(CertificateRow {
+        issuer: row.array(0)?,
+        serial: row.blob(1)?.to_vec(),
+        fingerprint: row.text(2)?.to_owned(),
+        name: row.text(3)?.to_owned(),
+        role: Role::parse(row.text(4)?).ok_or(StoreError::Damaged("certificate role"))?,
+        domain: row.optional_text(5)?.is_some().then(|| row.domain(5)).transpose()?,
+        not_before: row.time(6)?,
+        not_after: row.time(7)?,
+        certificate_pem: row.text(8)?.to_owned(),
+        revocation: row.optional_time(9)?.map(revocation).transpose()?,
+    })
+}
+
+impl CertificateRow {
+    /// Where it stands at `now`.
+    pub fn status(&self, now: Timestamp) -> CertificateStatus {
+        match self.revocation {
+            Some(_) => CertificateStatus::Revoked,
+            None if now > self.not_after => CertificateStatus::Expired,
+            None => CertificateStatus::Valid,
+        }
+    }
+}
+
+impl Store {
+    /// Records an issued certificate.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if its issuer and serial number, or its fingerprint, are there already.
+    pub async fn insert_certificate(&self, row: &CertificateRow, actor: &str) -> Result<(), StoreError> {
+        let values = [
+            Value::Blob(&row.issuer),
+            Value::Blob(&row.serial),
+            Value::Text(&row.fingerprint),
+            Value::Text(&row.name),
+            Value::Text(row.role.as_str()),
+            Value::text(row.domain.as_ref().map(DomainName::as_str)),
+            Value::Time(row.not_before),
+            Value::Time(row.not_after),
+            Value::Text(&row.certificate_pem),
+            Value::Time(self.now()),
+            Value::time(row.revocation.as_ref().map(|revocation| revocation.at)),
+            Value::text(row.revocation.as_ref().map(|revocation| revocation.reason.as_str())),
+        ];
+        let mut tx = self.backend().begin().await?;
+        if let Err(error) = tx.execute(INSERT, values).await {
+            tx.rollback().await?;
+            return Err(if error.is_unique_violation() { StoreError::Exists("certificate") } else { error });
+        }
+        let detail = json!({ "role": row.role, "domain": row.domain, "fingerprint": row.fingerprint });
+        audit::insert(&mut tx, &Change::new(self, actor, "certificate.issue", &row.name).detail(detail)).await?;
+        tx.commit().await
+    }
+
+    /// The certificates that match, by name and newest first.
+    pub async fn certificates(&self, filter: &CertificateFilter) -> Result<Vec<CertificateRow>, StoreError> {
+        let given = [
+            Value::text(filter.name.as_deref()),
+            filter.serial.as_deref().map_or(Value::Null, Value::Blob),
+            Value::text(filter.fingerprint.as_deref()),
+            Value::text(filter.role.map(Role::as_str)),
+            Value::text(filter.domain.as_ref().map(DomainName::as_str)),
+        ];
+        let rows = self.backend().fetch(LIST, given.into_iter().flat_map(|value| [value, value])).await?;
+        let now = self.now();
+        let wanted = |row: &CertificateRow| filter.status.is_none_or(|status| row.status(now) == status);
+        rows.iter().map(read).filter(|row| row.as_ref().map_or(true, wanted)).collect()
+    }
+
+    /// At most `limit` certificates with their places in the order of their recording, after place `after` if given.
+    pub async fn certificate_page(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, CertificateRow)>, StoreError> {
+        let values = [Value::Int(after.unwrap_or(i64::MIN)), Value::Int(limit.into())];
+        let rows = self.backend().fetch(PAGE, values).await?;
+        rows.iter().map(|row| Ok((row.int(11)?, read(row)?))).collect()
+    }
+
+    /// A certificate by what identifies it.
+    pub async fn certificate(&self, issuer: &[u8; 16], serial: &[u8]) -> Result<Option<CertificateRow>, StoreError> {
+        let sql = select!("WHERE issuer = ? AND serial = ?");
+        let row = self.backend().fetch_optional(sql, [Value::Blob(issuer), Value::Blob(serial)]).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Revokes what is not revoked yet and announces it to the edge; returns what was revoked by this call, which is
+    /// nothing if there is no such certificate or all were revoked before.
+    pub async fn revoke(
+        &self,
+        target: &RevokeTarget,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Vec<CertificateRow>, StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let rows = match target {
+            RevokeTarget::Name(name) => {
+                tx.fetch(select!("WHERE name = ? AND revoked_at IS NULL"), [Value::Text(name)]).await?
+            }
+            RevokeTarget::Serial(serial) => {
+                tx.fetch(select!("WHERE serial = ? AND revoked_at IS NULL"), [Value::Blob(serial)]).await?
+            }
+        };
+        let mut revoked = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if revoked.is_empty() {
+            tx.rollback().await?;
+            return Ok(revoked);
+        }
+        let at = self.now();
+        for row in &mut revoked {
+            let values = [Value::Time(at), Value::Text(reason), Value::Blob(&row.issuer), Value::Blob(&row.serial)];
+            tx.execute(
+                "UPDATE certificates SET revoked_at = ?, revocation_reason = ? WHERE issuer = ? AND serial = ?",
+                values,
+            )
+            .await?;
+            let detail = json!({ "reason": reason, "fingerprint": row.fingerprint });
+            audit::insert(&mut tx, &Change::new(self, actor, "certificate.revoke", &row.name).detail(detail)).await?;
+            row.revocation = Some(Revocation { at, reason: reason.to_owned() });
+        }
+        bump_policy(&mut tx).await?;
+        tx.commit().await?;
+        Ok(revoked)
+    }
+}

@@ -1,0 +1,153 @@
+//! Clients: who may submit. They are archived, never deleted, and stay in one domain for good.
+
+use mb_core::{ClientName, DomainName, Timestamp};
+use serde_json::json;
+
+use crate::Store;
+use crate::audit::{self, Change};
+use crate::domains;
+use crate::error::StoreError;
+use crate::settings::bump_policy;
+use crate::value::{Row, Value};
+
+/// Whether a client may act.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientStatus {
+    /// May submit.
+    Active,
+    /// Refused until resumed.
+    Suspended,
+    /// Refused, and left out of everyday lists.
+    Archived,
+}
+
+impl ClientStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Archived];
+
+    /// The word used in the store and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Archived => "archived",
+        }
+    }
+
+    /// Parses [`ClientStatus::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// Its name, also the CN of its certificates.
+    pub name: ClientName,
+    /// Its tenant.
+    pub domain: DomainName,
+    /// Whether it may act.
+    pub status: ClientStatus,
+    /// Since when it is known.
+    pub created_at: Timestamp,
+    /// When its status was last set.
+    pub changed_at: Timestamp,
+}
+
+fn read(row: &Row) -> Result<Client, StoreError> {
+    Ok(Client {
+        name: row.client(0)?,
+        domain: row.domain(1)?,
+        status: ClientStatus::parse(row.text(2)?).ok_or(StoreError::Damaged("client status"))?,
+        created_at: row.time(3)?,
+        changed_at: row.time(4)?,
+    })
+}
+
+const BY_NAME: &str = "SELECT name, domain, status, created_at, changed_at FROM clients WHERE name = ?";
+
+impl Store {
+    /// Creates the client, and its domain, unless they are there. An existing client is returned as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::ClientElsewhere`] if it exists in another domain.
+    pub async fn ensure_client(
+        &self,
+        name: &ClientName,
+        domain: &DomainName,
+        actor: &str,
+    ) -> Result<Client, StoreError> {
+        let mut tx = self.backend().begin().await?;
+        if let Some(row) = tx.fetch_optional(BY_NAME, [Value::Text(name.as_str())]).await? {
+            let client = read(&row)?;
+            tx.rollback().await?;
+            if client.domain == *domain {
+                return Ok(client);
+            }
+            return Err(StoreError::ClientElsewhere { client: client.name, domain: client.domain });
+        }
+        domains::ensure(&mut tx, self, domain, actor).await?;
+        let now = self.now();
+        let client = Client {
+            name: name.clone(),
+            domain: domain.clone(),
+            status: ClientStatus::Active,
+            created_at: now,
+            changed_at: now,
+        };
+        let values = [
+            Value::Text(name.as_str()),
+            Value::Text(domain.as_str()),
+            Value::Text(client.status.as_str()),
+            Value::Time(now),
+            Value::Time(now),
+        ];
+        tx.execute("INSERT INTO clients (name, domain, status, created_at, changed_at) VALUES (?, ?, ?, ?, ?)", values)
+            .await?;
+        let change = Change::new(self, actor, "client.create", name.as_str());
+        audit::insert(&mut tx, &change.detail(json!({ "domain": domain }))).await?;
+        tx.commit().await?;
+        Ok(client)
+    }
+
+    /// A client by name.
+    pub async fn client(&self, name: &ClientName) -> Result<Option<Client>, StoreError> {
+        let row = self.backend().fetch_optional(BY_NAME, [Value::Text(name.as_str())]).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// All clients by name, of one domain or of all.
+    pub async fn clients(&self, domain: Option<&DomainName>) -> Result<Vec<Client>, StoreError> {
+        let domain = Value::text(domain.map(DomainName::as_str));
+        let sql = "SELECT name, domain, status, created_at, changed_at FROM clients \
+                   WHERE ? IS NULL OR domain = ? ORDER BY name";
+        let rows = self.backend().fetch(sql, [domain, domain]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Sets a client's status and, if that is a change, announces it to the edge; `None` if there is no such client.
+    pub async fn set_client_status(
+        &self,
+        name: &ClientName,
+        status: ClientStatus,
+        actor: &str,
+    ) -> Result<Option<Client>, StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let row = tx.fetch_optional(BY_NAME, [Value::Text(name.as_str())]).await?;
+        let Some(mut client) = row.as_ref().map(read).transpose()?.filter(|client| client.status != status) else {
+            tx.rollback().await?;
+            return row.as_ref().map(read).transpose();
+        };
+        let change = Change::new(self, actor, "client.set_status", name.as_str());
+        let change = change.detail(json!({ "from": client.status.as_str(), "to": status.as_str() }));
+        client.status = status;
+        client.changed_at = self.now();
+        let values = [Value::Text(status.as_str()), Value::Time(client.changed_at), Value::Text(name.as_str())];
+        tx.execute("UPDATE clients SET status = ?, changed_at = ? WHERE name = ?", values).await?;
+        audit::insert(&mut tx, &change).await?;
+        bump_policy(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(client))
+    }
+}

@@ -1,0 +1,159 @@
+//! Counters: what happened, per writer instance, hour, domain and event. They only count up, and only in the transaction
+//! of the rows that they count, so dashboards never have to count messages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mb_core::{DomainName, MessageState, Timestamp};
+
+use crate::Store;
+use crate::backend::Transaction;
+use crate::error::StoreError;
+use crate::value::Value;
+
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum CounterEvent {
+    /// A message came into the store.
+    Registered,
+    /// A message became final: delivered.
+    Delivered,
+    /// A message became final: failed.
+    Failed,
+    /// A message became final: expired.
+    Expired,
+    /// A message became final: cancelled.
+    Cancelled,
+    /// A dead letter came into the store.
+    DeadLettered,
+}
+
+impl CounterEvent {
+    /// Every event.
+    pub const ALL: [Self; 6] =
+        [Self::Registered, Self::Delivered, Self::Failed, Self::Expired, Self::Cancelled, Self::DeadLettered];
+
+    /// The word used in the store and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::DeadLettered => "dead_lettered",
+        }
+    }
+
+    /// Parses [`CounterEvent::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == text)
+    }
+
+    /// What a message that is stored in this state counts as besides [`CounterEvent::Registered`].
+    const fn of_state(state: MessageState) -> Option<Self> {
+        match state {
+            MessageState::Queued | MessageState::Processing => None,
+            MessageState::Delivered => Some(Self::Delivered),
+            MessageState::Failed => Some(Self::Failed),
+            MessageState::Expired => Some(Self::Expired),
+            MessageState::Cancelled => Some(Self::Cancelled),
+        }
+    }
+}
+
+/// The domain under which is counted what has none that could be read.
+const NO_DOMAIN: &str = "";
+
+/// Additions that wait for the end of their transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Additions<'a>(BTreeMap<Key<'a>, i64>);
+
+type Key<'a> = (i64, &'a str, CounterEvent, &'a str);
+
+impl<'a> Additions<'a> {
+    pub(crate) fn message(&mut self, instance: &'a str, domain: &'a DomainName, state: MessageState, at: Timestamp) {
+        self.add(instance, domain.as_str(), CounterEvent::Registered, at);
+        if let Some(event) = CounterEvent::of_state(state) {
+            self.add(instance, domain.as_str(), event, at);
+        }
+    }
+
+    pub(crate) fn dead_letter(&mut self, instance: &'a str, domain: Option<&'a DomainName>, at: Timestamp) {
+        self.add(instance, domain.map_or(NO_DOMAIN, DomainName::as_str), CounterEvent::DeadLettered, at);
+    }
+
+    fn add(&mut self, instance: &'a str, domain: &'a str, event: CounterEvent, at: Timestamp) {
+        *self.0.entry((hour(at), domain, event, instance)).or_default() += 1;
+    }
+
+    pub(crate) async fn write(self, tx: &mut Transaction) -> Result<(), StoreError> {
+        let sql = "INSERT INTO counters (hour, domain, event, instance, count) VALUES (?, ?, ?, ?, ?) \
+                   ON CONFLICT (hour, domain, event, instance) DO UPDATE SET count = count + excluded.count";
+        for ((hour, domain, event, instance), count) in self.0 {
+            let values = [
+                Value::Int(hour),
+                Value::Text(domain),
+                Value::Text(event.as_str()),
+                Value::Text(instance),
+                Value::Int(count),
+            ];
+            tx.execute(sql, values).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Hours since 1970.
+fn hour(at: Timestamp) -> i64 {
+    at.seconds().div_euclid(3600)
+}
+
+impl Store {
+    /// Sums of every event from the hour that contains `from` up to, not including, the hour that contains `to`, over
+    /// one domain or all.
+    pub async fn event_counts(
+        &self,
+        domain: Option<&DomainName>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<CounterEvent, u64>, StoreError> {
+        let hours = [Value::Int(hour(from)), Value::Int(hour(to))];
+        let rows = match domain {
+            None => {
+                let sql = "SELECT event, SUM(count) FROM counters WHERE hour >= ? AND hour < ? GROUP BY event";
+                self.backend().fetch(sql, hours).await?
+            }
+            Some(domain) => {
+                let sql = "SELECT event, SUM(count) FROM counters \
+                           WHERE hour >= ? AND hour < ? AND domain = ? GROUP BY event";
+                self.backend().fetch(sql, [hours[0], hours[1], Value::Text(domain.as_str())]).await?
+            }
+        };
+        rows.iter()
+            .map(|row| {
+                let event = CounterEvent::parse(row.text(0)?).ok_or(StoreError::Damaged("counter event"))?;
+                Ok((event, row.unsigned(1)?))
+            })
+            .collect()
+    }
+
+    /// How many messages ever came to stand in each state, from the counters. What is registered and not final counts as
+    /// [`MessageState::Processing`]; [`MessageState::Queued`] ones are not in the store yet, so it is left out.
+    pub async fn messages_by_status(
+        &self,
+        domain: Option<&DomainName>,
+    ) -> Result<Vec<(MessageState, u64)>, StoreError> {
+        let (from, to) = (Timestamp::default(), Timestamp::from_micros(i64::MAX));
+        let counts = self.event_counts(domain, from, to).await?;
+        let of = |event| counts.get(&event).copied().unwrap_or(0);
+        let finals = MessageState::ALL.into_iter().filter_map(|state| Some((state, CounterEvent::of_state(state)?)));
+        let mut by_status = finals.map(|(state, event)| (state, of(event))).collect::<Vec<_>>();
+        let closed = by_status.iter().map(|(_, count)| count).sum::<u64>();
+        by_status.push((MessageState::Processing, of(CounterEvent::Registered).saturating_sub(closed)));
+        Ok(by_status)
+    }
+}
+
+/// Names the process that counts; rows of different writers never meet.
+pub type Instance = Arc<str>;

@@ -1,0 +1,133 @@
+//! The store: every SQL statement of message-broker, one file per aggregate.
+//!
+//! The store is the truth about a message once it is registered. Registering is idempotent by the message's id and
+//! grouped: all calls that wait share one transaction. Every other change is a transaction of its own that carries its
+//! audit row. Reads go by their own connections and never wait for a write. Times are the caller's or the clock's that
+//! the store was opened with; nothing here reads another.
+
+mod audit;
+mod backend;
+mod certificates;
+mod clients;
+mod counters;
+mod data_keys;
+mod dead_letters;
+mod domains;
+mod error;
+mod messages;
+mod migration;
+mod policy;
+mod register;
+mod settings;
+mod sqlite;
+mod users;
+mod value;
+mod writer;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use mb_core::{Clock, Timestamp};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+pub use audit::AuditEntry;
+pub use certificates::{CertificateFilter, CertificateRow, CertificateStatus, Revocation, RevokeTarget};
+pub use clients::{Client, ClientStatus};
+pub use counters::{CounterEvent, Instance};
+pub use data_keys::DataKeyRow;
+pub use dead_letters::{DeadLetterRow, NewDeadLetter};
+pub use domains::Domain;
+pub use error::StoreError;
+pub use messages::{ExistingMessage, MessageRow, MessageStatus};
+pub use migration::MigrationStatus;
+pub use policy::PolicyParts;
+pub use register::{NewMessage, RegisterBatch, Registered, Registration};
+pub use users::{NewUser, User, UserRole};
+
+use backend::Backend;
+use writer::{Job, LastFault};
+
+/// An open store. Clones share it; [`Store::close`] ends it for all.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Backend,
+    clock: Clock,
+    jobs: mpsc::Sender<Job>,
+    closing: Arc<Notify>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    last_fault: Arc<LastFault>,
+}
+
+impl Store {
+    /// Opens the database at `address` (`sqlite://PATH` or a path) and creates the file if there is none; does not
+    /// migrate.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the store owns its writer: it ends with the store, close() awaits it"
+    )]
+    pub async fn open(address: &str, clock: Clock) -> Result<Self, StoreError> {
+        let backend = Backend::open(address).await?;
+        let (jobs, waiting) = mpsc::channel(writer::QUEUE);
+        let closing = Arc::new(Notify::new());
+        let last_fault = Arc::new(LastFault::default());
+        let run = writer::run(backend.clone(), waiting, Arc::clone(&closing), Arc::clone(&last_fault));
+        let writer = Mutex::new(Some(tokio::spawn(run)));
+        let shared = Shared { backend, clock, jobs, closing, writer, last_fault };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Stores messages, dead letters and data keys in one transaction; what became of each. An answer means that it is
+    /// on the disk. A call that is dropped before its answer may have been carried out.
+    pub async fn register(&self, batch: RegisterBatch) -> Result<Registration, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.jobs.send(Job { batch, answer }).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Asks the database something cheap; fails too if the store cannot register: its writer has ended, or its last
+    /// transaction failed and none has succeeded since.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.epoch().await?;
+        let writer = self.shared.writer.lock().map_err(|_| StoreError::Closed)?;
+        if writer.as_ref().is_none_or(JoinHandle::is_finished) {
+            return Err(StoreError::Closed);
+        }
+        self.shared.last_fault.get().map_or(Ok(()), Err)
+    }
+
+    /// Bytes on disk.
+    pub async fn size(&self) -> u64 {
+        self.backend().size().await
+    }
+
+    /// Writes what waits, then closes the database. Later calls fail with [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.shared.closing.notify_one();
+        let writer = self.shared.writer.lock().ok().and_then(|mut writer| writer.take());
+        if let Some(writer) = writer
+            && let Err(error) = writer.await
+        {
+            tracing::error!(%error, "the store's writer ended abnormally");
+        }
+        self.backend().close().await;
+    }
+
+    fn backend(&self) -> &Backend {
+        &self.shared.backend
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("backend", self.backend()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,50 @@
+//! What the policy takes from the store.
+
+use std::collections::BTreeSet;
+
+use mb_core::policy::CertificateRef;
+use mb_core::{ClientName, Role};
+
+use crate::Store;
+use crate::clients::ClientStatus;
+use crate::error::StoreError;
+use crate::value::Value;
+
+/// The parts of the policy that live in the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyParts {
+    /// The version that these parts have at least.
+    pub version: u64,
+    /// Revoked certificates that have not expired.
+    pub revoked: BTreeSet<CertificateRef>,
+    /// Revoked certificates of proxies, expired or not: what they signed stays in doubt for ever.
+    pub revoked_proxies: BTreeSet<CertificateRef>,
+    /// Clients that may not act: suspended and archived ones.
+    pub suspended: BTreeSet<ClientName>,
+}
+
+impl Store {
+    /// The parts of the policy. The version is read first: a change in between makes the parts newer than it says, and
+    /// the next question brings them again.
+    pub async fn policy_parts(&self) -> Result<PolicyParts, StoreError> {
+        let version = self.policy_version().await?;
+        let sql = "SELECT issuer, serial, role, not_after FROM certificates \
+                   WHERE revoked_at IS NOT NULL AND (not_after >= ? OR role = ?)";
+        let now = self.now();
+        let values = [Value::Time(now), Value::Text(Role::Proxy.as_str())];
+        let (mut revoked, mut revoked_proxies) = (BTreeSet::new(), BTreeSet::new());
+        for row in self.backend().fetch(sql, values).await? {
+            let certificate = CertificateRef { issuer: row.array(0)?, serial: row.blob(1)?.to_vec() };
+            if row.text(2)? == Role::Proxy.as_str() {
+                revoked_proxies.insert(certificate.clone());
+            }
+            if row.time(3)? >= now {
+                revoked.insert(certificate);
+            }
+        }
+        let sql = "SELECT name FROM clients WHERE status <> ?";
+        let rows = self.backend().fetch(sql, [Value::Text(ClientStatus::Active.as_str())]).await?;
+        let suspended = rows.iter().map(|row| row.client(0)).collect::<Result<_, _>>()?;
+        Ok(PolicyParts { version, revoked, revoked_proxies, suspended })
+    }
+}

@@ -1,0 +1,76 @@
+//! Single values that belong to the store as a whole: its epoch, the policy's version, wrapped keys.
+
+use crate::Store;
+use crate::audit::{self, Change};
+use crate::backend::Transaction;
+use crate::error::StoreError;
+use crate::value::{Row, Value};
+
+const EPOCH: &str = "epoch";
+const POLICY_VERSION: &str = "policy_version";
+
+const SELECT: &str = "SELECT value FROM settings WHERE name = ?";
+
+impl Store {
+    /// The store's epoch: minted with it, at every restore and by [`Store::new_epoch`].
+    pub async fn epoch(&self) -> Result<[u8; 16], StoreError> {
+        let row = self.backend().fetch_optional(SELECT, [Value::Text(EPOCH)]).await?;
+        row.ok_or(StoreError::Missing("epoch"))?.array(0)
+    }
+
+    /// Gives the store a new epoch, so that proxies offer again all that they keep.
+    pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
+        let mut tx = self.backend().begin().await?;
+        tx.execute("UPDATE settings SET value = randomblob(16) WHERE name = ?", [Value::Text(EPOCH)]).await?;
+        let epoch = epoch(&mut tx).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
+        tx.commit().await?;
+        Ok(epoch)
+    }
+
+    /// The policy's version; it counts up with every change of what the edge must know.
+    pub async fn policy_version(&self) -> Result<u64, StoreError> {
+        let row = self.backend().fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?;
+        version(row)
+    }
+
+    /// A value by its name.
+    pub async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self.backend().fetch_optional(SELECT, [Value::Text(name)]).await?;
+        row.map(|row| row.blob(0).map(<[u8]>::to_vec)).transpose()
+    }
+
+    /// Stores `value` unless the name has one already; returns the one that counts. Several servers that start together
+    /// so agree on one.
+    pub async fn setting_or_insert(&self, name: &str, value: &[u8], actor: &str) -> Result<Vec<u8>, StoreError> {
+        let mut tx = self.backend().begin().await?;
+        if let Some(row) = tx.fetch_optional(SELECT, [Value::Text(name)]).await? {
+            let value = row.blob(0)?.to_vec();
+            tx.rollback().await?;
+            return Ok(value);
+        }
+        let values = [Value::Text(name), Value::Blob(value)];
+        tx.execute("INSERT INTO settings (name, value) VALUES (?, ?)", values).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "setting.insert", name)).await?;
+        tx.commit().await?;
+        Ok(value.to_vec())
+    }
+}
+
+/// The store's epoch as this transaction sees it.
+pub(crate) async fn epoch(tx: &mut Transaction) -> Result<[u8; 16], StoreError> {
+    let row = tx.fetch_optional(SELECT, [Value::Text(EPOCH)]).await?;
+    row.ok_or(StoreError::Missing("epoch"))?.array(0)
+}
+
+/// Counts the policy's version up, in the transaction of the change that it announces.
+pub(crate) async fn bump_policy(tx: &mut Transaction) -> Result<u64, StoreError> {
+    let next = version(tx.fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?)? + 1;
+    let values = [Value::Blob(&next.to_be_bytes()), Value::Text(POLICY_VERSION)];
+    tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await?;
+    Ok(next)
+}
+
+fn version(row: Option<Row>) -> Result<u64, StoreError> {
+    row.ok_or(StoreError::Missing("policy version"))?.array(0).map(u64::from_be_bytes)
+}

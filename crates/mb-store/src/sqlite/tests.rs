@@ -1,0 +1,128 @@
+//! What the contract suite cannot see from outside: plans, faults of the disk, transactions that are left behind.
+
+use mb_core::Clock;
+
+use super::*;
+use crate::backend::Backend;
+use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
+use crate::{RegisterBatch, Store};
+
+async fn store() -> (Store, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let address = directory.path().join("store.db").display().to_string();
+    let store = Store::open(&address, Clock::System).await.unwrap();
+    store.migrate().await.unwrap();
+    (store, directory)
+}
+
+fn sqlite(store: &Store) -> &Sqlite {
+    let Backend::Sqlite(db) = store.backend();
+    db
+}
+
+async fn count_domains(store: &Store) -> i64 {
+    store.backend().fetch_optional("SELECT COUNT(*) FROM domains", []).await.unwrap().unwrap().int(0).unwrap()
+}
+
+#[tokio::test]
+async fn hot_statements_search_by_an_index() {
+    let (store, _directory) = store().await;
+    let by_domain = "SELECT message_id FROM messages WHERE domain = 'a' AND queued_at < 1 ORDER BY queued_at DESC";
+    let by_client = "SELECT message_id FROM messages WHERE client_id = 'a' AND queued_at < 1 ORDER BY queued_at DESC";
+    let by_sender = "WITH RECURSIVE part (n) AS (SELECT MAX(seq) >> 14 FROM messages UNION ALL \
+                     SELECT n - 1 FROM part WHERE n > 0) SELECT message_id FROM part CROSS JOIN messages \
+                     ON seq >> 14 = n AND sender_number_hashed = x'00'";
+    for sql in [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES, MESSAGE, by_domain, by_client, by_sender] {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = store.backend().fetch(explain, []).await.unwrap();
+        let plan = rows.iter().map(|row| row.text(3).unwrap().to_owned()).collect::<Vec<_>>();
+        let searches = |line: &String| line.contains("SEARCH messages") || line.contains("SEARCH dead_letters");
+        assert!(plan.iter().any(searches), "{sql}: {plan:?}");
+        let scans = |line: &String| line.contains("SCAN messages") || line.contains("SCAN dead_letters");
+        assert!(!plan.iter().any(scans), "{sql}: {plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_database_syncs_every_commit_and_bounds_its_memory() {
+    let (store, _directory) = store().await;
+    let mut writer = sqlite(&store).writer().acquire().await.unwrap();
+    let pragmas = ["PRAGMA synchronous", "PRAGMA foreign_keys", "PRAGMA cache_size"];
+    for (pragma, expected) in pragmas.into_iter().zip([2, 1, -16384]) {
+        let value = sqlx::query_scalar::<_, i64>(pragma).fetch_one(&mut *writer).await.unwrap();
+        assert_eq!(value, expected, "{pragma}");
+    }
+    let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode").fetch_one(&mut *writer).await.unwrap();
+    assert_eq!(mode, "wal");
+    let mut tx = sqlite(&store).readers.begin().await.unwrap();
+    let error = sqlx::query("DELETE FROM settings").execute(&mut *tx).await.map_err(StoreError::from).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly(_)) && error.is_passing(), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (store, directory) = store().await;
+    store.new_epoch("test").await.unwrap();
+    for name in ["store.db", "store.db-wal"] {
+        let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_left_behind_is_undone_at_once() {
+    let (store, _directory) = store().await;
+    let mut tx = store.backend().begin().await.unwrap();
+    tx.execute("INSERT INTO domains (name, created_at) VALUES ('left', 0)", []).await.unwrap();
+    drop(tx);
+    let mut tx = store.backend().begin().await.unwrap();
+    tx.execute("INSERT INTO domains (name, created_at) VALUES ('kept', 0)", []).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(count_domains(&store).await, 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_passes() {
+    let (store, _directory) = store().await;
+    let mut tx = store.backend().begin().await.unwrap();
+    tx.execute("PRAGMA max_page_count = 1", []).await.unwrap();
+    tx.rollback().await.unwrap();
+    let letter = crate::NewDeadLetter {
+        message_id: mb_core::MessageId::from_bytes([1; 16]),
+        reason: "stale".into(),
+        envelope: vec![1; 1_000_000].into(),
+        header: None,
+        created_at: mb_core::Timestamp::default(),
+    };
+    let call =
+        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: vec![letter], instance: "test".into() };
+    let error = store.register(call.clone()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full(_)) && error.is_passing(), "{error}");
+    assert!(matches!(store.check().await, Err(StoreError::Full(_))), "unhealthy while nothing can be written");
+    // The bound was the connection's; the one that met the fault is gone.
+    store.register(call).await.unwrap();
+    store.check().await.unwrap();
+    assert_eq!(store.dead_letters(None, 2).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_whose_writer_has_ended_is_not_well() {
+    let (store, _directory) = store().await;
+    store.check().await.unwrap();
+    store.shared.writer.lock().unwrap().as_ref().unwrap().abort();
+    let call =
+        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "test".into() };
+    assert!(matches!(store.register(call).await, Err(StoreError::Closed)));
+    assert!(matches!(store.check().await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn other_addresses_are_refused_without_their_password() {
+    for address in ["mysql://root:secret@host/db", "sqlite::memory:", "sqlite://", ""] {
+        let error = Store::open(address, Clock::System).await.unwrap_err();
+        assert!(matches!(error, StoreError::UnknownAddress(_)), "{address}: {error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

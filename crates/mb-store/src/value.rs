@@ -1,0 +1,119 @@
+//! Values on their way into a statement and rows on their way out, the same for every backend.
+//!
+//! Aggregates write their SQL once, in the subset that all backends share; only this file and the backend's own know how
+//! a time or an id is represented.
+
+use mb_core::{ClientName, DomainName, KeyId, MessageId, Timestamp, Topic};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments as _, Row as _};
+
+use crate::error::StoreError;
+
+/// A bound parameter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Null,
+    Int(i64),
+    Time(Timestamp),
+    Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    pub(crate) fn text(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Null, Self::Text)
+    }
+
+    pub(crate) fn time(time: Option<Timestamp>) -> Self {
+        time.map_or(Self::Null, Self::Time)
+    }
+}
+
+/// The values as `SQLite` takes them: times are whole microseconds.
+pub(crate) fn sqlite_arguments<'a>(values: impl IntoIterator<Item = Value<'a>>) -> Result<SqliteArguments, StoreError> {
+    let values = values.into_iter();
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.size_hint().0, 0);
+    for value in values {
+        match value {
+            Value::Null => arguments.add(None::<i64>),
+            Value::Int(number) => arguments.add(number),
+            Value::Time(time) => arguments.add(time.micros()),
+            Value::Text(text) => arguments.add(text),
+            Value::Blob(bytes) => arguments.add(bytes),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// A row of an answer.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+}
+
+impl Row {
+    pub(crate) fn int(&self, at: usize) -> Result<i64, StoreError> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get(at)?),
+        }
+    }
+
+    pub(crate) fn optional_text(&self, at: usize) -> Result<Option<&str>, StoreError> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get(at)?),
+        }
+    }
+
+    pub(crate) fn optional_blob(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get(at)?),
+        }
+    }
+
+    pub(crate) fn optional_time(&self, at: usize) -> Result<Option<Timestamp>, StoreError> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get::<Option<i64>, _>(at)?.map(Timestamp::from_micros)),
+        }
+    }
+
+    pub(crate) fn unsigned(&self, at: usize) -> Result<u64, StoreError> {
+        u64::try_from(self.int(at)?).map_err(|_| StoreError::Damaged("count"))
+    }
+
+    pub(crate) fn text(&self, at: usize) -> Result<&str, StoreError> {
+        self.optional_text(at)?.ok_or(StoreError::Damaged("text"))
+    }
+
+    pub(crate) fn blob(&self, at: usize) -> Result<&[u8], StoreError> {
+        self.optional_blob(at)?.ok_or(StoreError::Damaged("blob"))
+    }
+
+    pub(crate) fn time(&self, at: usize) -> Result<Timestamp, StoreError> {
+        self.optional_time(at)?.ok_or(StoreError::Damaged("time"))
+    }
+
+    pub(crate) fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], StoreError> {
+        self.blob(at)?.try_into().map_err(|_| StoreError::Damaged("id"))
+    }
+
+    pub(crate) fn message_id(&self, at: usize) -> Result<MessageId, StoreError> {
+        self.array(at).map(MessageId::from_bytes)
+    }
+
+    pub(crate) fn key_id(&self, at: usize) -> Result<KeyId, StoreError> {
+        self.array(at).map(KeyId::from_bytes)
+    }
+
+    pub(crate) fn client(&self, at: usize) -> Result<ClientName, StoreError> {
+        ClientName::parse(self.text(at)?).ok_or(StoreError::Damaged("client name"))
+    }
+
+    pub(crate) fn domain(&self, at: usize) -> Result<DomainName, StoreError> {
+        DomainName::parse(self.text(at)?).ok_or(StoreError::Damaged("domain name"))
+    }
+
+    pub(crate) fn topic(&self, at: usize) -> Result<Topic, StoreError> {
+        Topic::parse(self.text(at)?).ok_or(StoreError::Damaged("topic"))
+    }
+}

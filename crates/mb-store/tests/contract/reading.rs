@@ -1,0 +1,74 @@
+//! Reading: what is lacking and how messages stand.
+
+use bytes::Bytes;
+use mb_core::{MessageState, Topic};
+use mb_store::NewDeadLetter;
+
+use crate::fixture::{Fixture, NOW, batch, client, dead, dead_letter, id, message};
+
+pub(crate) async fn what_is_neither_message_nor_dead_letter_is_lacking(fixture: Fixture) {
+    let store = &fixture.store;
+    store.register(batch(vec![message(1), message(3)])).await.expect("registers");
+    store.register(dead(vec![dead_letter(4, "raw")])).await.expect("registers");
+    let (epoch, lacking) = store.lacking(&[id(1), id(2), id(3), id(4), id(5)]).await.expect("reads");
+    assert_eq!(lacking, [id(2), id(5)]);
+    assert_eq!(epoch, store.epoch().await.expect("reads"));
+    assert_eq!(store.lacking(&[]).await.expect("reads"), (epoch, Vec::new()));
+}
+
+pub(crate) async fn a_new_epoch_is_another_one(fixture: Fixture) {
+    let store = &fixture.store;
+    let first = store.epoch().await.expect("reads");
+    assert_ne!(first, [0; 16]);
+    let second = store.new_epoch("admin").await.expect("changes");
+    assert_ne!(first, second);
+    assert_eq!(store.lacking(&[id(1)]).await.expect("reads").0, second);
+}
+
+pub(crate) async fn a_client_sees_its_own_messages_alone(fixture: Fixture) {
+    let store = &fixture.store;
+    let mut foreign = message(2);
+    foreign.header.client = client("other");
+    foreign.header.topic = Topic::parse("a.b").expect("valid");
+    store.register(batch(vec![message(1), foreign])).await.expect("registers");
+    let ids = [id(1), id(2), id(3)];
+    let of = async |name: &str| {
+        let found = store.statuses(Some(&client(name)), &ids).await.expect("reads");
+        found.into_iter().map(|status| status.message_id).collect::<Vec<_>>()
+    };
+    assert_eq!(of("demo").await, [id(1)]);
+    assert_eq!(of("other").await, [id(2)]);
+    assert!(of("nobody").await.is_empty());
+    let all = store.statuses(None, &ids).await.expect("reads");
+    let foreign = all.iter().find(|status| status.message_id == id(2)).expect("is there");
+    assert_eq!((foreign.client.as_str(), foreign.topic.as_str()), ("other", "a.b"));
+    assert_eq!(foreign.status, MessageState::Delivered);
+    assert_eq!((foreign.queued_at, foreign.registered_at, foreign.delivered_at), (NOW, NOW, Some(NOW)));
+    assert_eq!((foreign.failed_at, foreign.attempt_count, &foreign.last_error), (None, 0, &None));
+}
+
+pub(crate) async fn what_is_only_a_dead_letter_has_failed(fixture: Fixture) {
+    let store = &fixture.store;
+    let later = NewDeadLetter { reason: "proxy_revoked".into(), ..dead_letter(2, "later") };
+    let unreadable = NewDeadLetter { header: None, envelope: Bytes::from_static(b"\xff"), ..dead_letter(3, "") };
+    store
+        .register(dead(vec![dead_letter(1, "raw"), dead_letter(2, "raw"), later, unreadable]))
+        .await
+        .expect("registers");
+    store.register(batch(vec![message(1)])).await.expect("registers");
+    let found = store.statuses(Some(&client("demo")), &[id(1), id(2), id(3)]).await.expect("reads");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((found[0].message_id, found[0].status), (id(1), MessageState::Delivered));
+    assert_eq!((found[1].message_id, found[1].status), (id(2), MessageState::Failed));
+    assert_eq!((found[1].last_error.as_deref(), found[1].failed_at), (Some("stale"), Some(NOW)));
+    assert!(store.statuses(Some(&client("other")), &[id(2)]).await.expect("reads").is_empty());
+}
+
+pub(crate) async fn thousands_of_ids_are_answered(fixture: Fixture) {
+    let store = &fixture.store;
+    store.register(batch((0..2500).filter(|n| n % 2 == 0).map(message).collect())).await.expect("registers");
+    let ids = (0..2500).map(id).collect::<Vec<_>>();
+    let (_, lacking) = store.lacking(&ids).await.expect("reads");
+    assert_eq!(lacking, (0..2500).filter(|n| n % 2 == 1).map(id).collect::<Vec<_>>());
+    assert_eq!(store.statuses(None, &ids).await.expect("reads").len(), 1250);
+}

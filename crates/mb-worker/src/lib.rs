@@ -1,0 +1,102 @@
+//! The worker: takes envelopes off the queue and registers them with the main server.
+//!
+//! It opens nothing and stores nothing: an envelope is bytes to it. Whatever fails, an envelope stays in the queue until
+//! the main server has said what became of it.
+
+mod metrics;
+mod pace;
+mod register;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use mb_api::client::Client;
+use mb_core::{Clock, Timestamp};
+use mb_queue::Queue;
+use mb_runtime::lifecycle::{Criticality, Lifecycle};
+use mb_runtime::metrics::Metrics;
+
+use crate::metrics::WorkerMetrics;
+use crate::pace::Pace;
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Names this worker in leases.
+    pub name: String,
+    /// Register calls at the same time.
+    pub concurrency: usize,
+    /// Envelopes per register call.
+    pub batch: usize,
+    /// The first pause after a failed register call; it doubles up to a hundred times this.
+    pub retry: Duration,
+    /// How long the queue lets a claimed envelope be; after it another worker may claim it.
+    pub lease: Duration,
+}
+
+/// A running worker.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) queue: Queue,
+    pub(crate) server: Client,
+    pub(crate) config: WorkerConfig,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) pace: Pace,
+    /// When register last failed, microseconds; 0 = the last call succeeded.
+    failing_since: AtomicI64,
+}
+
+impl Shared {
+    pub(crate) fn note(&self, succeeded: bool) {
+        if succeeded {
+            self.failing_since.store(0, Ordering::Relaxed);
+        } else {
+            let now = self.clock.now().micros();
+            let _ = self.failing_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Worker {
+    /// Starts `config.concurrency` loops on the lifecycle.
+    pub fn start(
+        config: WorkerConfig,
+        queue: Queue,
+        server: Client,
+        clock: Clock,
+        lifecycle: &Lifecycle,
+        metrics: &mut Metrics,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            queue,
+            server,
+            clock,
+            metrics: WorkerMetrics::register(metrics),
+            failing_since: AtomicI64::new(0),
+            pace: Pace::new(),
+            config,
+        });
+        for _ in 0..shared.config.concurrency {
+            let run = register::run(Arc::clone(&shared), lifecycle.soft());
+            lifecycle.spawn("register", Criticality::Critical, run);
+        }
+        Self { shared }
+    }
+
+    /// Since when the main server has not taken a batch; `None` while it does.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        match self.shared.failing_since.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Timestamp::from_micros(micros)),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How a command reaches the main server: over its API if it runs, else by opening it in this process.
+//!
+//! Both ways go through the same routes, so a command has one meaning whether the system runs or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use mb_api::client::{Client, Transport};
+use mb_api::dto::{GenerateCertificate, GeneratedCertificate};
+use mb_api::peer::Peer;
+use mb_core::{ClientName, Clock, Identity, Role};
+use mb_runtime::metrics::Metrics;
+use mb_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::bench::Issuer;
+use crate::config::{self, Resolved};
+use crate::layout::{KeyPair, Layout, read_secret, read_text};
+use crate::lock::{Holder, RoleLock};
+use crate::{bootstrap, wiring};
+
+/// How long a command waits for a main server that is just starting.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// The way to the main server, as an administrator.
+#[derive(Debug)]
+pub struct Access {
+    /// Its API.
+    pub client: Client,
+    /// Set while this process is the main server.
+    here: Option<Here>,
+}
+
+#[derive(Debug)]
+struct Here {
+    store: Store,
+    /// Keeps others out.
+    _lock: RoleLock,
+}
+
+impl Access {
+    /// Finds the running main server or opens it here.
+    ///
+    /// # Errors
+    /// It runs but cannot be reached, or its files cannot be opened.
+    pub async fn open(layout: &Layout) -> Result<Self> {
+        let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+        layout.create()?;
+        let give_up = tokio::time::Instant::now() + STARTING;
+        loop {
+            match RoleLock::try_take(layout, "main-server")? {
+                Ok(lock) => return Self::in_process(layout, &resolved, lock).await,
+                Err(Some(Holder { url: Some(url), .. })) => return Self::remote(layout, &url),
+                Err(_) if tokio::time::Instant::now() < give_up => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(_) => bail!("another process holds the data directory and does not answer"),
+            }
+        }
+    }
+
+    /// Writes the revocation list anew, if this process is the main server; a running one does so itself.
+    ///
+    /// # Errors
+    /// The store cannot be read, the file cannot be written.
+    pub async fn publish_revocations(&self, layout: &Layout) -> Result<()> {
+        match &self.here {
+            Some(here) => bootstrap::write_crl(layout, &here.store, &Clock::System).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the store, if it was opened here.
+    pub async fn close(self) {
+        if let Some(here) = self.here {
+            here.store.close().await;
+        }
+    }
+
+    async fn in_process(layout: &Layout, resolved: &Resolved, lock: RoleLock) -> Result<Self> {
+        let clock = Clock::System;
+        let mut metrics = Metrics::default();
+        let (server, store) =
+            bootstrap::main_server(layout, &resolved.config, &clock, &mut metrics, CancellationToken::new()).await?;
+        bootstrap::component_certificates(layout, &resolved.config, server.authority(), &store, &clock).await?;
+        let peer = Peer::in_process(component_identity(layout, Role::Admin)?);
+        let app = wiring::in_process_service(server.router(), resolved.config.server.in_flight, &mut metrics);
+        let client = Client::new(Transport::in_process(app, peer));
+        Ok(Self { client, here: Some(Here { store, _lock: lock }) })
+    }
+
+    fn remote(layout: &Layout, url: &str) -> Result<Self> {
+        let (certificate, key) = layout.component(Role::Admin.as_str());
+        let (certificate, key) = (read_text(&certificate)?, read_secret(&key)?);
+        let ca = read_text(&layout.ca_certificate())?;
+        let tls = mb_crypto::tls::client_config(Some((&certificate, key.expose())), &ca, &[])
+            .context("read certs/admin.crt")?;
+        let transport = Transport::mtls(tls, url).context("connect to the main server")?;
+        Ok(Self { client: Client::new(transport), here: None })
+    }
+}
+
+/// Whom a component's certificate on disk names.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn component_identity(layout: &Layout, role: Role) -> Result<Arc<Identity>> {
+    let (certificate, _) = layout.component(role.as_str());
+    let chain = mb_crypto::pem::certificates(&read_text(&certificate)?)?;
+    let leaf = chain.first().context("certs: no certificate in the file")?;
+    Ok(Arc::new(mb_crypto::identity::from_der(leaf).with_context(|| format!("read {}", certificate.display()))?))
+}
+
+/// Writes a generated certificate to where its role's files belong.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn keep(layout: &Layout, name: &str, role: Role, generated: &GeneratedCertificate) -> Result<std::path::PathBuf> {
+    layout.write(&KeyPair {
+        name,
+        role,
+        certificate: &generated.certificate,
+        private_key: generated.private_key.secret(),
+        ca_certificate: &generated.ca_certificate,
+        fingerprint: &generated.fingerprint,
+    })
+}
+
+/// Issues client certificates that `bench` lacks.
+pub fn issuer(layout: &Layout) -> Issuer {
+    let layout = layout.clone();
+    Box::new(move |names| Box::pin(async move { issue_clients(&layout, names).await }))
+}
+
+async fn issue_clients(layout: &Layout, names: Vec<String>) -> Result<()> {
+    let access = Access::open(layout).await?;
+    for name in names {
+        let ask = GenerateCertificate {
+            client_id: ClientName::parse(&name).context("a valid client name")?,
+            domain: None,
+            validity_days: None,
+            role: Some(Role::Client),
+            alt_names: Vec::new(),
+        };
+        let generated = access.client.generate_certificate(&ask).await.with_context(|| format!("issue {name}"))?;
+        keep(layout, &name, Role::Client, &generated)?;
+    }
+    access.close().await;
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! What must exist before anything starts: CA, keys, database, component certificates, a first admin and a client.
+//!
+//! Every step looks for what is there and makes only what is missing, so a start that was killed in the middle is simply
+//! repeated. A CA that certified anything, and a key that sealed anything, are never replaced: without them the start
+//! ends with an error.
+
+mod certificates;
+mod crl;
+
+use anyhow::{Context, Result, bail};
+use mb_core::{Clock, Secret};
+use mb_crypto::ca::Ca;
+use mb_crypto::master::MasterKey;
+use mb_runtime::metrics::Metrics;
+use mb_server::{MainServer, Parts};
+use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::layout::{Layout, read_secret, read_text};
+
+pub use certificates::{DEMO, component_certificates, demo_client};
+pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
+
+/// Who is named in audit rows for what the first start makes.
+const ACTOR: &str = "system:first-start";
+
+/// The CA on disk; `None` if its certificate is missing.
+fn present_ca(layout: &Layout) -> Result<Option<Ca>> {
+    let (certificate, key) = (layout.ca_certificate(), layout.ca_key());
+    if !certificate.exists() {
+        return Ok(None);
+    }
+    if !key.exists() {
+        bail!(
+            "{} is there without its key {}: put the key back; a new CA would cut off every client",
+            certificate.display(),
+            key.display()
+        );
+    }
+    let ca = Ca::load(&read_text(&certificate)?, read_secret(&key)?.expose());
+    ca.map(Some).with_context(|| format!("read {}", certificate.display()))
+}
+
+async fn new_ca(layout: &Layout, store: &Store, clock: &Clock) -> Result<Ca> {
+    let (certificate, key) = (layout.ca_certificate(), layout.ca_key());
+    if layout.holds_issued()? || holds_certificates(store).await? || holds_sealed(store).await? {
+        bail!(
+            "{} is missing: put it and {} back; a new CA would cut off every client and component",
+            certificate.display(),
+            key.display()
+        );
+    }
+    let ca = Ca::create("message-broker CA", clock.now()).context("make the CA")?;
+    // The key first: a crash in between leaves a key that certified nothing, and the next start makes both anew.
+    mb_crypto::files::write_private(&key, ca.private_key_pem().expose().as_bytes()).context("write ca.key")?;
+    mb_crypto::files::write_public(&certificate, ca.certificate_pem().as_bytes()).context("write ca.crt")?;
+    crl::write(layout, &ca, &[], clock.now())?;
+    Ok(ca)
+}
+
+/// The master key on disk; `None` if it is missing.
+fn present_master_key(layout: &Layout) -> Result<Option<MasterKey>> {
+    let path = layout.encryption_key();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let key = MasterKey::from_text(read_secret(&path)?.expose());
+    key.map(Some).with_context(|| format!("read {}", path.display()))
+}
+
+async fn new_master_key(layout: &Layout, store: &Store) -> Result<MasterKey> {
+    let path = layout.encryption_key();
+    if holds_sealed(store).await? {
+        bail!("{} is missing: put back the key that the database was sealed under", path.display());
+    }
+    let key = MasterKey::generate().context("make the encryption key")?;
+    mb_crypto::files::write_private(&path, key.to_text().expose().as_bytes()).context("write encryption.key")?;
+    Ok(key)
+}
+
+/// Writes the public half where it is missing or another key's.
+fn keep_public_half(layout: &Layout, key: &MasterKey) -> Result<()> {
+    let (path, text) = (layout.encryption_public_key(), mb_crypto::master::public_to_text(&key.public()));
+    if std::fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes()) {
+        return Ok(());
+    }
+    mb_crypto::files::write_public(&path, text.as_bytes()).context("write encryption.key.pub")
+}
+
+/// Whether anything in the store can be read only with the master key.
+async fn holds_sealed(store: &Store) -> Result<bool> {
+    let search_key = store.setting("search_key").await.context("read the search key")?;
+    let data_keys = store.newest_data_keys(1).await.context("look for data keys")?;
+    Ok(search_key.is_some() || !data_keys.is_empty())
+}
+
+async fn holds_certificates(store: &Store) -> Result<bool> {
+    let rows = store.certificates(&CertificateFilter::default()).await.context("look for certificates")?;
+    Ok(!rows.is_empty())
+}
+
+/// Opens the store, without migrating it.
+///
+/// # Errors
+/// The file cannot be opened or is no database.
+pub async fn open_store(layout: &Layout, config: &Config, clock: &Clock) -> Result<Store> {
+    let path = config.store_path(layout.root());
+    let url = format!("sqlite://{}", path.display());
+    Store::open(&url, clock.clone()).await.with_context(|| format!("open the database {}", path.display()))
+}
+
+/// Opens the main server on its files, making what is missing.
+///
+/// # Errors
+/// The CA or the master key is missing though something depends on it, a file cannot be read or written, the database
+/// is from a newer version.
+pub async fn main_server(
+    layout: &Layout,
+    config: &Config,
+    clock: &Clock,
+    metrics: &mut Metrics,
+    stopping: CancellationToken,
+) -> Result<(MainServer, Store)> {
+    // What is there is read before anything is changed.
+    let (ca, master) = (present_ca(layout)?, present_master_key(layout)?);
+    let store = open_store(layout, config, clock).await?;
+    store.migrate().await.context("migrate the database")?;
+    let ca = match ca {
+        Some(ca) => ca,
+        None => new_ca(layout, &store, clock).await?,
+    };
+    let master = match master {
+        Some(master) => master,
+        None => new_master_key(layout, &store).await?,
+    };
+    keep_public_half(layout, &master)?;
+    refresh_crl(layout, &store, clock).await?;
+    let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
+    let parts = Parts { store: store.clone(), ca, master, clock: clock.clone(), instance, stopping };
+    let server = MainServer::open(parts, metrics).await.context("open the main server")?;
+    Ok((server, store))
+}
+
+/// A first admin that was just made.
+#[derive(Debug)]
+pub struct FirstAdmin {
+    /// E-mail address.
+    pub email: String,
+    /// The password, if it was generated and must be shown once.
+    pub generated: Option<Secret<String>>,
+}
+
+/// A first admin that is ready to be stored. Storing is a step of its own, for the moment before the password is shown:
+/// a start that ends before that leaves no account whose password nobody knows.
+#[derive(Debug)]
+pub struct PreparedAdmin {
+    admin: FirstAdmin,
+    hash: String,
+}
+
+/// Prepares the first admin, if there is none.
+///
+/// # Errors
+/// The password breaks the rules, the store cannot be read.
+pub async fn first_admin(
+    store: &Store,
+    email: Option<String>,
+    password: Option<Secret<String>>,
+) -> Result<Option<PreparedAdmin>> {
+    if store.count_admins().await.context("count admins")? > 0 {
+        return Ok(None);
+    }
+    let email = email.unwrap_or_else(|| "admin@localhost".to_owned()).to_lowercase();
+    let generated = password.is_none().then(mb_crypto::password::generate_password);
+    let Some(password) = password.or_else(|| generated.clone()) else { return Ok(None) };
+    mb_crypto::password::check_rule(password.expose()).context("ADMIN_PASSWORD")?;
+    let hash = tokio::task::spawn_blocking(move || mb_crypto::password::hash(password.expose()))
+        .await
+        .context("hash the password")??;
+    Ok(Some(PreparedAdmin { admin: FirstAdmin { email, generated }, hash }))
+}
+
+impl PreparedAdmin {
+    /// Stores the admin.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn store(self, store: &Store) -> Result<FirstAdmin> {
+        let email = self.admin.email.clone();
+        let user = NewUser { email, password_hash: self.hash, role: UserRole::Admin, client: None };
+        store.insert_user(&user, ACTOR).await.context("store the first admin")?;
+        Ok(self.admin)
+    }
+}

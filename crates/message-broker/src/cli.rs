@@ -1,0 +1,125 @@
+//! The command line: what can be said, and which file does it.
+//!
+//! Data goes to stdout, words to stderr; business errors exit 1, usage errors 2 (contract, section 6).
+
+mod ca;
+mod completions;
+mod config;
+mod journal;
+mod migrate;
+mod role;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::bench::BenchArgs;
+use crate::layout::Layout;
+use crate::send::SendArgs;
+use crate::torture::TortureArgs;
+use crate::{access, bench, output, send, torture};
+
+/// Takes in messages over mutual TLS, loses none, and hands them on.
+#[derive(Debug, Parser)]
+#[command(name = "message-broker", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Where certificates, keys, journal and database lie
+    #[arg(long, global = true, env = "MB_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    data_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all four components on an embedded database and queue
+    Up,
+    /// Run the main server alone
+    MainServer,
+    /// Run a proxy alone
+    Proxy,
+    /// Run a worker alone
+    Worker,
+    /// Run the portal alone
+    Portal,
+    /// Bring the database's schema up to date
+    Migrate(migrate::MigrateArgs),
+    /// Issue, list, verify and revoke certificates
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
+    /// Submit one message
+    Send(SendArgs),
+    /// Measure a running broker
+    Bench(BenchArgs),
+    /// Crash a throw-away broker under load and count what it kept
+    Torture(TortureArgs),
+    /// Look at and repair the proxy's journal
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print a completion script
+    Completions(completions::CompletionsArgs),
+}
+
+/// How a command prints what it found or made.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Format {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Parses the command line and runs it.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::note(&format!("message-broker: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let layout = Layout::new(&cli.data_dir);
+    match cli.command {
+        Command::Up => up::run(&layout),
+        Command::MainServer => role::run("main-server"),
+        Command::Proxy => role::run("proxy"),
+        Command::Worker => role::run("worker"),
+        Command::Portal => role::run("portal"),
+        Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
+        Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
+        Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
+        Command::Bench(args) => {
+            mb_runtime::nofile::raise().context("raise the limit of open files")?;
+            runtime()?.block_on(bench::run(args, layout.root(), access::issuer(&layout)))
+        }
+        Command::Torture(args) => runtime()?.block_on(torture::run(args)),
+        Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
+        Command::Config(command) => config::run(&layout, &command),
+        Command::Completions(args) => Ok(completions::run(&args)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the async runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,261 @@
+//! `ca init|issue|list|verify|revoke`: certificates, through the same routes whether the system runs or not.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use mb_api::dto::{CertificateRow, CertificateStatus, GenerateCertificate, RevokeCertificate};
+use mb_api::page::PageQuery;
+use mb_core::{ClientName, Clock, DomainName, Role};
+use mb_crypto::TrustAnchors;
+use serde::Serialize;
+
+use super::Format;
+use crate::access::{self, Access};
+use crate::layout::{Layout, check_name, read_text};
+use crate::output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    /// Make the certificate authority, its revocation list and the components' certificates
+    Init(Format),
+    /// Issue a certificate and its private key
+    Issue(IssueArgs),
+    /// List certificates
+    List {
+        /// Only those that are active, expired or revoked
+        #[arg(long, value_name = "STATUS")]
+        status: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Check a certificate file against the CA, the time and the revoked set
+    Verify {
+        /// The certificate, PEM
+        file: PathBuf,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Revoke a client's or component's certificates
+    Revoke {
+        /// Whose; all its certificates
+        #[arg(required_unless_present = "serial", conflicts_with = "serial")]
+        name: Option<String>,
+        /// Only the certificate with this serial number
+        #[arg(long)]
+        serial: Option<String>,
+        /// Why, for the record
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IssueArgs {
+    /// The client's or component's name
+    name: String,
+    /// Clients and consumers: the domain (tenant); others: host names and addresses, separated by commas
+    domain: Option<String>,
+    /// Validity in days
+    #[arg(value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
+    /// What it entitles to [default: client; the names server, proxy, worker, portal, admin: that role]
+    #[arg(long, value_parser = parse_role)]
+    role: Option<Role>,
+    /// Validity in days
+    #[arg(long = "days", value_name = "N", conflicts_with = "days", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days_option: Option<u32>,
+    #[command(flatten)]
+    format: Format,
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    let names: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
+    Role::parse(text).ok_or_else(|| format!("one of {}", names.join(", ")))
+}
+
+pub(crate) async fn run(layout: &Layout, command: CaCommand) -> Result<ExitCode> {
+    match command {
+        CaCommand::Init(format) => init(layout, format).await,
+        CaCommand::Issue(args) => issue(layout, args).await,
+        CaCommand::List { status, format } => list(layout, status, format).await,
+        CaCommand::Verify { file, format } => verify(layout, file, format).await,
+        CaCommand::Revoke { name, serial, reason, format } => revoke(layout, name, serial, reason, format).await,
+    }
+}
+
+async fn init(layout: &Layout, format: Format) -> Result<ExitCode> {
+    let existed = layout.ca_certificate().exists();
+    Access::open(layout).await?.close().await;
+    let ca = layout.ca_certificate();
+    let text = read_text(&ca)?;
+    let chain = mb_crypto::pem::certificates(&text)?;
+    let fingerprint = chain.first().map(|der| mb_crypto::identity::fingerprint(der)).unwrap_or_default();
+    if format.json {
+        output::json(&serde_json::json!({ "ca_certificate": ca, "fingerprint": fingerprint, "created": !existed }))?;
+    } else {
+        let word = if existed { "already there" } else { "created" };
+        output::note(&format!("certificate authority {word}: {}", ca.display()));
+        output::data(&fingerprint);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, Serialize)]
+struct IssuedFiles {
+    id: String,
+    name: String,
+    role: Role,
+    certificate: PathBuf,
+    private_key: PathBuf,
+    fingerprint: String,
+    expires_at: mb_core::Timestamp,
+}
+
+async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
+    let client_id = ClientName::parse(&args.name)
+        .with_context(|| format!("{:?} is not a valid name: {}", args.name, mb_core::name::NAME_RULE))?;
+    let role = args.role.unwrap_or_else(|| default_role(&args.name));
+    check_name(&args.name, role)?;
+    let (domain, alt_names) = match (&args.domain, role.has_domain()) {
+        (None, _) => (None, Vec::new()),
+        (Some(text), true) => {
+            let domain = DomainName::parse(text)
+                .with_context(|| format!("{text:?} is not a valid domain: {}", mb_core::name::NAME_RULE))?;
+            (Some(domain), Vec::new())
+        }
+        (Some(text), false) => (None, text.split(',').map(|name| name.trim().to_owned()).collect()),
+    };
+    let ask = GenerateCertificate {
+        client_id,
+        domain,
+        validity_days: args.days.or(args.days_option),
+        role: Some(role),
+        alt_names,
+    };
+    let access = Access::open(layout).await?;
+    let generated = access.client.generate_certificate(&ask).await.with_context(|| format!("issue {}", args.name))?;
+    access.close().await;
+    let certificate = access::keep(layout, &args.name, role, &generated)?;
+    let issued = IssuedFiles {
+        id: generated.id,
+        name: args.name,
+        role,
+        private_key: certificate.with_extension("key"),
+        certificate,
+        fingerprint: generated.fingerprint,
+        expires_at: generated.expires_at,
+    };
+    if args.format.json {
+        output::json(&issued)?;
+    } else {
+        output::note(&format!("issued for {} as {}, valid until {}", issued.name, issued.role, issued.expires_at));
+        output::data(&issued.certificate.display().to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The names of components mean that role (contract, section 6).
+fn default_role(name: &str) -> Role {
+    match Role::parse(name) {
+        Some(role @ (Role::Server | Role::Proxy | Role::Worker | Role::Portal | Role::Admin)) => role,
+        _ => Role::Client,
+    }
+}
+
+async fn all(access: &Access) -> Result<Vec<CertificateRow>> {
+    let mut rows = Vec::new();
+    let mut cursor = None;
+    loop {
+        let query = PageQuery { limit: Some(mb_api::page::MAX_LIMIT), cursor };
+        let page = access.client.certificates(&query).await.context("list certificates")?;
+        rows.extend(page.data);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
+async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result<ExitCode> {
+    let wanted = match status.as_deref() {
+        None => None,
+        Some("active") => Some(CertificateStatus::Active),
+        Some("expired") => Some(CertificateStatus::Expired),
+        Some("revoked") => Some(CertificateStatus::Revoked),
+        Some(other) => bail!("--status {other}: use active, expired or revoked"),
+    };
+    let access = Access::open(layout).await?;
+    let mut rows = all(&access).await?;
+    access.close().await;
+    rows.retain(|row| wanted.is_none_or(|wanted| row.status == wanted));
+    if format.json {
+        output::json(&rows)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for row in rows {
+        let status = format!("{:?}", row.status).to_lowercase();
+        let domain = row.domain.map_or_else(|| "-".to_owned(), |domain| domain.to_string());
+        let name = row.client_id;
+        output::data(&format!("{name:24} {:10} {domain:16} {status:8} {}  {}", row.role, row.expires_at, row.id));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(layout: &Layout, file: PathBuf, format: Format) -> Result<ExitCode> {
+    let anchors = TrustAnchors::from_pem(&read_text(&layout.ca_certificate())?).context("read ca.crt")?;
+    let chain = mb_crypto::pem::certificates(&read_text(&file)?).with_context(|| format!("read {}", file.display()))?;
+    let identity = match anchors.verify(&chain, Clock::System.now()) {
+        Ok(identity) => identity,
+        Err(error) => bail!("{} is not valid: {error}", file.display()),
+    };
+    let access = Access::open(layout).await?;
+    let serial = mb_core::hex::encode(&identity.serial);
+    let rows = all(&access).await?;
+    access.close().await;
+    if let Some(row) = rows.into_iter().find(|row| row.id == serial)
+        && row.status == CertificateStatus::Revoked
+    {
+        bail!("{} is not valid: it was revoked ({})", file.display(), row.reason.unwrap_or_default());
+    }
+    if format.json {
+        output::json(&serde_json::json!({
+            "valid": true, "name": identity.name, "role": identity.role, "domain": identity.domain,
+            "serial": serial, "fingerprint": identity.fingerprint, "expires_at": identity.not_after,
+        }))?;
+    } else {
+        output::data(&format!("valid: {} ({}), until {}", identity.name, identity.role, identity.not_after));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke(
+    layout: &Layout,
+    name: Option<String>,
+    serial: Option<String>,
+    reason: Option<String>,
+    format: Format,
+) -> Result<ExitCode> {
+    let client_id = match &name {
+        Some(name) => Some(
+            ClientName::parse(name)
+                .with_context(|| format!("{name:?} is not a valid name: {}", mb_core::name::NAME_RULE))?,
+        ),
+        None => None,
+    };
+    let access = Access::open(layout).await?;
+    let ask = RevokeCertificate { client_id, serial, reason };
+    let answer = access.client.revoke_certificate(&ask).await.context("revoke")?;
+    access.publish_revocations(layout).await?;
+    access.close().await;
+    if format.json {
+        output::json(&answer)?;
+    } else {
+        answer.revoked.iter().for_each(|serial| output::data(serial));
+        output::note(&format!("{} certificates revoked", answer.revoked.len()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

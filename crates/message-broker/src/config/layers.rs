@@ -1,0 +1,202 @@
+//! The layers under the typed configuration: where each value comes from and what it overrides.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use mb_core::Secret;
+use toml::{Table, Value};
+
+use super::{Config, DEFAULT, Resolved, Setting};
+
+/// Which layer a value came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// The embedded default file.
+    Default,
+    /// `message-broker.toml` in the data directory.
+    File,
+    /// `.env` in the data directory.
+    DotEnv,
+    /// The environment.
+    Environment,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "message-broker.toml",
+            Self::DotEnv => ".env",
+            Self::Environment => "environment",
+        })
+    }
+}
+
+/// The deployment guide's names for keys.
+const ALIASES: [(&str, &str); 13] = [
+    ("PROXY_HOST", "proxy.host"),
+    ("PROXY_PORT", "proxy.port"),
+    ("MAIN_SERVER_HOST", "server.host"),
+    ("MAIN_SERVER_PORT", "server.port"),
+    ("PRIMARY_DOMAIN", "server.primary_domain"),
+    ("METRICS_HOST", "worker.host"),
+    ("METRICS_PORT", "worker.port"),
+    ("METRICS_ENABLED", "metrics.enabled"),
+    ("WORKER_CONCURRENCY", "worker.concurrency"),
+    ("PORTAL_HOST", "portal.host"),
+    ("PORTAL_PORT", "portal.port"),
+    ("DATABASE_URL", "store.url"),
+    ("LOG_LEVEL", "log.level"),
+];
+
+/// Names that are read elsewhere and are no keys.
+const NOT_KEYS: [&str; 5] = ["MB_DATA_DIR", "ADMIN_EMAIL", "ADMIN_PASSWORD", "ADMIN_EMAIL_FILE", "ADMIN_PASSWORD_FILE"];
+
+/// Variables that only the test suite reads.
+const TEST_PREFIXES: [&str; 2] = ["MB_SKIP_", "MB_TEST_"];
+
+pub(super) fn resolve(data_dir: &Path, environment: &[(String, String)]) -> Result<Resolved> {
+    let defaults: Table = DEFAULT.parse().context("parse the embedded defaults")?;
+    let mut settings =
+        flatten(&defaults).map(|(key, value)| Setting { key, value, source: Source::Default }).collect::<Vec<_>>();
+    settings.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut warnings = Vec::new();
+
+    if let Some(text) = read_optional(&data_dir.join("message-broker.toml"))? {
+        let table: Table = text.parse().context("parse message-broker.toml")?;
+        for (key, value) in flatten(&table) {
+            let setting = find(&mut settings, &key)
+                .map_err(|nearest| anyhow!("message-broker.toml: unknown key {key}; did you mean {nearest}?"))?;
+            if value.type_str() != setting.value.type_str() {
+                bail!("message-broker.toml: {key} must be a {}", setting.value.type_str());
+            }
+            (setting.value, setting.source) = (value, Source::File);
+        }
+    }
+    let dotenv = read_optional(&data_dir.join(".env"))?.map(|text| parse_dotenv(&text)).unwrap_or_default();
+    for (layer, source) in [(dotenv.as_slice(), Source::DotEnv), (environment, Source::Environment)] {
+        apply_variables(&mut settings, layer, source, &mut warnings)?;
+    }
+    let config: Config = rebuild(&settings).try_into().context("read the configuration")?;
+    let dotenv = dotenv.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+    Ok(Resolved { config, settings, warnings, dotenv })
+}
+
+fn apply_variables(
+    settings: &mut [Setting],
+    layer: &[(String, String)],
+    source: Source,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    // MB_SECTION__KEY is the more exact name: it wins over the guide's name for the same key.
+    let exact = |name: &str| name.starts_with("MB_");
+    for (name, text) in layer.iter().filter(|(n, _)| !exact(n)).chain(layer.iter().filter(|(n, _)| exact(n))) {
+        if NOT_KEYS.contains(&name.as_str()) || TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        let key = match ALIASES.iter().find(|(alias, _)| alias == name) {
+            Some((_, key)) => (*key).to_owned(),
+            None => match name.strip_prefix("MB_") {
+                Some(rest) => rest.to_ascii_lowercase().replacen("__", ".", 1),
+                None if source == Source::DotEnv => {
+                    warnings.push(format!(".env: {name} is not known to this version and has no effect"));
+                    continue;
+                }
+                None => continue,
+            },
+        };
+        let setting = find(settings, &key)
+            .map_err(|nearest| anyhow!("{source}: unknown key {name}; did you mean {}?", variable(&nearest)))?;
+        setting.value = typed(&setting.value, text)
+            .ok_or_else(|| anyhow!("{source}: {name} must be a {}", setting.value.type_str()))?;
+        setting.source = source;
+    }
+    Ok(())
+}
+
+fn variable(key: &str) -> String {
+    format!("MB_{}", key.to_ascii_uppercase().replace('.', "__"))
+}
+
+fn typed(like: &Value, text: &str) -> Option<Value> {
+    match like {
+        Value::String(_) => Some(Value::String(text.to_owned())),
+        Value::Integer(_) => text.trim().parse().ok().map(Value::Integer),
+        Value::Boolean(_) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Some(Value::Boolean(true)),
+            "false" | "0" | "no" | "off" => Some(Value::Boolean(false)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn flatten(table: &Table) -> impl Iterator<Item = (String, Value)> + '_ {
+    table.iter().flat_map(|(section, value)| match value {
+        Value::Table(keys) => {
+            keys.iter().map(|(key, value)| (format!("{section}.{key}"), value.clone())).collect::<Vec<_>>()
+        }
+        other => vec![(section.clone(), other.clone())],
+    })
+}
+
+fn rebuild(settings: &[Setting]) -> Table {
+    let mut table = Table::new();
+    for setting in settings {
+        if let Some((section, key)) = setting.key.split_once('.')
+            && let Value::Table(keys) = table.entry(section).or_insert_with(|| Value::Table(Table::new()))
+        {
+            keys.insert(key.to_owned(), setting.value.clone());
+        }
+    }
+    table
+}
+
+fn find<'a>(settings: &'a mut [Setting], key: &str) -> Result<&'a mut Setting, String> {
+    match settings.iter().position(|setting| setting.key == key) {
+        Some(index) => Ok(&mut settings[index]),
+        None => Err(nearest(settings.iter().map(|setting| setting.key.as_str()), key)),
+    }
+}
+
+fn nearest<'a>(keys: impl Iterator<Item = &'a str>, to: &str) -> String {
+    keys.min_by_key(|key| distance(key, to)).unwrap_or_default().to_owned()
+}
+
+/// Levenshtein distance; keys are a few dozen bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn read_optional(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+    }
+}
+
+fn parse_dotenv(text: &str) -> Vec<(String, String)> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|line| line.strip_prefix("export ").unwrap_or(line).split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), unquote(value.trim()).to_owned()))
+        .collect()
+}
+
+fn unquote(value: &str) -> &str {
+    ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value)
+}

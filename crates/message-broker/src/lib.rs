@@ -1,0 +1,18 @@
+//! message-broker: all roles in one binary.
+//!
+//! This crate wires the role crates together and owns what only a process has: command line, configuration, files, locks.
+//! Nothing imports it but its own binary and tests.
+
+pub mod access;
+pub mod bench;
+pub mod bootstrap;
+pub mod cli;
+pub mod config;
+pub mod layout;
+pub mod lock;
+pub mod output;
+#[cfg(test)]
+mod reference;
+pub mod send;
+pub mod torture;
+pub mod wiring;

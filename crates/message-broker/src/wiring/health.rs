@@ -1,0 +1,93 @@
+//! What each role is asked when someone asks for its health.
+
+use mb_core::Clock;
+use mb_proxy::Proxy;
+use mb_queue::{Degraded, Journal, JournalStatus};
+use mb_runtime::{Check, Health};
+use mb_server::MainServer;
+use mb_worker::Worker;
+
+/// Ready = journal writable and a policy in effect; everything else only degrades.
+pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clock) -> Health {
+    let (proxy, journal) = (proxy.clone(), journal.clone());
+    health
+        .check("journal", move || {
+            let found = writable(&journal.status());
+            async move { found }
+        })
+        .check("policy", move || {
+            let usable = proxy.policy_usable();
+            let age = proxy.policy_seen_at().map(|seen| clock.now().since(seen).as_secs());
+            async move {
+                match age {
+                    None => Check::unhealthy("none received yet"),
+                    Some(age) if !usable => Check::unhealthy(format!("{age} s old, too old to decide by")),
+                    Some(age) if age > 120 => Check::degraded(format!("{age} s old, the main server is silent")),
+                    Some(age) => Check::healthy(format!("{age} s old")),
+                }
+            }
+        })
+}
+
+fn writable(status: &JournalStatus) -> Check {
+    let waiting = format!("{} waiting", status.depth);
+    let reasons: Vec<_> = status.degraded.iter().map(ToString::to_string).collect();
+    let text = format!("{}; {waiting}", reasons.join("; "));
+    if status.full {
+        Check::unhealthy(format!("full; {waiting}"))
+    } else if status.degraded.contains(&Degraded::WriteFailed) {
+        Check::unhealthy(text)
+    } else if reasons.is_empty() {
+        Check::healthy(format!("writable; {waiting}"))
+    } else {
+        Check::degraded(text)
+    }
+}
+
+pub(super) fn server(health: Health, server: &MainServer) -> Health {
+    let server = server.clone();
+    health.check("store", move || {
+        let server = server.clone();
+        async move {
+            match server.check().await {
+                Ok(()) => Check::healthy("answers"),
+                Err(error) => {
+                    tracing::warn!(%error, "store does not answer");
+                    Check::unhealthy("does not answer")
+                }
+            }
+        }
+    })
+}
+
+pub(super) fn worker(health: Health, worker: &Worker, clock: Clock) -> Health {
+    let worker = worker.clone();
+    health.check("main_server", move || {
+        let failing = worker.failing_since().map(|since| clock.now().since(since).as_secs());
+        async move {
+            match failing {
+                None => Check::healthy("takes messages"),
+                Some(seconds) => Check::degraded(format!("takes no messages since {seconds} s")),
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_takes_nothing_is_unhealthy_and_anything_less_degrades() {
+        let of = |degraded: &[Degraded], full| {
+            writable(&JournalStatus { depth: 3, full, degraded: degraded.to_vec(), ..JournalStatus::default() })
+        };
+        assert_eq!(of(&[], false), Check::healthy("writable; 3 waiting"));
+        assert_eq!(of(&[Degraded::Full], true), Check::unhealthy("full; 3 waiting"));
+        let failed = Degraded::WriteFailed;
+        assert_eq!(of(&[failed], false), Check::unhealthy(format!("{failed}; 3 waiting")));
+        let stale = Degraded::Stale;
+        assert_eq!(of(&[stale, failed], false), Check::unhealthy(format!("{stale}; {failed}; 3 waiting")));
+        assert_eq!(of(&[stale], false), Check::degraded(format!("{stale}; 3 waiting")));
+    }
+}

@@ -1,0 +1,131 @@
+//! Identity is the certificate alone.
+
+use std::process::Command;
+
+use crate::harness::{Broker, message, submit};
+use crate::http::Connection;
+
+#[test]
+fn without_a_certificate_nothing_is_accepted_before_the_body_is_read() {
+    let broker = Broker::start();
+    let mut anonymous = Connection::anonymous(broker.dir(), broker.ports.proxy).expect("connected");
+    anonymous.post("/api/v1/messages", "not json").expect("answered").assert_problem(401, "no_identity");
+    anonymous.post("/api/v1/messages/batch", "").expect("answered").assert_problem(401, "no_identity");
+    anonymous.get("/api/v1/messages/x").expect("answered").assert_problem(401, "no_identity");
+    anonymous.get("/no/such/route").expect("answered").assert_problem(404, "not_found");
+    anonymous.request("PUT", "/api/v1/messages", &[], b"").expect("answered").assert_problem(405, "method_not_allowed");
+    assert_eq!(anonymous.get("/health").expect("answered").status, 200);
+}
+
+#[test]
+fn other_roles_are_refused() {
+    let broker = Broker::start();
+    for role in ["proxy", "worker", "admin", "monitoring", "portal"] {
+        let mut connection = broker.component(role, broker.ports.proxy);
+        connection.post("/api/v1/messages", &message("x")).expect("answered").assert_problem(403, "wrong_role");
+    }
+    for (role, path) in [("worker", "/internal/messages/confirm"), ("proxy", "/internal/messages/register")] {
+        let mut connection = broker.component(role, broker.ports.server);
+        connection.post(path, "{}").expect("answered").assert_problem(403, "wrong_role");
+    }
+    let mut client = Connection::client(broker.dir(), broker.ports.server, "demo").expect("connected");
+    for path in ["/internal/messages/register", "/internal/messages/confirm", "/admin/certificates/generate"] {
+        client.post(path, "{}").expect("answered").assert_problem(403, "wrong_role");
+    }
+    client.get("/internal/policy").expect("answered").assert_problem(403, "wrong_role");
+}
+
+#[test]
+fn headers_and_parameters_name_nobody() {
+    let broker = Broker::start();
+    broker.run_ok(&["ca", "issue", "victim"]);
+    let mut demo = broker.demo();
+    let spoofed = [
+        ("content-type", "application/json"),
+        ("x-client-id", "victim"),
+        ("x-ssl-client-cn", "victim"),
+        ("x-forwarded-client-cert", "Subject=\"CN=victim\""),
+        ("x-forwarded-for", "127.0.0.1"),
+    ];
+    let path = "/api/v1/messages?client_id=victim";
+    let response = demo.post_with(path, &spoofed, message("x").as_bytes()).expect("answered");
+    assert_eq!(response.json()["client_id"], "demo", "{}", response.text());
+    let body = serde_json::json!({
+        "sender_number": "+4915112345678", "message_body": "x", "metadata": { "client_id": "victim" }
+    });
+    let response = demo.post("/api/v1/messages", &body.to_string()).expect("answered");
+    assert_eq!(response.json()["client_id"], "demo");
+    let body = serde_json::json!({ "sender_number": "+4915112345678", "message_body": "x", "client_id": "victim" });
+    demo.post("/api/v1/messages", &body.to_string()).expect("answered").assert_problem(422, "validation_failed");
+}
+
+#[test]
+fn another_clients_message_is_not_found() {
+    let broker = Broker::start();
+    broker.run_ok(&["ca", "issue", "other"]);
+    let id = submit(&mut broker.demo(), "private");
+    let path = format!("/api/v1/messages/{id}");
+    let mut other = broker.client("other");
+    let before = other.get(&path).expect("answered");
+    assert!([404, 503].contains(&before.status), "{}", before.text());
+    broker.wait_delivered(std::slice::from_ref(&id));
+    let after = other.get(&path).expect("answered");
+    assert!([404, 503].contains(&after.status), "{}", after.text());
+    let bulk = serde_json::json!({ "ids": [id] }).to_string();
+    let bulk = other.post("/api/v1/messages/status", &bulk).expect("answered");
+    assert_eq!(bulk.json()["data"], serde_json::json!([]));
+}
+
+#[test]
+fn certificates_of_another_ca_are_refused() {
+    let broker = Broker::start();
+    let stranger = tempfile::tempdir().expect("temporary folder");
+    let environment = Vec::new();
+    let issued = crate::harness::command(stranger.path(), &environment).args(["ca", "issue", "demo"]).output();
+    assert!(issued.expect("the binary runs").status.success());
+    let folder = stranger.path().join("certs/clients/demo");
+    let (certificate, key) = (folder.join("demo.crt"), folder.join("demo.key"));
+    let answer = Connection::open(broker.dir(), broker.ports.proxy, Some((&certificate, &key)))
+        .and_then(|mut connection| connection.post("/api/v1/messages", &message("x")));
+    assert!(answer.is_err(), "a certificate of a foreign CA was taken: {answer:?}");
+    submit(&mut broker.demo(), "others go on");
+}
+
+#[test]
+fn a_submit_over_http_2_needs_curl() {
+    let broker = Broker::start();
+    let certs = broker.dir().join("certs");
+    let url = format!("https://localhost:{}/api/v1/messages", broker.ports.proxy);
+    let client = certs.join("clients/demo");
+    let output = Command::new("curl")
+        .args(["-sS", "--http2", "--cacert"])
+        .arg(certs.join("ca.crt"))
+        .arg("--cert")
+        .arg(client.join("demo.crt"))
+        .arg("--key")
+        .arg(client.join("demo.key"))
+        .args(["-H", "content-type: application/json", "-w", "\n%{http_code} %{http_version}", "-d"])
+        .arg(message("by curl"))
+        .arg(&url)
+        .output()
+        .expect("curl runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.ends_with("202 2"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn only_tls_1_2_and_1_3_are_spoken_needs_openssl() {
+    let broker = Broker::start();
+    let certs = broker.dir().join("certs");
+    let address = format!("localhost:{}", broker.ports.proxy);
+    for (version, works) in [("-tls1_3", true), ("-tls1_2", true), ("-tls1_1", false)] {
+        let output = Command::new("openssl")
+            .args(["s_client", "-connect", &address, version, "-cipher", "DEFAULT:@SECLEVEL=0", "-CAfile"])
+            .arg(certs.join("ca.crt"))
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("openssl runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text.contains("Verify return code: 0 (ok)") && output.status.success(), works, "{version}: {text}");
+    }
+}

@@ -1,0 +1,15 @@
+//! End to end: the real binary, real TLS, real files. One test binary, one file per promise.
+
+mod certificates;
+mod cli;
+mod crash;
+mod durability;
+mod harness;
+mod http;
+mod identity;
+mod lifecycle;
+mod limits;
+mod observability;
+mod secrecy;
+mod status;
+mod submit;

@@ -1,0 +1,50 @@
+//! Nothing readable at rest: no clear body, number, metadata or key in any file or log.
+
+use crate::harness::{Broker, accepted_id, files};
+
+const BODY: &str = "the quick brown fox in clear text";
+const NUMBER: &str = "+4915199988877";
+const META: &str = "meta-secret-7f3a";
+const KEY: &str = "idempotency-key-secret-51";
+
+#[test]
+fn no_file_and_no_log_holds_what_clients_sent() {
+    let mut broker = Broker::start_with(&[("LOG_LEVEL", "trace"), ("ADMIN_PASSWORD", "Unspoken1word")]);
+    let mut demo = broker.demo();
+    let mut ids = Vec::new();
+    for round in 0..20 {
+        let body = serde_json::json!({
+            "sender_number": NUMBER, "message_body": format!("{BODY} {round}"), "metadata": { "note": META }
+        });
+        let key = format!("{KEY}-{round}");
+        let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+        let response = demo.post_with("/api/v1/messages", &headers, body.to_string().as_bytes());
+        ids.push(accepted_id(&response.expect("answered")));
+    }
+    let bad = serde_json::json!({ "sender_number": NUMBER, "message_body": BODY, "surprise": BODY }).to_string();
+    demo.post("/api/v1/messages", &bad).expect("answered").assert_problem(422, "validation_failed");
+    broker.wait_delivered(&ids);
+    assert_clean(&broker);
+    broker.crash_and_restart();
+    broker.wait_delivered(&ids);
+    assert_eq!(broker.terminate().0, Some(0));
+    assert_clean(&broker);
+}
+
+fn assert_clean(broker: &Broker) {
+    let secrets = [BODY, NUMBER, META, KEY, "Unspoken1word"];
+    let mut bytes = 0;
+    for path in files(broker.dir()) {
+        let content = std::fs::read(&path).expect("readable");
+        bytes += content.len();
+        for secret in secrets {
+            let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{secret:?} stands in {}", path.display());
+        }
+    }
+    assert!(bytes > 100_000, "there were files to look at");
+    for secret in secrets {
+        assert!(!broker.stderr().contains(secret), "{secret:?} stands in the log");
+        assert!(!broker.stdout().contains(secret), "{secret:?} was printed");
+    }
+}

@@ -1,0 +1,86 @@
+//! The checks, in order: what is quick to tell comes first, and a failure stops none of the others, so that one run
+//! shows all there is to mend.
+
+use std::process::{Command, Stdio};
+
+use crate::args::Options;
+use crate::command::{self, cargo};
+use crate::counts::{Counts, Runner};
+use crate::report::{Outcome, Report};
+use crate::suite::{self, Suite};
+
+/// The release series of cargo-deny that `deny.toml` is written for.
+const CARGO_DENY: &str = "^0.20";
+
+/// Runs everything that the options ask for.
+///
+/// # Errors
+/// If a program cannot be started at all.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
+    let mut report = Report::new(options.strict);
+    let mut left_out = Vec::new();
+    report.step("suites", || {
+        let (missing, outcome) = suite::prepare(options);
+        left_out = missing;
+        Ok(outcome)
+    })?;
+    if options.filter.is_none() {
+        report.step("format", || verdict(&mut cargo(&["fmt", "--all", "--check"])))?;
+        report.step("lints", || verdict(&mut clippy()))?;
+        report.step("dependencies", || dependencies(options))?;
+    }
+    let run = |runner, words: &[&str]| tests(runner, words, options.filter.as_deref(), &left_out);
+    if is_command("nextest") {
+        report.tests("tests", || run(Runner::Nextest, &["nextest", "run", "--workspace"]))?;
+        report.tests("doc tests", || run(Runner::Standard, &["test", "--doc", "--workspace"]))?;
+    } else {
+        println!("\ncargo-nextest is not installed: the toolchain's own runner does its work");
+        report.tests("tests", || run(Runner::Standard, &["test", "--workspace"]))?;
+    }
+    Ok(report)
+}
+
+fn clippy() -> Command {
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
+}
+
+/// Licences, sources and forbidden crates, by `deny.toml`. Advisories are not asked for: they change without any change
+/// here, and would fail a build that was good yesterday.
+fn dependencies(options: &Options) -> anyhow::Result<Outcome> {
+    if !is_command("deny") {
+        if options.no_install {
+            return Ok(Outcome::Skipped("cargo-deny is not installed: --no-install".to_owned()));
+        }
+        println!("installing cargo-deny from crates.io, once; it takes some minutes");
+        if !command::succeeds(&mut cargo(&["install", "cargo-deny", "--locked", "--version", CARGO_DENY]))? {
+            return Ok(Outcome::Skipped("cargo-deny could not be installed".to_owned()));
+        }
+    }
+    verdict(&mut cargo(&["deny", "--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
+}
+
+fn tests(
+    runner: Runner,
+    words: &[&str],
+    filter: Option<&str>,
+    left_out: &[Suite],
+) -> anyhow::Result<(bool, Option<Counts>)> {
+    let mut command = cargo(words);
+    command.args(["--locked", "--no-fail-fast"]).args(filter);
+    if !left_out.is_empty() {
+        command.env(suite::SKIP_VARIABLE, suite::names(left_out)).arg("--");
+        for suite in left_out {
+            command.arg("--skip").arg(format!("needs_{}", suite.program));
+        }
+    }
+    command::count(runner, &mut command)
+}
+
+fn verdict(command: &mut Command) -> anyhow::Result<Outcome> {
+    Ok(if command::succeeds(command)? { Outcome::Passed } else { Outcome::Failed })
+}
+
+fn is_command(name: &str) -> bool {
+    let status = cargo(&[name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
