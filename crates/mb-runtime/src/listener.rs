@@ -6,6 +6,7 @@
 mod accept;
 mod bind;
 mod connection;
+mod leftover;
 mod live;
 mod plain;
 mod tls;

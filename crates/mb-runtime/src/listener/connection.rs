@@ -5,12 +5,12 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
+use http::{Request, header};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::{http1, http2};
@@ -19,9 +19,10 @@ use mb_api::Peer;
 use tower::Service;
 
 use super::Limits;
+use super::leftover::{self, Expects, Leftover, Returning};
 use super::live::{Busy, Connection, Entry, Live};
 use crate::app::App;
-use crate::lifecycle::{Lifecycle, SOFT, Tracked};
+use crate::lifecycle::{Boxed, Lifecycle, SOFT, Tracked};
 
 /// The HTTP version that a connection speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +38,8 @@ where
 {
     let connection = Arc::clone(&entry.connection);
     let io = Watched { io, connection: Arc::clone(&connection) };
-    let service = Handler { app: port.app.clone(), peer, connection: Arc::clone(&connection) };
+    let leftover = (version == Version::One).then(Arc::default);
+    let service = Handler { app: port.app.clone(), peer, connection: Arc::clone(&connection), leftover };
     let limits = &port.limits;
     match version {
         Version::One => {
@@ -120,6 +122,8 @@ struct Handler {
     app: App,
     peer: Peer,
     connection: Arc<Connection>,
+    /// HTTP/1 alone: an HTTP/2 stream ends without its connection.
+    leftover: Option<Arc<Leftover>>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Handler {
@@ -129,15 +133,27 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
 
     fn call(&self, request: Request<Incoming>) -> Working {
         let busy = self.connection.request();
-        let mut request = request.map(Body::new);
+        let expects = match request.headers().get(header::EXPECT) {
+            None => Expects::Nothing,
+            Some(_) => Expects::Continue,
+        };
+        let mut request = match &self.leftover {
+            Some(leftover) => request.map(|body| Body::new(Returning::new(body, leftover))),
+            None => request.map(Body::new),
+        };
         request.extensions_mut().insert(self.peer.clone());
-        Working { answer: self.app.clone().call(request), _busy: busy }
+        let answer = self.app.clone().call(request);
+        Working { answer, leftover: self.leftover.clone(), expects, last: None, _busy: busy }
     }
 }
 
 /// An answer in work, and that it is.
 struct Working {
     answer: <App as Service<Request<Body>>>::Future,
+    leftover: Option<Arc<Leftover>>,
+    expects: Expects,
+    /// The answer, as it waits for the rest of its request.
+    last: Option<Boxed<Response>>,
     _busy: Busy,
 }
 
@@ -145,7 +161,13 @@ impl Future for Working {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.answer.as_mut().poll(cx)
+        if let Some(last) = &mut self.last {
+            return last.as_mut().poll(cx).map(Ok);
+        }
+        let Ok(answer) = ready!(self.answer.as_mut().poll(cx));
+        let Some(rest) = self.leftover.as_deref().and_then(Leftover::take) else { return Poll::Ready(Ok(answer)) };
+        let expects = self.expects;
+        self.last.insert(Box::pin(leftover::discard(rest, expects, answer))).as_mut().poll(cx).map(Ok)
     }
 }
 

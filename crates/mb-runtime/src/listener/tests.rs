@@ -76,6 +76,7 @@ fn serve(limits: Limits, plain_text: PlainText) -> Port {
     let tls = server_config(&server.certificate_pem, server.private_key_pem.expose(), ca.certificate_pem());
     let router = Router::new()
         .route("/who", get(who))
+        .route("/refused", post(async || http::StatusCode::FORBIDDEN))
         .route("/hang", get(std::future::pending::<&'static str>))
         .route(paths::REGISTER, post(register))
         .route("/small", post(|body: Body| async move { crate::body::read_body(body, 1000).await.map(|_| "read") }));
@@ -237,6 +238,29 @@ async fn heads_and_bodies_over_the_limit_are_refused_and_the_connection_ends() {
     let answer = ask(&mut stream, &endless, "body_too_large").await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(closes(&mut stream).await);
+}
+
+#[tokio::test]
+async fn a_refusal_before_the_body_keeps_the_connection_if_the_body_is_small() {
+    let port = serve(Limits::default(), PlainText::Refuse);
+    let mut stream = port.connect(None).await;
+    let refused = |headers: &str| format!("POST /refused HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+    // The body comes after the head, so that the handler has answered when it arrives.
+    stream.write_all(refused("content-length: 9000\r\n").as_bytes()).await.expect("sent");
+    stream.flush().await.expect("sent");
+    tokio::task::yield_now().await;
+    let body = "x".repeat(9000);
+    let answer = ask(&mut stream, &body, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 403") && !answer.contains("connection: close"), "{answer}");
+    assert!(ask(&mut stream, WHO, "/1.1!").await.ends_with("nobody HTTP/1.1!"));
+    let large = refused("content-length: 9000000\r\n");
+    let answer = ask(&mut stream, &large, "}").await;
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(closes(&mut stream).await);
+    let mut stream = port.connect(None).await;
+    let waiting = refused("content-length: 9\r\nexpect: 100-continue\r\n");
+    let answer = ask(&mut stream, &waiting, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("connection: close"), "{answer}");
 }
 
 #[tokio::test]
