@@ -4,6 +4,7 @@
 //! this one imports none of them, so a rule stated here (who may move to which state, what a valid number is, how an
 //! envelope is laid out) is stated once for proxy, worker, main server, portal and command line.
 
+pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod content;
