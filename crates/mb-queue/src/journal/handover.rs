@@ -87,7 +87,7 @@ impl Handover {
     }
 
     /// Takes over a group that just became durable. `end` and `next_seq` are the segment's after it. Returns how many
-    /// entries were unconfirmed before it.
+    /// entries were unconfirmed before it. Nobody is told of it before [`Handover::announce`].
     pub(crate) fn publish(&self, group: &Published<'_>, entries: impl ExactSizeIterator<Item = Loaded>) -> u64 {
         let mut state = self.lock();
         {
@@ -110,8 +110,12 @@ impl Handover {
             left -= 1;
             state.window.load(entry, false);
         }
-        self.wake(&state);
         depth
+    }
+
+    /// Tells those who wait what was published.
+    pub(crate) fn announce(&self) {
+        self.wake(&self.lock());
     }
 
     fn wake(&self, state: &State) {

@@ -88,7 +88,11 @@ impl Writer<'_> {
         let stop = self.group.fill(&mut self.work, active, |id| stored(shared, id));
         if self.group.has_frames() {
             match self.commit() {
-                Ok(depth) => self.group.answer(&mut self.work, depth),
+                Ok(depth) => {
+                    self.group.answer(&mut self.work, depth);
+                    // Only now: who waits for an answer comes before who carries messages on.
+                    self.shared.handover.announce();
+                }
                 Err(error) => self.fail(&error),
             }
         } else {
