@@ -4,32 +4,43 @@
 //! this one imports none of them, so a rule stated here (who may move to which state, what a valid number is, how an
 //! envelope is laid out) is stated once for proxy, worker, main server, portal and command line.
 
+pub mod account;
 pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod content;
+pub mod domain;
 pub mod envelope;
 pub mod field;
 pub mod handover;
 pub mod hex;
 pub mod id;
+pub mod id_prefix;
+pub mod mask;
 pub mod name;
+pub mod notice;
 pub mod policy;
 pub mod role;
 pub mod secret;
+pub mod session;
 pub mod state;
 pub mod submission;
 mod wire;
 
-pub use client::Identity;
+pub use account::{Email, UserId, UserRole};
+pub use client::{ClientStatus, Identity};
 pub use clock::{Clock, Timestamp};
 pub use content::Content;
+pub use domain::{DomainRules, SenderRule};
 pub use envelope::{Envelope, Header};
 pub use field::FieldError;
 pub use id::{IdSource, KeyId, MessageId};
+pub use id_prefix::MessageIdPrefix;
 pub use name::{ClientName, DomainName, Topic};
+pub use notice::{NoticeId, NoticeKind, NoticeLevel};
 pub use policy::Policy;
 pub use role::Role;
 pub use secret::Secret;
+pub use session::{SessionId, SessionKind};
 pub use state::MessageState;
 pub use submission::Submission;
