@@ -1,13 +1,14 @@
 //! The audit log: who changed what. A row is inserted in the transaction of its change, so neither exists without the
-//! other.
+//! other. What changes nothing is recorded by a call of its own.
 
 use mb_core::Timestamp;
+use mb_core::audit::AuditRecord;
 use serde_json::json;
 
 use crate::Store;
 use crate::backend::Transaction;
 use crate::error::StoreError;
-use crate::value::Value;
+use crate::value::{Row, Value};
 
 /// A row of the audit log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,17 +27,25 @@ pub struct AuditEntry {
     pub detail: String,
 }
 
+impl AuditEntry {
+    /// The entry as the hash chain takes it.
+    pub fn record(&self) -> AuditRecord<'_> {
+        let Self { id, at, actor, action, object, detail } = self;
+        AuditRecord { id: *id, at: *at, actor, action, object, detail }
+    }
+}
+
 /// A change on its way into the log.
 pub(crate) struct Change<'a> {
     at: Timestamp,
     actor: &'a str,
-    action: &'static str,
+    action: &'a str,
     object: &'a str,
     detail: serde_json::Value,
 }
 
 impl<'a> Change<'a> {
-    pub(crate) fn new(store: &Store, actor: &'a str, action: &'static str, object: &'a str) -> Self {
+    pub(crate) fn new(store: &Store, actor: &'a str, action: &'a str, object: &'a str) -> Self {
         Self { at: store.now(), actor, action, object, detail: json!({}) }
     }
 
@@ -59,22 +68,35 @@ pub(crate) async fn insert(tx: &mut Transaction, change: &Change<'_>) -> Result<
 }
 
 impl Store {
+    /// Records what changes nothing in the store: a sign-in, a refusal, the opening of a body. `detail` is a JSON object.
+    pub async fn audit(
+        &self,
+        actor: &str,
+        action: &str,
+        object: &str,
+        detail: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        insert(&mut tx, &Change::new(self, actor, action, object).detail(detail)).await?;
+        tx.commit().await
+    }
+
     /// Entries older than `before` (all if `None`), newest first, at most `limit`.
     pub async fn audit_log(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let values = [Value::Int(before.unwrap_or(i64::MAX)), Value::Int(limit.into())];
         let sql = "SELECT id, at, actor, action, object, detail FROM audit_log WHERE id < ? ORDER BY id DESC LIMIT ?";
-        let rows = self.backend().fetch(sql, values).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(AuditEntry {
-                    id: row.int(0)?,
-                    at: row.time(1)?,
-                    actor: row.text(2)?.to_owned(),
-                    action: row.text(3)?.to_owned(),
-                    object: row.text(4)?.to_owned(),
-                    detail: row.text(5)?.to_owned(),
-                })
-            })
-            .collect()
+        self.backend().fetch(sql, values).await?.iter().map(read).collect()
     }
+}
+
+/// Reads id, time, actor, action, object and detail, the first columns of `row`.
+pub(crate) fn read(row: &Row) -> Result<AuditEntry, StoreError> {
+    Ok(AuditEntry {
+        id: row.int(0)?,
+        at: row.time(1)?,
+        actor: row.text(2)?.to_owned(),
+        action: row.text(3)?.to_owned(),
+        object: row.text(4)?.to_owned(),
+        detail: row.text(5)?.to_owned(),
+    })
 }

@@ -1,6 +1,6 @@
 //! Clients: who may submit. They are archived, never deleted, and stay in one domain for good.
 
-use mb_core::{ClientName, DomainName, Timestamp};
+use mb_core::{ClientName, ClientStatus, DomainName, Timestamp};
 use serde_json::json;
 
 use crate::Store;
@@ -9,36 +9,6 @@ use crate::domains;
 use crate::error::StoreError;
 use crate::settings::bump_policy;
 use crate::value::{Row, Value};
-
-/// Whether a client may act.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ClientStatus {
-    /// May submit.
-    Active,
-    /// Refused until resumed.
-    Suspended,
-    /// Refused, and left out of everyday lists.
-    Archived,
-}
-
-impl ClientStatus {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Archived];
-
-    /// The word used in the store and the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Archived => "archived",
-        }
-    }
-
-    /// Parses [`ClientStatus::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-}
 
 /// A client.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +23,30 @@ pub struct Client {
     pub created_at: Timestamp,
     /// When its status was last set.
     pub changed_at: Timestamp,
+    /// Messages per 60 s, 0 for no limit; `None` is its domain's.
+    pub rate_limit: Option<u32>,
 }
+
+/// Which clients to list; `None` matches all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientFilter {
+    /// Tenant.
+    pub domain: Option<DomainName>,
+    /// Whether they may act; `None` leaves the archived ones out.
+    pub status: Option<ClientStatus>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT name, domain, status, created_at, changed_at, rate_limit FROM clients ", $rest)
+    };
+}
+
+const BY_NAME: &str = select!("WHERE name = ?");
+const ALL: &str = select!("WHERE ? IS NULL OR domain = ? ORDER BY name");
+const PAGE: &str = select!("WHERE name > ? AND (status = ? OR (? IS NULL AND status <> ?)) ORDER BY name LIMIT ?");
+const PAGE_OF_DOMAIN: &str =
+    select!("WHERE name > ? AND (status = ? OR (? IS NULL AND status <> ?)) AND domain = ? ORDER BY name LIMIT ?");
 
 fn read(row: &Row) -> Result<Client, StoreError> {
     Ok(Client {
@@ -62,10 +55,9 @@ fn read(row: &Row) -> Result<Client, StoreError> {
         status: ClientStatus::parse(row.text(2)?).ok_or(StoreError::Damaged("client status"))?,
         created_at: row.time(3)?,
         changed_at: row.time(4)?,
+        rate_limit: row.optional_count(5)?,
     })
 }
-
-const BY_NAME: &str = "SELECT name, domain, status, created_at, changed_at FROM clients WHERE name = ?";
 
 impl Store {
     /// Creates the client, and its domain, unless they are there. An existing client is returned as it is.
@@ -95,6 +87,7 @@ impl Store {
             status: ClientStatus::Active,
             created_at: now,
             changed_at: now,
+            rate_limit: None,
         };
         let values = [
             Value::Text(name.as_str()),
@@ -120,10 +113,51 @@ impl Store {
     /// All clients by name, of one domain or of all.
     pub async fn clients(&self, domain: Option<&DomainName>) -> Result<Vec<Client>, StoreError> {
         let domain = Value::text(domain.map(DomainName::as_str));
-        let sql = "SELECT name, domain, status, created_at, changed_at FROM clients \
-                   WHERE ? IS NULL OR domain = ? ORDER BY name";
-        let rows = self.backend().fetch(sql, [domain, domain]).await?;
+        self.backend().fetch(ALL, [domain, domain]).await?.iter().map(read).collect()
+    }
+
+    /// At most `limit` clients that match, by name, behind the name `after` if given.
+    pub async fn client_page(
+        &self,
+        filter: &ClientFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Client>, StoreError> {
+        let status = Value::text(filter.status.map(ClientStatus::as_str));
+        let archived = Value::Text(ClientStatus::Archived.as_str());
+        let [after, limit] = [Value::Text(after.unwrap_or_default()), Value::Int(limit.into())];
+        let rows = match &filter.domain {
+            None => self.backend().fetch(PAGE, [after, status, status, archived, limit]).await?,
+            Some(domain) => {
+                let values = [after, status, status, archived, Value::Text(domain.as_str()), limit];
+                self.backend().fetch(PAGE_OF_DOMAIN, values).await?
+            }
+        };
         rows.iter().map(read).collect()
+    }
+
+    /// Sets how many messages per 60 s a client may send and, if that is a change, announces it to the edge; `None` if
+    /// there is no such client.
+    pub async fn set_client_rate_limit(
+        &self,
+        name: &ClientName,
+        rate_limit: Option<u32>,
+        actor: &str,
+    ) -> Result<Option<Client>, StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let row = tx.fetch_optional(BY_NAME, [Value::Text(name.as_str())]).await?;
+        let Some(client) = row.as_ref().map(read).transpose()?.filter(|client| client.rate_limit != rate_limit) else {
+            tx.rollback().await?;
+            return row.as_ref().map(read).transpose();
+        };
+        let values = [Value::int(rate_limit.map(i64::from)), Value::Text(name.as_str())];
+        tx.execute("UPDATE clients SET rate_limit = ? WHERE name = ?", values).await?;
+        let change = Change::new(self, actor, "client.set_rate_limit", name.as_str());
+        let detail = json!({ "from": client.rate_limit, "to": rate_limit });
+        audit::insert(&mut tx, &change.detail(detail)).await?;
+        bump_policy(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(Client { rate_limit, ..client }))
     }
 
     /// Sets a client's status and, if that is a change, announces it to the edge; `None` if there is no such client.

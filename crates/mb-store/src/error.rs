@@ -53,6 +53,9 @@ pub enum StoreError {
     /// What a change refers to is not there.
     #[error("there is no such {0}")]
     Missing(&'static str),
+    /// The change would leave nobody who may do everything.
+    #[error("this is the last active admin whose account does not end")]
+    LastAdmin,
     /// A stored value breaks its own rule, or the file is damaged.
     #[error("the database holds a broken {0}")]
     Damaged(&'static str),

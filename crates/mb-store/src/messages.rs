@@ -86,6 +86,8 @@ macro_rules! with_ids {
     };
 }
 
+pub(crate) use with_ids;
+
 pub(crate) const LACKING: &str = with_ids!(
     "SELECT 0, value FROM settings WHERE name = 'epoch' UNION ALL \
      SELECT 1, wanted FROM ids WHERE NOT EXISTS (SELECT 1 FROM messages WHERE message_id = wanted) \
@@ -149,7 +151,7 @@ fn read_message(row: &Row) -> Result<MessageRow, StoreError> {
 }
 
 /// Reads the columns that messages and dead letters share; what is left is that of a dead letter.
-fn read_dead_status(row: &Row) -> Result<MessageStatus, StoreError> {
+pub(crate) fn read_dead_status(row: &Row) -> Result<MessageStatus, StoreError> {
     let registered_at = row.time(4)?;
     Ok(MessageStatus {
         message_id: row.message_id(0)?,
@@ -167,7 +169,7 @@ fn read_dead_status(row: &Row) -> Result<MessageStatus, StoreError> {
     })
 }
 
-fn read_status(row: &Row) -> Result<MessageStatus, StoreError> {
+pub(crate) fn read_status(row: &Row) -> Result<MessageStatus, StoreError> {
     Ok(MessageStatus {
         status: read_state(row, 8)?,
         delivered_at: row.optional_time(9)?,
@@ -178,18 +180,18 @@ fn read_status(row: &Row) -> Result<MessageStatus, StoreError> {
 }
 
 /// Ids as one value.
-struct Ids {
+pub(crate) struct Ids {
     bytes: Vec<u8>,
     count: i64,
 }
 
 impl Ids {
-    fn new(ids: &[MessageId]) -> Self {
+    pub(crate) fn new(ids: &[MessageId]) -> Self {
         let bytes = ids.iter().flat_map(MessageId::as_bytes).copied().collect();
         Self { bytes, count: i64::try_from(ids.len()).unwrap_or(i64::MAX) }
     }
 
-    fn values(&self) -> [Value<'_>; 2] {
+    pub(crate) fn values(&self) -> [Value<'_>; 2] {
         [Value::Blob(&self.bytes), Value::Int(self.count)]
     }
 }

@@ -1,12 +1,12 @@
 //! What the policy takes from the store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mb_core::policy::CertificateRef;
-use mb_core::{ClientName, Role};
+use mb_core::{ClientName, ClientStatus, DomainName, DomainRules, Role};
 
 use crate::Store;
-use crate::clients::ClientStatus;
+use crate::domains;
 use crate::error::StoreError;
 use crate::value::Value;
 
@@ -21,6 +21,10 @@ pub struct PolicyParts {
     pub revoked_proxies: BTreeSet<CertificateRef>,
     /// Clients that may not act: suspended and archived ones.
     pub suspended: BTreeSet<ClientName>,
+    /// Rules of tenants that differ from the default.
+    pub domains: BTreeMap<DomainName, DomainRules>,
+    /// Messages per 60 s of clients that have a limit of their own; 0 is no limit.
+    pub client_rate_limits: BTreeMap<ClientName, u32>,
 }
 
 impl Store {
@@ -45,6 +49,18 @@ impl Store {
         let sql = "SELECT name FROM clients WHERE status <> ?";
         let rows = self.backend().fetch(sql, [Value::Text(ClientStatus::Active.as_str())]).await?;
         let suspended = rows.iter().map(|row| row.client(0)).collect::<Result<_, _>>()?;
-        Ok(PolicyParts { version, revoked, revoked_proxies, suspended })
+        let domains = self.backend().fetch(domains::WITH_RULES, []).await?;
+        let domains = domains.iter().map(domains::read).map(|domain| domain.map(|domain| (domain.name, domain.rules)));
+        let sql = "SELECT name, rate_limit FROM clients WHERE rate_limit IS NOT NULL";
+        let rows = self.backend().fetch(sql, []).await?;
+        let limits = rows.iter().map(|row| Ok((row.client(0)?, row.optional_count(1)?.unwrap_or_default())));
+        Ok(PolicyParts {
+            version,
+            revoked,
+            revoked_proxies,
+            suspended,
+            domains: domains.collect::<Result<_, _>>()?,
+            client_rate_limits: limits.collect::<Result<_, StoreError>>()?,
+        })
     }
 }

@@ -1,42 +1,13 @@
 //! Users: people who sign in. E-mail addresses are kept lower-cased, so that one address is one account.
 
-use mb_core::{ClientName, Timestamp};
+use mb_core::{ClientName, Timestamp, UserId, UserRole};
 use serde_json::json;
 
 use crate::Store;
 use crate::audit::{self, Change};
+use crate::backend::Transaction;
 use crate::error::StoreError;
 use crate::value::{Row, Value};
-
-/// What a user may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum UserRole {
-    /// Sees the messages of one client.
-    User,
-    /// Also manages users, never admins.
-    UserManager,
-    /// Everything.
-    Admin,
-}
-
-impl UserRole {
-    /// Every role.
-    pub const ALL: [Self; 3] = [Self::User, Self::UserManager, Self::Admin];
-
-    /// The word used in the store, the API and the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::UserManager => "user_manager",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Parses [`UserRole::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-}
 
 /// A user to add.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,7 +26,7 @@ pub struct NewUser {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
     /// Its id.
-    pub id: i64,
+    pub id: UserId,
     /// Address, lower case.
     pub email: String,
     /// The password's hash in PHC string format.
@@ -68,23 +39,100 @@ pub struct User {
     pub active: bool,
     /// Since when.
     pub created_at: Timestamp,
+    /// Whether the user may send messages in its client's name.
+    pub may_send: bool,
+    /// From then on the user may not sign in.
+    pub expires_at: Option<Timestamp>,
+    /// When the password was last set.
+    pub password_changed_at: Timestamp,
+    /// Counts up with every change that ends all sessions; what was made under another one is void.
+    pub generation: u64,
+    /// The second factor.
+    pub totp: Totp,
 }
 
-const BY_EMAIL: &str = "SELECT id, email, password_hash, role, client, active, created_at FROM users WHERE email = ?";
-const ALL: &str = "SELECT id, email, password_hash, role, client, active, created_at FROM users ORDER BY email";
-const INSERT: &str = "INSERT INTO users (email, password_hash, role, client, active, created_at) \
-                      VALUES (?, ?, ?, ?, 1, ?)";
+/// Where a user's second factor stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Totp {
+    /// There is none.
+    #[default]
+    Off,
+    /// Given out, not yet proven: signing in does not ask for it.
+    Pending {
+        /// The secret, sealed; opaque here.
+        secret: Vec<u8>,
+    },
+    /// Asked for when signing in.
+    On {
+        /// The secret, sealed; opaque here.
+        secret: Vec<u8>,
+        /// Since when.
+        since: Timestamp,
+    },
+}
 
-fn read(row: &Row) -> Result<User, StoreError> {
+/// Which users to list; `None` matches all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UserFilter {
+    /// What they may do.
+    pub role: Option<UserRole>,
+    /// Whether they may sign in.
+    pub active: Option<bool>,
+    /// Whose messages they see.
+    pub client: Option<ClientName>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, email, password_hash, role, client, active, created_at, may_send, expires_at, \
+             password_changed_at, generation, totp_secret, totp_enabled_at FROM users ",
+            $rest
+        )
+    };
+}
+
+pub(crate) const BY_ID: &str = select!("WHERE id = ?");
+const BY_EMAIL: &str = select!("WHERE email = ?");
+const ALL: &str = select!("ORDER BY email");
+const PAGE: &str = select!(
+    "WHERE email > ? AND (? IS NULL OR role = ?) AND (? IS NULL OR active = ?) AND (? IS NULL OR client = ?) \
+     ORDER BY email LIMIT ?"
+);
+const INSERT: &str = "INSERT INTO users (email, password_hash, role, client, active, created_at, password_changed_at) \
+                      VALUES (?, ?, ?, ?, 1, ?, ?)";
+
+pub(crate) fn read(row: &Row) -> Result<User, StoreError> {
     Ok(User {
-        id: row.int(0)?,
+        id: UserId::new(row.int(0)?),
         email: row.text(1)?.to_owned(),
         password_hash: row.text(2)?.to_owned(),
         role: UserRole::parse(row.text(3)?).ok_or(StoreError::Damaged("user role"))?,
         client: row.optional_text(4)?.is_some().then(|| row.client(4)).transpose()?,
         active: row.int(5)? != 0,
         created_at: row.time(6)?,
+        may_send: row.int(7)? != 0,
+        expires_at: row.optional_time(8)?,
+        password_changed_at: row.time(9)?,
+        generation: row.unsigned(10)?,
+        totp: match (row.optional_blob(11)?, row.optional_time(12)?) {
+            (None, _) => Totp::Off,
+            (Some(secret), None) => Totp::Pending { secret: secret.to_vec() },
+            (Some(secret), Some(since)) => Totp::On { secret: secret.to_vec(), since },
+        },
     })
+}
+
+impl User {
+    /// Whether the user may sign in, and stay, at `now`.
+    pub fn may_sign_in(&self, now: Timestamp) -> bool {
+        self.active && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// A user by id, as this transaction sees it.
+pub(crate) async fn find(tx: &mut Transaction, id: UserId) -> Result<Option<User>, StoreError> {
+    tx.fetch_optional(BY_ID, [Value::Int(id.get())]).await?.as_ref().map(read).transpose()
 }
 
 impl Store {
@@ -94,13 +142,15 @@ impl Store {
     /// [`StoreError::Exists`] if the address is taken, [`StoreError::Missing`] if the client is not there.
     pub async fn insert_user(&self, user: &NewUser, actor: &str) -> Result<User, StoreError> {
         let email = user.email.to_lowercase();
+        let now = self.now();
         let mut tx = self.backend().begin().await?;
         let values = [
             Value::Text(&email),
             Value::Text(&user.password_hash),
             Value::Text(user.role.as_str()),
             Value::text(user.client.as_ref().map(ClientName::as_str)),
-            Value::Time(self.now()),
+            Value::Time(now),
+            Value::Time(now),
         ];
         if let Err(error) = tx.execute(INSERT, values).await {
             tx.rollback().await?;
@@ -123,6 +173,26 @@ impl Store {
         let email = email.to_lowercase();
         let row = self.backend().fetch_optional(BY_EMAIL, [Value::Text(&email)]).await?;
         row.as_ref().map(read).transpose()
+    }
+
+    /// A user by id.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.backend().fetch_optional(BY_ID, [Value::Int(id.get())]).await?.as_ref().map(read).transpose()
+    }
+
+    /// At most `limit` users that match, by address, behind the address `after` if given.
+    pub async fn user_page(
+        &self,
+        filter: &UserFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        let role = Value::text(filter.role.map(UserRole::as_str));
+        let active = filter.active.map_or(Value::Null, |active| Value::Int(active.into()));
+        let client = Value::text(filter.client.as_ref().map(ClientName::as_str));
+        let after = Value::Text(after.unwrap_or_default());
+        let values = [after, role, role, active, active, client, client, Value::Int(limit.into())];
+        self.backend().fetch(PAGE, values).await?.iter().map(read).collect()
     }
 
     /// All users by address.

@@ -27,6 +27,19 @@ impl<'a> Value<'a> {
     pub(crate) fn time(time: Option<Timestamp>) -> Self {
         time.map_or(Self::Null, Self::Time)
     }
+
+    pub(crate) fn int(number: Option<i64>) -> Self {
+        number.map_or(Self::Null, Self::Int)
+    }
+
+    pub(crate) fn blob(bytes: Option<&'a [u8]>) -> Self {
+        bytes.map_or(Self::Null, Self::Blob)
+    }
+
+    /// Counts that come from outside are far below; one that is not stays at the greatest that a database holds.
+    pub(crate) fn unsigned(number: u64) -> Self {
+        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
 }
 
 /// The values as `SQLite` takes them: times are whole microseconds.
@@ -59,6 +72,12 @@ impl Row {
         }
     }
 
+    pub(crate) fn optional_int(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get(at)?),
+        }
+    }
+
     pub(crate) fn optional_text(&self, at: usize) -> Result<Option<&str>, StoreError> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get(at)?),
@@ -79,6 +98,10 @@ impl Row {
 
     pub(crate) fn unsigned(&self, at: usize) -> Result<u64, StoreError> {
         u64::try_from(self.int(at)?).map_err(|_| StoreError::Damaged("count"))
+    }
+
+    pub(crate) fn optional_count(&self, at: usize) -> Result<Option<u32>, StoreError> {
+        self.optional_int(at)?.map(|count| u32::try_from(count).map_err(|_| StoreError::Damaged("count"))).transpose()
     }
 
     pub(crate) fn text(&self, at: usize) -> Result<&str, StoreError> {
