@@ -22,6 +22,9 @@ pub enum CryptoError {
     /// A certificate is not valid at the time that counts.
     #[error("the certificate is not valid at that time")]
     OutsideValidity,
+    /// A token that was good once.
+    #[error("the token has expired")]
+    Expired,
     /// A certificate does not chain to a trusted CA, or may not be used for this.
     #[error("the certificate is not trusted: {0}")]
     Untrusted(String),

@@ -6,6 +6,7 @@
 //!
 //! Secrets are [`mb_core::Secret`] or live in a type that wipes itself; none is shown by `Debug`.
 
+pub mod audit;
 pub mod ca;
 pub mod data_key;
 mod digest;
@@ -15,12 +16,17 @@ pub mod files;
 mod fixture;
 pub mod idempotency;
 pub mod identity;
+pub mod jwt;
 pub mod master;
 pub mod password;
 pub mod pem;
 pub mod random;
+pub mod sealed_value;
 pub mod search;
+mod signature;
 pub mod tls;
+pub mod token;
+pub mod totp;
 pub mod trust;
 
 pub use error::CryptoError;

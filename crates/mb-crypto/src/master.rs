@@ -101,15 +101,36 @@ impl MasterKey {
     /// # Errors
     /// [`CryptoError::Library`].
     pub fn wrap_secret(&self, context: &str, secret: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.seal_under(&self.secrets, context.as_bytes(), secret)
+    }
+
+    /// Opens what [`MasterKey::wrap_secret`] sealed for the same context.
+    ///
+    /// # Errors
+    /// [`CryptoError::Malformed`] if it is of another form, [`CryptoError::UnknownMasterKey`] if it names another key,
+    /// [`CryptoError::Forged`] if it does not open.
+    pub fn unwrap_secret(&self, context: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        self.open_under(&self.secrets, context.as_bytes(), wrapped)
+    }
+
+    /// A key of its own for one purpose (see [`crate::sealed_value`]).
+    pub(crate) fn purpose_key(&self, purpose: &str) -> Result<LessSafeKey, CryptoError> {
+        let bytes = derive(&self.seed, &[b"mb-sealed-value-1\0", purpose.as_bytes()].concat())?;
+        UnboundKey::new(&AES_256_GCM, &bytes[..])
+            .map(LessSafeKey::new)
+            .map_err(|_| CryptoError::Library("derive the master key"))
+    }
+
+    /// Seals under a key derived from this one; the form is [`MasterKey::wrap_secret`]'s.
+    pub(crate) fn seal_under(&self, key: &LessSafeKey, context: &[u8], secret: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let nonce = random::random_array::<NONCE_LEN>();
         let mut out = Vec::with_capacity(SECRET_HEADER + NONCE_LEN + secret.len() + TAG_LEN);
         out.push(SECRET_VERSION);
         out.extend_from_slice(self.public.id.as_bytes());
-        let aad = [&out[..], context.as_bytes()].concat();
+        let aad = [&out[..], context].concat();
         out.extend_from_slice(&nonce);
         out.extend_from_slice(secret);
-        let tag = self
-            .secrets
+        let tag = key
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(aad),
@@ -120,24 +141,18 @@ impl MasterKey {
         Ok(out)
     }
 
-    /// Opens what [`MasterKey::wrap_secret`] sealed for the same context.
-    ///
-    /// # Errors
-    /// [`CryptoError::Malformed`] if it is of another form, [`CryptoError::UnknownMasterKey`] if it names another key,
-    /// [`CryptoError::Forged`] if it does not open.
-    pub fn unwrap_secret(&self, context: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        let (header, sealed) = wrapped
-            .split_first_chunk::<SECRET_HEADER>()
-            .ok_or_else(|| CryptoError::malformed("sealed secret", "cut short"))?;
-        let [version, id @ ..] = header;
-        if *version != SECRET_VERSION {
-            return Err(CryptoError::malformed("sealed secret", format!("version {version} is unknown")));
-        }
-        let id = KeyId::from_bytes(*id);
+    /// Opens what [`MasterKey::seal_under`] sealed.
+    pub(crate) fn open_under(
+        &self,
+        key: &LessSafeKey,
+        context: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let (header, id, sealed) = secret_header(wrapped)?;
         if id != self.public.id {
             return Err(CryptoError::UnknownMasterKey(id));
         }
-        open(&self.secrets, &[&header[..], context.as_bytes()].concat(), sealed)
+        open(key, &[&header[..], context].concat(), sealed)
     }
 }
 
@@ -145,6 +160,18 @@ impl std::fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MasterKey").field("id", &self.public.id).finish_non_exhaustive()
     }
+}
+
+/// A sealed secret's header, the master key that it names, and what follows.
+pub(crate) fn secret_header(wrapped: &[u8]) -> Result<(&[u8; SECRET_HEADER], KeyId, &[u8]), CryptoError> {
+    let (header, sealed) = wrapped
+        .split_first_chunk::<SECRET_HEADER>()
+        .ok_or_else(|| CryptoError::malformed("sealed secret", "cut short"))?;
+    let [version, id @ ..] = header;
+    if *version != SECRET_VERSION {
+        return Err(CryptoError::malformed("sealed secret", format!("version {version} is unknown")));
+    }
+    Ok((header, KeyId::from_bytes(*id), sealed))
 }
 
 /// Wraps a data key to `public`: the encapsulated key and the wrapped one.

@@ -16,6 +16,9 @@ pub const PASSWORD_RULE: &str =
 /// More would only make hashing slow for everyone.
 const MAX_BYTES: usize = 1024;
 
+/// The hash of no password anybody knows, with the cost of a real one.
+const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzIQ$q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
+
 /// Letters and digits that are not mistaken for one another.
 const ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
 
@@ -65,6 +68,16 @@ pub fn verify(password: &str, hash: &str) -> Result<bool, CryptoError> {
     }
 }
 
+/// Whether `password` is the one behind `hash`; without a hash the answer is no and takes as long, so that nobody learns
+/// from the time which accounts there are.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_or_dummy(password: &str, hash: Option<&str>) -> Result<bool, CryptoError> {
+    let verified = verify(password, hash.unwrap_or(DUMMY))?;
+    Ok(verified && hash.is_some())
+}
+
 /// A password that obeys the rule: 20 characters, 116 bits.
 pub fn generate_password() -> Secret<String> {
     loop {
@@ -104,6 +117,22 @@ mod tests {
         assert!(!verify("Correct horse 2", &hash).expect("a hash"));
         assert!(!verify(&"x".repeat(10_000), &hash).expect("a hash"));
         assert!(verify("x", "not a hash").is_err());
+    }
+
+    #[test]
+    fn without_an_account_no_password_is_right_and_the_work_is_the_same() {
+        let hash = hash("Correct horse 1").expect("hashed");
+        assert!(verify_or_dummy("Correct horse 1", Some(&hash)).expect("a hash"));
+        for password in ["Correct horse 1", "", &"x".repeat(10_000)] {
+            assert!(!verify_or_dummy(password, None).expect("a hash"), "{password}");
+        }
+        let cost = |hash: &str| {
+            let parsed = PasswordHash::new(hash).expect("a PHC string");
+            let params = Params::try_from(&parsed).expect("parameters");
+            let lengths = (parsed.salt.map(|salt| salt.len()), parsed.hash.map(|output| output.len()));
+            (parsed.algorithm.to_string(), parsed.version, params.m_cost(), params.t_cost(), params.p_cost(), lengths)
+        };
+        assert_eq!(cost(DUMMY), cost(&hash));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::path::Path;
 use mb_core::envelope::SignedKey;
 use mb_core::{Content, Envelope, Role, Timestamp};
 use mb_crypto::master::{MasterKey, public_from_text};
+use mb_crypto::sealed_value::{self, Purpose};
+use mb_crypto::totp::TotpSecret;
 use mb_crypto::{TrustAnchors, data_key, identity, pem};
 
 fn read(name: &str) -> Vec<u8> {
@@ -27,6 +29,16 @@ fn master_key_v1_is_read() {
     assert_eq!(public_from_text(&text("master-key-v1.pub.txt")).expect("a public key"), master.public());
     let secret = master.unwrap_secret("golden", &read("secret-v1.bin")).expect("opened");
     assert_eq!(&secret[..], b"a small secret");
+}
+
+/// The file was made by another implementation (Python, cryptography).
+#[test]
+fn sealed_value_v1_is_opened() {
+    let master = MasterKey::from_text(&text("master-key-v1.txt")).expect("a master key");
+    let sealed = read("sealed-value-v1.bin");
+    assert_eq!(sealed_value::master_key_id(&sealed).expect("an id"), master.id());
+    let opened = sealed_value::open(&master, Purpose::TotpSecret, "7", &sealed).expect("opened");
+    assert_eq!(TotpSecret::from_bytes(&opened).expect("a secret").expose(), b"12345678901234567890");
 }
 
 #[test]
