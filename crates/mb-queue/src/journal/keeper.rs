@@ -1,5 +1,5 @@
 //! The thread that does everything nobody waits for: the next segment, index files, the watermark, dropping what is kept
-//! long enough, and setting aside what is stale or damaged.
+//! long enough, setting aside what is stale or damaged, and finding out that a disk that failed works again.
 //!
 //! It turns once a second and whenever it is rung for. A step that fails is logged once, shown as degraded, and tried again
 //! in the next turn.
@@ -43,6 +43,8 @@ pub(crate) struct Upkeep {
     next_first_seq: u64,
     /// When the disk last refused a segment.
     refused_at: Option<Instant>,
+    /// When the keeper first saw that the journal cannot be written.
+    failed_since: Option<Instant>,
 }
 
 impl Keeper {
@@ -88,13 +90,14 @@ pub(super) fn run(shared: &Shared) {
 
 impl Upkeep {
     pub(crate) fn new(saved: Option<Watermark>, next_first_seq: u64) -> Self {
-        Self { saved, next_first_seq, refused_at: None }
+        Self { saved, next_first_seq, refused_at: None, failed_since: None }
     }
 
     /// One turn. What the hot path may need comes first.
     pub(crate) fn turn(&mut self, shared: &Shared) {
         self.supply(shared);
         let steps = [
+            self.probe(shared),
             copy_damaged(shared),
             write_indexes(shared),
             self.save_watermark(shared).and_then(|()| drop_kept(shared)),
@@ -163,6 +166,25 @@ impl Upkeep {
                 }
             }
         }
+    }
+
+    /// Tries the disk some time after a failed write. Without it a proxy that is taken out of service for being unhealthy
+    /// would stay so, because only the next append would show that the disk works again.
+    fn probe(&mut self, shared: &Shared) -> io::Result<()> {
+        if !shared.health.write_failed.is_up() {
+            self.failed_since = None;
+            return Ok(());
+        }
+        if self.failed_since.get_or_insert_with(Instant::now).elapsed() < TURN {
+            return Ok(());
+        }
+        let now = shared.handover.watermark();
+        now.save(&shared.disk, &shared.config.dir)?;
+        self.saved = Some(now);
+        self.failed_since = None;
+        shared.health.write_failed.clear();
+        tracing::info!("journal can be written again");
+        Ok(())
     }
 
     fn save_watermark(&mut self, shared: &Shared) -> io::Result<()> {

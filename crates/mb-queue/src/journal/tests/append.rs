@@ -1,5 +1,7 @@
 //! Appending, and finding again.
 
+use std::time::{Duration, Instant};
+
 use super::support::*;
 use crate::{AppendError, Appended, Disk, Journal, JournalError};
 
@@ -129,6 +131,41 @@ async fn a_failed_sync_is_told_and_its_entries_do_not_come_back() {
         assert_eq!((report.waiting, report.damaged), (2, 0));
         assert_eq!(ids_of(&take_all(&journal).await), [id(0), id(2)]);
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_works_again_is_found_without_an_append() {
+    let rig = Rig::new();
+    let journal = rig.open();
+    journal.append_one(message(0)).await.expect("stored");
+    tidy(&journal);
+    rig.sim.fail_syncs(1);
+    assert_eq!(journal.append_one(message(1)).await, Err(AppendError::Failed));
+    let failed = Instant::now();
+    while journal.status().degraded == [crate::Degraded::WriteFailed] {
+        assert!(failed.elapsed() < Duration::from_secs(30), "still degraded");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(journal.status().degraded, []);
+    assert!(failed.elapsed() >= Duration::from_secs(1), "it can be seen that something failed");
+    let journal = rig.reopen(journal).await;
+    assert_eq!(ids_of(&take_all(&journal).await), [id(0)]);
+}
+
+#[tokio::test]
+async fn a_disk_that_still_fails_is_not_taken_for_a_working_one() {
+    let rig = Rig::new();
+    let journal = rig.open();
+    journal.append_one(message(0)).await.expect("stored");
+    tidy(&journal);
+    rig.sim.fail_syncs(u64::MAX);
+    assert_eq!(journal.append_one(message(1)).await, Err(AppendError::Failed));
+    let failed = Instant::now();
+    while !journal.status().degraded.contains(&crate::Degraded::UpkeepFailed) {
+        assert!(failed.elapsed() < Duration::from_secs(30), "never tried");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(journal.status().degraded.contains(&crate::Degraded::WriteFailed));
 }
 
 #[tokio::test]
