@@ -122,7 +122,8 @@ impl<'de> Deserialize<'de> for Text<'de> {
 }
 
 /// Reads every string of a value and keeps nothing: a raw value is checked for its syntax only, so lone surrogates inside
-/// it would pass (`serde_json` skips the escapes of what it ignores).
+/// it would pass (`serde_json` skips the escapes of what it ignores), and so would names given twice, of which one reader
+/// takes the first and another the last.
 struct Walk;
 
 impl<'de> Deserialize<'de> for Walk {
@@ -165,7 +166,15 @@ impl<'de> Deserialize<'de> for Walk {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Walk, A::Error> {
-                while map.next_entry::<Walk, Walk>()?.is_some() {}
+                let mut names = Vec::new();
+                while let Some((Text(name), Walk)) = map.next_entry::<Text<'de>, Walk>()? {
+                    names.push(name);
+                }
+                // Sorted, because comparing each with each would take a hostile object's length squared.
+                names.sort_unstable();
+                if names.windows(2).any(|pair| pair[0] == pair[1]) {
+                    return Err(de::Error::custom("duplicate field in an object"));
+                }
                 Ok(Walk)
             }
         }

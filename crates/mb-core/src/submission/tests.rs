@@ -65,6 +65,10 @@ fn what_is_not_json_is_malformed() {
     }
     assert!(malformed(&with(r#""topic":"\ud800""#)));
     assert!(malformed(&with(r#""metadata":{"a":["\udc00"]}"#)));
+    for twice in [r#"{"a":1,"b":2,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"[0,{"x":{"k":1,"k":2}}]"#] {
+        assert!(malformed(&with(&format!("\"metadata\":{twice}"))), "{twice}");
+    }
+    assert!(with(r#""metadata":{"a":{"a":1},"A":[{"a":1},{"a":1}]}"#).is_ok(), "the same name in other objects");
     assert!(malformed(&Submission::from_json(b"{\"message_body\":\"\xff\"}", BodyRules::default(), NOW)));
     let deep = format!(r#""metadata":{{"a":{}{}}}"#, "[".repeat(40), "]".repeat(40));
     assert!(malformed(&with(&deep)));
