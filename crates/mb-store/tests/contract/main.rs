@@ -1,10 +1,16 @@
 //! What every backend of the store must do, said once and run on each of them.
 
 mod administration;
+mod auditing;
 mod fixture;
+mod listing;
+mod people;
 mod reading;
 mod registering;
+mod running;
 mod schema;
+mod signing_in;
+mod tenants;
 
 use fixture::Fixture;
 
@@ -59,4 +65,48 @@ on_every_backend! {
         what_was_answered_survives_without_a_close,
         a_closed_store_says_so,
         a_fault_of_one_call_does_not_reach_the_others;
+    people:
+        users_come_in_pages_by_each_filter,
+        what_ends_sessions_ends_all_of_them_at_once,
+        an_account_that_ended_opens_nothing,
+        the_last_admin_stays,
+        two_admins_cannot_remove_each_other_at_once,
+        a_target_of_another_role_is_not_touched,
+        a_removed_user_takes_everything_but_the_log_along,
+        passwords_do_not_reach_the_audit_log,
+        a_second_factor_counts_once_it_is_proven,
+        a_time_step_and_a_recovery_code_work_once,
+        a_restored_store_signs_everyone_out;
+    signing_in:
+        a_session_lives_until_it_is_idle_or_over,
+        a_sign_in_under_an_old_password_opens_nothing,
+        sessions_are_listed_and_ended_by_their_owner_alone,
+        one_session_too_many_ends_the_one_least_used,
+        a_refresh_token_that_is_used_twice_ends_its_session,
+        of_two_uses_at_once_one_shows_the_other,
+        an_expired_refresh_token_is_told_and_purged,
+        a_reset_token_works_once_and_alone;
+    listing:
+        the_newest_come_first_and_equal_times_go_by_id,
+        each_filter_finds_what_it_names,
+        what_is_only_a_dead_letter_stands_in_its_place,
+        a_filter_that_finds_little_looks_at_a_bounded_part,
+        heavy_bodies_make_shorter_pages,
+        a_page_holds_while_messages_come_in;
+    auditing:
+        rows_are_chained_in_order_and_once,
+        checkpoints_are_kept_as_they_were_signed,
+        the_log_is_searched_page_by_page;
+    running:
+        a_mail_is_tried_by_one_at_a_time,
+        a_mail_waits_for_its_next_attempt_and_is_swept_when_done,
+        a_sent_mail_keeps_no_body,
+        one_notice_about_a_thing_is_open_at_a_time,
+        a_notice_is_mailed_once,
+        one_leads_until_its_lease_ends;
+    tenants:
+        a_domains_rules_reach_the_policy,
+        a_clients_rate_limit_reaches_the_policy,
+        clients_come_in_pages_without_the_archived,
+        figures_count_messages_by_age_and_clients_by_what_they_may;
 }

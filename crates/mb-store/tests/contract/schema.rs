@@ -6,7 +6,7 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use crate::fixture::{Fixture, batch, id, message};
 
-async fn raw(fixture: &Fixture) -> SqliteConnection {
+pub(crate) async fn raw(fixture: &Fixture) -> SqliteConnection {
     SqliteConnection::connect(&fixture.address).await.expect("opens beside the store")
 }
 

@@ -1,0 +1,127 @@
+//! What keeps the system itself going: mail that waits, notices, leases.
+
+use std::time::Duration;
+
+use mb_core::{NoticeKind, NoticeLevel};
+use mb_store::{MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey};
+
+use crate::fixture::{Fixture, NOW};
+use crate::schema::raw;
+
+const LEASE: Duration = Duration::from_mins(1);
+
+fn mail(subject: &str) -> NewMail {
+    NewMail { to: "a@x".into(), subject: subject.into(), body: "secret".into() }
+}
+
+fn notice(key: &str, level: NoticeLevel) -> NewNotice {
+    let detail = serde_json::json!({ "days": 3 });
+    NewNotice { kind: NoticeKind::CertificateExpiring, key: key.into(), level, detail }
+}
+
+pub(crate) async fn a_mail_is_tried_by_one_at_a_time(fixture: Fixture) {
+    let store = &fixture.store;
+    store.enqueue_mail(&mail("one")).await.expect("stores");
+    store.enqueue_mail(&mail("two")).await.expect("stores");
+    let backlog = store.mail_backlog().await.expect("reads");
+    assert_eq!((backlog.waiting, backlog.oldest), (2, Some(NOW)));
+    let first = store.lease_mail(1, LEASE).await.expect("leases");
+    let second = store.lease_mail(9, LEASE).await.expect("leases");
+    assert_eq!((first[0].subject.as_str(), second[0].subject.as_str()), ("one", "two"));
+    assert_eq!((first.len(), second.len(), first[0].attempt), (1, 1, 1));
+    assert!(store.lease_mail(9, LEASE).await.expect("asks").is_empty());
+    fixture.clock.set(NOW.plus(LEASE));
+    let again = store.lease_mail(1, LEASE).await.expect("leases");
+    assert_eq!((again[0].id, again[0].attempt, &again[0].body[..]), (first[0].id, 2, b"secret".as_slice()));
+    assert!(!store.report_mail(&first[0], &MailOutcome::Sent).await.expect("asks"), "another has it");
+    assert!(store.report_mail(&again[0], &MailOutcome::Sent).await.expect("reports"));
+    assert!(!store.report_mail(&again[0], &MailOutcome::Sent).await.expect("asks"), "it is done with");
+    assert_eq!(store.mail_backlog().await.expect("reads").waiting, 1);
+}
+
+pub(crate) async fn a_mail_waits_for_its_next_attempt_and_is_swept_when_done(fixture: Fixture) {
+    let store = &fixture.store;
+    store.enqueue_mail(&mail("one")).await.expect("stores");
+    let leased = store.lease_mail(1, LEASE).await.expect("leases");
+    let later = NOW.plus(Duration::from_mins(5));
+    let retry = MailOutcome::Retry(later, "451 later".into());
+    assert!(store.report_mail(&leased[0], &retry).await.expect("reports"));
+    fixture.clock.set(NOW.plus(Duration::from_secs(299)));
+    assert!(store.lease_mail(1, LEASE).await.expect("asks").is_empty());
+    assert_eq!(store.sweep_mail(later, 9).await.expect("sweeps"), 0, "it waits");
+    fixture.clock.set(later);
+    let leased = store.lease_mail(1, LEASE).await.expect("leases");
+    assert_eq!(&leased[0].body[..], b"secret");
+    assert!(store.report_mail(&leased[0], &MailOutcome::GivenUp("550 no".into())).await.expect("reports"));
+    assert_eq!(store.sweep_mail(NOW, 9).await.expect("sweeps"), 0, "it is not old enough");
+    assert_eq!(store.sweep_mail(later, 9).await.expect("sweeps"), 1);
+}
+
+pub(crate) async fn a_sent_mail_keeps_no_body(fixture: Fixture) {
+    let store = &fixture.store;
+    store.enqueue_mail(&mail("one")).await.expect("stores");
+    let leased = store.lease_mail(1, LEASE).await.expect("leases");
+    store.report_mail(&leased[0], &MailOutcome::Sent).await.expect("reports");
+    let sql = "SELECT length(body) FROM mail_outbox WHERE sent_at IS NOT NULL";
+    let left = sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut raw(&fixture).await).await.expect("is there");
+    assert_eq!(left, 0);
+}
+
+pub(crate) async fn one_notice_about_a_thing_is_open_at_a_time(fixture: Fixture) {
+    let store = &fixture.store;
+    let first = store.raise_notice(&notice("aa", NoticeLevel::Warning)).await.expect("raises");
+    store.raise_notice(&notice("bb", NoticeLevel::Info)).await.expect("raises");
+    fixture.clock.set(NOW.plus(LEASE));
+    let again = store.raise_notice(&notice("aa", NoticeLevel::Error)).await.expect("raises");
+    assert_eq!((again.id, again.count, again.level), (first.id, 2, NoticeLevel::Error));
+    assert_eq!((again.first_at, again.last_at, again.detail.as_str()), (NOW, NOW.plus(LEASE), r#"{"days":3}"#));
+    let about = NoticeKey::About(NoticeKind::CertificateExpiring, "aa");
+    assert!(store.resolve_notice(about, "system").await.expect("resolves"));
+    assert!(!store.resolve_notice(about, "system").await.expect("asks"));
+    let next = store.raise_notice(&notice("aa", NoticeLevel::Info)).await.expect("raises");
+    assert_ne!(next.id, first.id);
+    assert!(store.resolve_notice(NoticeKey::Id(next.id), "root@x").await.expect("resolves"));
+    let open = store.notice_page(NoticeFilter::Open, None, 9).await.expect("reads");
+    assert_eq!(open.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["bb"]);
+    let all = store.notice_page(NoticeFilter::All, None, 2).await.expect("reads");
+    assert_eq!((all.len(), all[0].id, all[0].resolved_at), (2, next.id, Some(NOW.plus(LEASE))));
+    let older = store.notice_page(NoticeFilter::All, Some(all[1].id), 9).await.expect("reads");
+    assert_eq!(older.iter().map(|row| row.id).collect::<Vec<_>>(), [first.id]);
+    let log = store.audit_log(None, 9).await.expect("reads");
+    assert_eq!(log.iter().filter(|row| row.action == "notice.resolve").count(), 2);
+    assert_eq!(store.sweep_notices(NOW.plus(2 * LEASE), 1).await.expect("sweeps"), 1);
+    assert_eq!(store.sweep_notices(NOW.plus(2 * LEASE), 9).await.expect("sweeps"), 1);
+}
+
+pub(crate) async fn a_notice_is_mailed_once(fixture: Fixture) {
+    let store = &fixture.store;
+    let raised = store.raise_notice(&notice("aa", NoticeLevel::Warning)).await.expect("raises");
+    let waiting = store.unmailed_notices(9).await.expect("reads");
+    assert_eq!(waiting, std::slice::from_ref(&raised));
+    store.mail_notices(&[raised.id], &[mail("notice")]).await.expect("stores");
+    assert!(store.unmailed_notices(9).await.expect("reads").is_empty());
+    assert_eq!(store.mail_backlog().await.expect("reads").waiting, 1);
+    store.raise_notice(&notice("aa", NoticeLevel::Warning)).await.expect("raises");
+    assert!(store.unmailed_notices(9).await.expect("reads").is_empty(), "it is the same notice");
+}
+
+pub(crate) async fn one_leads_until_its_lease_ends(fixture: Fixture) {
+    let store = &fixture.store;
+    let lead = async |holder: &str| store.try_lead("jobs", holder, LEASE).await.expect("asks");
+    assert!(lead("one").await);
+    assert!(!lead("two").await);
+    assert!(store.try_lead("other", "two", LEASE).await.expect("asks"));
+    fixture.clock.set(NOW.plus(LEASE / 2));
+    assert!(lead("one").await, "it is prolonged");
+    fixture.clock.set(NOW.plus(LEASE));
+    assert!(!lead("two").await);
+    fixture.clock.set(NOW.plus(LEASE / 2).plus(LEASE));
+    let both = tokio::join!(lead("two"), lead("three"));
+    assert!(both.0 ^ both.1, "{both:?}");
+    assert!(!lead("one").await);
+    let winner = if both.0 { "two" } else { "three" };
+    store.end_lead("jobs", "one").await.expect("asks");
+    assert!(!lead("one").await, "another's lease is not given back");
+    store.end_lead("jobs", winner).await.expect("ends");
+    assert!(lead("one").await);
+}
