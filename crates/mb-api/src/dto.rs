@@ -4,17 +4,24 @@
 //! an older caller understands a newer main server.
 
 mod admin;
+mod archive;
+mod auth;
 mod handover;
 mod health;
 mod message;
+mod secret;
 
-pub use admin::{
-    CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
-    SecretText,
+pub use admin::*;
+pub use archive::{AttemptOutcome, AttemptRow, MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata};
+pub use auth::{
+    ChangePassword, ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, ForgotPassword, Login, NewSession,
+    NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
+    SessionRow, TokenType, Tokens, TwoFactorOffer,
 };
 pub use handover::{ConfirmAnswer, ConfirmRequest, Epoch, PolicyQuery, RegisterAnswer, RegisterResult};
 pub use health::{HealthReport, HealthStatus};
 pub use message::{InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
+pub use secret::SecretText;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -5,15 +5,20 @@
 //! within the process, is the client's business alone.
 
 pub mod client;
+pub mod credentials;
 pub mod dto;
 pub mod page;
 pub mod paths;
 pub mod peer;
 pub mod problem;
+pub mod query;
 pub mod request_id;
+pub mod schema;
 
 pub use client::{Client, ClientError};
-pub use page::{Cursor, Page, PageQuery};
+pub use credentials::Credentials;
+pub use page::{Cursor, NameCursor, Page, PageQuery};
 pub use peer::Peer;
 pub use problem::{ApiError, Problem, ProblemCode};
+pub use query::Query;
 pub use request_id::RequestId;

@@ -1,6 +1,8 @@
 //! Every route's path, once. Handlers mount them, the client calls them, and the lists per role are the closed set of
 //! values of the metric label `route`.
 
+use std::fmt;
+
 /// Submit one message.
 pub const MESSAGES: &str = "/api/v1/messages";
 /// Submit many messages.
@@ -21,6 +23,91 @@ pub const STATUS: &str = "/internal/messages/status";
 /// Long poll for a newer policy (proxy).
 pub const POLICY: &str = "/internal/policy";
 
+/// Sign a person in for a portal, tell who is signed in, sign out (portal).
+pub const SESSIONS: &str = "/internal/sessions";
+/// Finish a sign-in with the second factor (portal).
+pub const SESSIONS_OTP: &str = "/internal/sessions/otp";
+
+/// Sign in for tokens.
+pub const AUTH_LOGIN: &str = "/portal/auth/login";
+/// Exchange a refresh token.
+pub const AUTH_REFRESH: &str = "/portal/auth/refresh";
+/// End a family of tokens.
+pub const AUTH_LOGOUT: &str = "/portal/auth/logout";
+/// Ask for a mail with a reset token.
+pub const AUTH_FORGOT_PASSWORD: &str = "/portal/auth/forgot-password";
+/// Set a password by a reset token.
+pub const AUTH_RESET_PASSWORD: &str = "/portal/auth/reset-password";
+
+/// List messages.
+pub const PORTAL_MESSAGES: &str = "/portal/messages";
+/// Show one message.
+pub const PORTAL_MESSAGE: &str = "/portal/messages/{id}";
+/// Show one's own account.
+pub const PROFILE: &str = "/portal/profile";
+/// Change one's own password.
+pub const PROFILE_PASSWORD: &str = "/portal/profile/password";
+/// Begin with a second factor.
+pub const PROFILE_TWO_FACTOR: &str = "/portal/profile/2fa";
+/// Switch the second factor on.
+pub const PROFILE_TWO_FACTOR_CONFIRM: &str = "/portal/profile/2fa/confirm";
+/// Switch the second factor off.
+pub const PROFILE_TWO_FACTOR_DISABLE: &str = "/portal/profile/2fa/disable";
+/// Replace the recovery codes.
+pub const PROFILE_RECOVERY_CODES: &str = "/portal/profile/2fa/recovery-codes";
+/// List one's own sessions, or end them all.
+pub const PROFILE_SESSIONS: &str = "/portal/profile/sessions";
+/// End one of one's own sessions.
+pub const PROFILE_SESSION: &str = "/portal/profile/sessions/{id}";
+
+/// List users, add one.
+pub const USERS: &str = "/admin/users";
+/// Show or delete a user.
+pub const USER: &str = "/admin/users/{id}";
+/// Set a user's role.
+pub const USER_ROLE: &str = "/admin/users/{id}/role";
+/// Let a user sign in, or no longer.
+pub const USER_STATUS: &str = "/admin/users/{id}/status";
+/// Set a user's password.
+pub const USER_PASSWORD: &str = "/admin/users/{id}/password";
+/// Bind a user to a client.
+pub const USER_CLIENT: &str = "/admin/users/{id}/client";
+/// Set when a user's account ends.
+pub const USER_EXPIRY: &str = "/admin/users/{id}/expiry";
+/// Let a user send messages, or no longer.
+pub const USER_SENDING: &str = "/admin/users/{id}/sending";
+/// Take a user's second factor away.
+pub const USER_TWO_FACTOR: &str = "/admin/users/{id}/2fa";
+/// List or end a user's sessions.
+pub const USER_SESSIONS: &str = "/admin/users/{id}/sessions";
+
+/// List clients.
+pub const CLIENTS: &str = "/admin/clients";
+/// Show a client.
+pub const CLIENT: &str = "/admin/clients/{id}";
+/// Suspend, resume or archive a client.
+pub const CLIENT_STATUS: &str = "/admin/clients/{id}/status";
+/// Give a client a rate limit of its own.
+pub const CLIENT_RATE_LIMIT: &str = "/admin/clients/{id}/rate-limit";
+
+/// List domains, add one.
+pub const DOMAINS: &str = "/admin/domains";
+/// Show a domain, set its rules.
+pub const DOMAIN: &str = "/admin/domains/{id}";
+
+/// List the audit log.
+pub const AUDIT: &str = "/admin/audit";
+/// Check a stretch of the audit log.
+pub const AUDIT_VERIFY: &str = "/admin/audit/verify";
+
+/// List notices.
+pub const NOTICES: &str = "/admin/notices";
+/// Resolve a notice.
+pub const NOTICE_RESOLVE: &str = "/admin/notices/{id}/resolve";
+
+/// Figures.
+pub const STATS: &str = "/admin/stats";
+
 /// Make a certificate.
 pub const CERTIFICATES_GENERATE: &str = "/admin/certificates/generate";
 /// Revoke certificates.
@@ -30,6 +117,11 @@ pub const CERTIFICATES_LIST: &str = "/admin/certificates/list";
 
 /// The CA certificate.
 pub const CA_CERTIFICATE: &str = "/pki/ca.crt";
+
+/// The OpenAPI document.
+pub const OPENAPI: &str = "/openapi.json";
+/// The OpenAPI document as a page.
+pub const DOCS: &str = "/docs";
 
 /// Service, version and status.
 pub const ROOT: &str = "/";
@@ -55,10 +147,50 @@ pub const SERVER: &[&str] = &[
     CONFIRM,
     STATUS,
     POLICY,
+    SESSIONS,
+    SESSIONS_OTP,
+    AUTH_LOGIN,
+    AUTH_REFRESH,
+    AUTH_LOGOUT,
+    AUTH_FORGOT_PASSWORD,
+    AUTH_RESET_PASSWORD,
+    PORTAL_MESSAGES,
+    PORTAL_MESSAGE,
+    PROFILE,
+    PROFILE_PASSWORD,
+    PROFILE_TWO_FACTOR,
+    PROFILE_TWO_FACTOR_CONFIRM,
+    PROFILE_TWO_FACTOR_DISABLE,
+    PROFILE_RECOVERY_CODES,
+    PROFILE_SESSIONS,
+    PROFILE_SESSION,
+    USERS,
+    USER,
+    USER_ROLE,
+    USER_STATUS,
+    USER_PASSWORD,
+    USER_CLIENT,
+    USER_EXPIRY,
+    USER_SENDING,
+    USER_TWO_FACTOR,
+    USER_SESSIONS,
+    CLIENTS,
+    CLIENT,
+    CLIENT_STATUS,
+    CLIENT_RATE_LIMIT,
+    DOMAINS,
+    DOMAIN,
+    AUDIT,
+    AUDIT_VERIFY,
+    NOTICES,
+    NOTICE_RESOLVE,
+    STATS,
     CERTIFICATES_GENERATE,
     CERTIFICATES_REVOKE,
     CERTIFICATES_LIST,
     CA_CERTIFICATE,
+    OPENAPI,
+    DOCS,
     ROOT,
     COMMON[0],
     COMMON[1],
@@ -88,8 +220,18 @@ pub fn matches(route: &str, path: &str) -> bool {
     actual.next().is_none()
 }
 
+/// The path of `route` with `id` for its placeholder. Ids, names and session ids need no escaping.
+pub fn with_id(route: &str, id: &impl fmt::Display) -> String {
+    match (route.find('{'), route.find('}')) {
+        (Some(open), Some(close)) => format!("{}{id}{}", &route[..open], &route[close + 1..]),
+        _ => route.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -109,5 +251,17 @@ mod tests {
         assert_eq!(first("/api/v1/messages/batch"), Some(MESSAGES_BATCH));
         assert_eq!(first("/api/v1/messages/status"), Some(MESSAGES_STATUS));
         assert_eq!(first("/api/v1/messages/x"), Some(MESSAGE));
+    }
+
+    #[test]
+    fn every_route_of_the_main_server_is_found_by_a_path_of_its_own() {
+        assert_eq!(SERVER.iter().collect::<BTreeSet<_>>().len(), SERVER.len());
+        for route in SERVER {
+            let path = with_id(route, &"x-1");
+            assert!(!path.contains('{'), "{path}");
+            let first = SERVER.iter().find(|other| matches(other, &path));
+            assert_eq!(first, Some(route), "{path}");
+        }
+        assert_eq!(with_id(USER_ROLE, &7), "/admin/users/7/role");
     }
 }

@@ -15,8 +15,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use mb_core::FieldError;
+use utoipa::ToSchema;
 
 use crate::request_id::{self, RequestId};
+use crate::schema;
 
 pub use code::{ProblemCode, markdown};
 
@@ -24,7 +26,7 @@ pub use code::{ProblemCode, markdown};
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error's body.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, ToSchema)]
 pub struct Problem {
     /// [`ProblemCode::type_uri`].
     #[serde(rename = "type")]
@@ -37,12 +39,14 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// The stable word.
     #[serde(serialize_with = "code_as_word")]
+    #[schema(value_type = schema::ProblemCode)]
     pub code: ProblemCode,
     /// The request's id; absent only on the items of a batch, whose answer carries it once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::FieldError>)]
     pub errors: Vec<FieldError>,
 }
 

@@ -96,6 +96,11 @@ pub const fn may_manage(actor: UserRole, target: UserRole, action: UserAction) -
     }
 }
 
+/// The roles of the accounts to which somebody of role `actor` may do `action`.
+pub fn manageable(actor: UserRole, action: UserAction) -> Vec<UserRole> {
+    UserRole::ALL.into_iter().filter(|target| may_manage(actor, *target, action)).collect()
+}
+
 /// A user's id in the store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

@@ -28,6 +28,7 @@ use mb_core::Role;
 use tower::Service;
 
 use crate::lifecycle::Boxed;
+use crate::logging::{self, Component};
 use crate::metrics::Metrics;
 use observe::{AccessLine, Routes};
 
@@ -73,6 +74,8 @@ impl fmt::Debug for Direct {
 
 #[derive(Debug)]
 struct Shared {
+    /// Whose log it writes, also when another component of this process calls.
+    component: Option<Component>,
     routes: Routes,
     in_flight: AtomicUsize,
     bound: usize,
@@ -91,6 +94,7 @@ impl App {
     /// Wraps a router that answers unknown paths itself, with pages.
     pub fn with_own_fallback(config: AppConfig, router: Router, metrics: &mut Metrics) -> Self {
         let shared = Shared {
+            component: Component::of_role(config.role),
             routes: Routes::register(config.role, config.routes, metrics),
             in_flight: AtomicUsize::new(0),
             bound: config.in_flight,
@@ -143,17 +147,23 @@ impl Service<Request<Body>> for App {
             None => Answer::Routed(self.router.call(request)),
         };
         Box::pin(async move {
+            let component = turn.0.component;
             let outcome = match answer {
-                Answer::Direct(answer) => caught(answer).await,
-                Answer::Routed(answer) => caught(async { answer.await.unwrap_or_else(|never| match never {}) }).await,
+                Answer::Direct(answer) => caught(component, answer).await,
+                Answer::Routed(answer) => {
+                    caught(component, async { answer.await.unwrap_or_else(|never| match never {}) }).await
+                }
             };
-            let response = respond::finish(outcome, &id);
-            let took = started.elapsed();
-            turn.0.routes.count(route, response.status(), took);
-            if let Some(line) = line {
-                line.log(&id, response.status(), took);
-            }
-            Ok(response)
+            let finish = || {
+                let response = respond::finish(outcome, &id);
+                let took = started.elapsed();
+                turn.0.routes.count(route, response.status(), took);
+                if let Some(line) = line {
+                    line.log(&id, response.status(), took);
+                }
+                response
+            };
+            Ok(logging::scope_of(component, finish))
         })
     }
 }
@@ -183,16 +193,19 @@ enum Answer<R> {
 }
 
 /// The answer, or what a handler panicked with.
-async fn caught<F>(answer: F) -> Result<Response, Box<dyn Any + Send>>
+async fn caught<F>(component: Option<Component>, answer: F) -> Result<Response, Box<dyn Any + Send>>
 where
     F: Future<Output = Response>,
 {
     let mut answer = pin!(answer);
     // After a panic the future is never polled again, so a broken state inside it is never seen.
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
-        Err(panic) => Poll::Ready(Err(panic)),
+    poll_fn(|cx| {
+        let poll = || answer.as_mut().poll(cx);
+        match catch_unwind(AssertUnwindSafe(|| logging::scope_of(component, poll))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
     })
     .await
 }

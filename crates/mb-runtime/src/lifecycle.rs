@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::RuntimeError;
+use crate::logging;
 
 /// From the soft stop to the hard one.
 pub const SOFT: Duration = Duration::from_secs(6);
@@ -52,7 +53,7 @@ impl Lifecycle {
         Self::default()
     }
 
-    /// Runs `future` until it ends or the hard stop. `name` appears in the log and in the exit's reason.
+    /// Runs `future`, as the component that calls, until it ends or the hard stop. `name` appears in the log and in the exit's reason.
     pub fn spawn<F>(&self, name: &'static str, criticality: Criticality, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -60,18 +61,18 @@ impl Lifecycle {
         let end = End { lifecycle: self.clone(), name, criticality };
         // A token of its own: polling it takes a lock that no other task shares.
         let hard = self.inner.hard.child_token();
-        self.inner.tracker.spawn(async move {
+        self.track(async move {
             let _end = end;
             hard.run_until_cancelled_owned(future).await;
         });
     }
 
-    /// Runs `future` without watching for the hard stop, which it must do itself.
+    /// Runs `future` as the component that calls, without watching for the hard stop, which it must do itself.
     pub(crate) fn track<F>(&self, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.inner.tracker.spawn(future);
+        self.inner.tracker.spawn(logging::inherited(future));
     }
 
     /// Cancelled when intake must end. A token of its own; cancelling it stops nobody else.

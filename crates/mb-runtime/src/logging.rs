@@ -1,8 +1,12 @@
-//! Logs: readable on a terminal, JSON lines anywhere else, always on standard error.
+//! Logs: on standard error, readable on a terminal and JSON lines anywhere else; and JSON lines in a file per component.
 //!
 //! Field names are fixed and dotted (`request.id client.id peer.addr duration_ms error`), the message is a constant
 //! phrase, and neither bodies, numbers nor secrets are logged. A fault that repeats thousands of times a second must not
 //! fill the disk or the CPU: [`limited`] lets it through once a second, with a count of the rest.
+
+mod component;
+mod files;
+mod rolling;
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -18,6 +22,10 @@ use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::error::RuntimeError;
 
+pub use component::Component;
+pub(crate) use component::{inherited, scope_of};
+pub use files::{LogFiles, Logs};
+
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
@@ -31,24 +39,33 @@ pub enum Format {
 }
 
 /// Starts logging for the whole process, panics included. `level` is `error|warn|info|debug|trace` or a list such as
-/// `info,mb_proxy=debug`.
+/// `info,mb_proxy=debug`. A file that cannot be written stops nothing: standard error says so.
 ///
 /// # Errors
 /// [`RuntimeError::Log`] if the level is none or logging was started before.
-pub fn init(level: &str, format: Format) -> Result<(), RuntimeError> {
+pub fn init(level: &str, format: Format, files: Option<&LogFiles>) -> Result<Logs, RuntimeError> {
     let filter = targets(level)?;
     let text = match format {
         Format::Auto => std::io::stderr().is_terminal(),
         Format::Text => true,
         Format::Json => false,
     };
-    let layer: Box<dyn Layer<Registry> + Send + Sync> = if text {
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![if text {
         fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).boxed()
     } else {
-        fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(std::io::stderr).boxed()
+        json_lines(std::io::stderr)
+    }];
+    let logs = match files {
+        Some(files) => {
+            let (sink, logs) = files::start(files, rolling::Limits::STANDARD)?;
+            layers.push(json_lines(sink));
+            logs
+        }
+        None => Logs::none(),
     };
     tracing_subscriber::registry()
-        .with(layer.with_filter(filter))
+        .with(layers)
+        .with(filter)
         .try_init()
         .map_err(|error| RuntimeError::Log(error.to_string()))?;
     std::panic::set_hook(Box::new(|panic| {
@@ -57,7 +74,14 @@ pub fn init(level: &str, format: Format) -> Result<(), RuntimeError> {
         let error = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(place, thread = thread.name(), error, "panic");
     }));
-    Ok(())
+    Ok(logs)
+}
+
+fn json_lines<W>(writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
+{
+    fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer).boxed()
 }
 
 /// The filter's own parser takes an unknown word for a module's name and would show everything of it.

@@ -11,6 +11,11 @@ use crate::app::App;
 pub(crate) struct Actor(String);
 
 impl Actor {
+    /// Somebody with an account.
+    pub(crate) fn user(email: &str) -> Self {
+        Self(email.to_owned())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

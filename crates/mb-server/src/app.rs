@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mb_core::{Clock, Timestamp};
+use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) authority: Authority,
     pub(crate) keys: KeyRing,
+    pub(crate) jwt: JwtSecret,
     pub(crate) search: SearchKey,
     pub(crate) policy: PolicyFeed,
     pub(crate) metrics: ServerMetrics,
@@ -39,13 +41,13 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, jwt, clock, instance, stopping } = parts;
         let search = search_key(&store, &master).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let keys = KeyRing::new(master, ca.certificate_pem())?;
         let authority = Authority::new(ca, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics);
-        Ok(Self { store, authority, keys, search, policy, metrics, clock, instance, stopping })
+        Ok(Self { store, authority, keys, jwt, search, policy, metrics, clock, instance, stopping })
     }
 }
 

@@ -6,6 +6,7 @@
 mod actor;
 mod app;
 pub mod authority;
+mod caller;
 mod contents;
 mod keyring;
 mod metrics;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use mb_core::{Clock, Policy};
 use mb_crypto::ca::Ca;
+use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use mb_runtime::metrics::Metrics;
@@ -61,6 +63,8 @@ pub struct Parts {
     pub ca: Ca,
     /// The key that data keys are wrapped to.
     pub master: MasterKey,
+    /// The key that access tokens are signed with.
+    pub jwt: JwtSecret,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.

@@ -82,7 +82,7 @@ impl Access {
         let clock = Clock::System;
         let mut metrics = Metrics::default();
         let (server, store) =
-            bootstrap::main_server(layout, &resolved.config, &clock, &mut metrics, CancellationToken::new()).await?;
+            bootstrap::main_server(layout, resolved, &clock, &mut metrics, CancellationToken::new()).await?;
         bootstrap::component_certificates(layout, &resolved.config, server.authority(), &store, &clock).await?;
         let peer = Peer::in_process(component_identity(layout, Role::Admin)?);
         let app = wiring::in_process_service(server.router(), resolved.config.server.in_flight, &mut metrics);

@@ -10,13 +10,14 @@ mod crl;
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Secret};
 use mb_crypto::ca::Ca;
+use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_runtime::metrics::Metrics;
 use mb_server::{MainServer, Parts};
 use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Resolved};
 use crate::layout::{Layout, read_secret, read_text};
 
 pub use certificates::{DEMO, component_certificates, demo_client};
@@ -88,6 +89,20 @@ fn keep_public_half(layout: &Layout, key: &MasterKey) -> Result<()> {
     mb_crypto::files::write_public(&path, text.as_bytes()).context("write encryption.key.pub")
 }
 
+/// `JWT_SECRET`, or the one on disk, made if there is none: losing it costs a refresh, nothing more.
+fn jwt_secret(layout: &Layout, resolved: &Resolved) -> Result<JwtSecret> {
+    if let Some(text) = resolved.secret("JWT_SECRET")? {
+        return JwtSecret::from_text(text.expose()).context("read JWT_SECRET");
+    }
+    let path = layout.jwt_key();
+    if path.exists() {
+        return JwtSecret::from_text(read_secret(&path)?.expose()).with_context(|| format!("read {}", path.display()));
+    }
+    let secret = JwtSecret::generate();
+    mb_crypto::files::write_private(&path, secret.to_text().expose().as_bytes()).context("write jwt.key")?;
+    Ok(secret)
+}
+
 /// Whether anything in the store can be read only with the master key.
 async fn holds_sealed(store: &Store) -> Result<bool> {
     let search_key = store.setting("search_key").await.context("read the search key")?;
@@ -117,14 +132,15 @@ pub async fn open_store(layout: &Layout, config: &Config, clock: &Clock) -> Resu
 /// is from a newer version.
 pub async fn main_server(
     layout: &Layout,
-    config: &Config,
+    resolved: &Resolved,
     clock: &Clock,
     metrics: &mut Metrics,
     stopping: CancellationToken,
 ) -> Result<(MainServer, Store)> {
     // What is there is read before anything is changed.
     let (ca, master) = (present_ca(layout)?, present_master_key(layout)?);
-    let store = open_store(layout, config, clock).await?;
+    let jwt = jwt_secret(layout, resolved)?;
+    let store = open_store(layout, &resolved.config, clock).await?;
     store.migrate().await.context("migrate the database")?;
     let ca = match ca {
         Some(ca) => ca,
@@ -137,7 +153,7 @@ pub async fn main_server(
     keep_public_half(layout, &master)?;
     refresh_crl(layout, &store, clock).await?;
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let parts = Parts { store: store.clone(), ca, master, clock: clock.clone(), instance, stopping };
+    let parts = Parts { store: store.clone(), ca, master, jwt, clock: clock.clone(), instance, stopping };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
     Ok((server, store))
 }

@@ -149,6 +149,8 @@ pub struct Log {
     pub level: String,
     /// How lines look.
     pub format: LogFormat,
+    /// Directory of the log files, relative to the data directory.
+    pub dir: PathBuf,
 }
 
 /// How log lines look.
@@ -193,8 +195,8 @@ pub struct Resolved {
     pub settings: Vec<Setting>,
     /// What deserves a word but stops nothing, e.g. unknown `.env` keys.
     pub warnings: Vec<String>,
-    /// Values of `.env`, for the few settings that are secrets and no keys.
-    pub dotenv: Vec<(String, Secret<String>)>,
+    /// The settings that are secrets and no keys: those of the environment, then those of `.env`.
+    secrets: [Vec<(String, Secret<String>)>; 2],
 }
 
 impl Resolved {
@@ -212,26 +214,19 @@ impl Resolved {
     ///
     /// # Errors
     /// The file that `NAME_FILE` names cannot be read.
-    pub fn secret(&self, environment: &[(String, String)], name: &str) -> Result<Option<Secret<String>>> {
+    pub fn secret(&self, name: &str) -> Result<Option<Secret<String>>> {
         let file = format!("{name}_FILE");
-        let in_environment = |key: &str| {
-            let found = environment.iter().find(|(k, _)| k == key);
-            found.map(|(_, value)| Secret::new(value.clone()))
-        };
-        let in_dotenv = |key: &str| {
-            let found = self.dotenv.iter().find(|(k, _)| k == key);
-            found.map(|(_, value)| value.clone())
-        };
         // A layer as a whole comes before the one below, whichever way it gives the value.
-        for (path, value) in [(in_environment(&file), in_environment(name)), (in_dotenv(&file), in_dotenv(name))] {
-            if let Some(path) = path {
+        for layer in &self.secrets {
+            let find = |key: &str| layer.iter().find(|(known, _)| known == key).map(|(_, value)| value);
+            if let Some(path) = find(&file) {
                 let path = path.expose();
                 let text = std::fs::read_to_string(path).with_context(|| format!("read {name}_FILE {path}"))?;
                 let text = Secret::new(text);
                 return Ok(Some(Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())));
             }
-            if value.is_some() {
-                return Ok(value);
+            if let Some(value) = find(name) {
+                return Ok(Some(value.clone()));
             }
         }
         Ok(None)
@@ -352,14 +347,15 @@ mod tests {
         let kept = dir.path().join("password.txt");
         std::fs::write(&kept, "from-file\n").expect("written");
         std::fs::write(dir.path().join(".env"), "ADMIN_PASSWORD=from-dotenv\n").expect("written");
-        let resolved = Resolved::load(dir.path(), &[]).expect("valid");
         let secret = |environment: &[(String, String)]| {
-            let found = resolved.secret(environment, "ADMIN_PASSWORD").expect("readable").expect("there is one");
-            found.expose().clone()
+            let resolved = Resolved::load(dir.path(), environment).expect("valid");
+            let found = resolved.secret("ADMIN_PASSWORD").expect("readable").expect("there is one");
+            (found.expose().clone(), format!("{resolved:?}"))
         };
-        assert_eq!(secret(&[]), "from-dotenv");
-        assert_eq!(secret(&[("ADMIN_PASSWORD_FILE".into(), kept.display().to_string())]), "from-file");
-        assert_eq!(secret(&[("ADMIN_PASSWORD".into(), "from-environment".into())]), "from-environment");
-        assert!(!format!("{resolved:?}").contains("from-dotenv"));
+        let (found, shown) = secret(&[]);
+        assert_eq!(found, "from-dotenv");
+        assert!(!shown.contains("from-dotenv"));
+        assert_eq!(secret(&[("ADMIN_PASSWORD_FILE".into(), kept.display().to_string())]).0, "from-file");
+        assert_eq!(secret(&[("ADMIN_PASSWORD".into(), "from-environment".into())]).0, "from-environment");
     }
 }

@@ -97,6 +97,11 @@ impl Layout {
         self.root.join("secrets/encryption.key.pub")
     }
 
+    /// The key that access tokens are signed with, if none is configured.
+    pub fn jwt_key(&self) -> PathBuf {
+        self.root.join("secrets/jwt.key")
+    }
+
     /// The proxy's journal.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod layout;
 pub mod lock;
+mod logs;
 pub mod output;
 #[cfg(test)]
 mod reference;

@@ -17,6 +17,7 @@ use mb_crypto::data_key::Signer;
 use mb_crypto::tls::ReloadableServerConfig;
 use mb_proxy::{Proxy, ProxyConfig};
 use mb_queue::{Disk, Journal, JournalConfig, Queue};
+use mb_runtime::logging::Component;
 use mb_runtime::metrics::{Access, Loopback, Metrics};
 use mb_runtime::{
     App, AppConfig, Criticality, Health, Lifecycle, Limits, Listener, PlainServer, PlainText, PolicyWatch, TlsServer,
@@ -137,12 +138,14 @@ impl Wiring<'_> {
     pub async fn start(&self, ports: Ports, server: MainServer, store: Store, metrics: Metrics) -> Result<Running> {
         let mut sources = vec![metrics.clone()];
         let policy = PolicyWatch::from(server.policy());
-        let app = self.main_server(ports.server, &server, policy.clone(), metrics)?;
+        let app = Component::MainServer.scope(|| {
+            self.revocation_list(server.policy(), store.clone());
+            self.main_server(ports.server, &server, policy.clone(), metrics)
+        })?;
         let journal = self.open_journal().await?;
-        sources.push(self.proxy(ports.proxy, &journal, &app)?);
-        sources.push(self.portal(ports.portal, policy)?);
-        self.revocation_list(server.policy(), store.clone());
-        self.worker(ports.worker, &journal, &app, sources)?;
+        sources.push(Component::Proxy.scope(|| self.proxy(ports.proxy, &journal, &app))?);
+        sources.push(Component::Portal.scope(|| self.portal(ports.portal, policy))?);
+        Component::Worker.scope(|| self.worker(ports.worker, &journal, &app, sources))?;
         Ok(Running { journal, store })
     }
 

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use mb_core::{KeyId, MessageId};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::schema;
 
 /// The store's identity: a random value minted at creation and at every restore. An edge that sees a new one offers
 /// everything it keeps again.
@@ -48,7 +51,7 @@ impl<'de> serde::Deserialize<'de> for Epoch {
 }
 
 /// What became of one envelope.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RegisterResult {
     /// It is in the store.
@@ -62,33 +65,38 @@ pub enum RegisterResult {
 }
 
 /// The answer to a batch of envelopes.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct RegisterAnswer {
     /// The store's epoch.
+    #[schema(value_type = schema::Hex128)]
     pub epoch: Epoch,
     /// One result per envelope, in order.
     pub results: Vec<RegisterResult>,
 }
 
 /// A proxy's question: which of these does the store lack?
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmRequest {
     /// Ids that the proxy keeps; at most `mb_core::handover::MAX_ENVELOPES`.
+    #[schema(value_type = Vec<schema::MessageId>)]
     pub ids: Vec<MessageId>,
 }
 
 /// The ids to forward again.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct ConfirmAnswer {
     /// The store's epoch.
+    #[schema(value_type = schema::Hex128)]
     pub epoch: Epoch,
     /// Those of the request that the store has neither as a message nor as a dead letter.
+    #[schema(value_type = Vec<schema::MessageId>)]
     pub lacking: Vec<MessageId>,
 }
 
 /// The query of the policy's long poll.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PolicyQuery {
     /// The version that the caller holds; absent: answer at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,8 @@ pub enum ProblemCode {
     CertificateExpired,
     WrongCredentials,
     OtpRequired,
+    InvalidToken,
+    TokenExpired,
     WrongRole,
     CertificateRevoked,
     ClientSuspended,
@@ -31,6 +33,7 @@ pub enum ProblemCode {
     UnsupportedMediaType,
     RateLimited,
     AccountLocked,
+    TooManyAttempts,
     Overloaded,
     JournalFull,
     PolicyStale,
@@ -58,13 +61,15 @@ const fn later(text: &'static str, status: StatusCode, title: &'static str, seco
 
 impl ProblemCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::MalformedRequest,
         Self::MalformedJson,
         Self::NoIdentity,
         Self::CertificateExpired,
         Self::WrongCredentials,
         Self::OtpRequired,
+        Self::InvalidToken,
+        Self::TokenExpired,
         Self::WrongRole,
         Self::CertificateRevoked,
         Self::ClientSuspended,
@@ -80,6 +85,7 @@ impl ProblemCode {
         Self::IdempotencyConflict,
         Self::RateLimited,
         Self::AccountLocked,
+        Self::TooManyAttempts,
         Self::Internal,
         Self::Overloaded,
         Self::JournalFull,
@@ -98,6 +104,8 @@ impl ProblemCode {
             Self::CertificateExpired => row("certificate_expired", S::UNAUTHORIZED, "The certificate has expired"),
             Self::WrongCredentials => row("wrong_credentials", S::UNAUTHORIZED, "The credentials are wrong"),
             Self::OtpRequired => row("otp_required", S::UNAUTHORIZED, "A one-time password is required"),
+            Self::InvalidToken => row("invalid_token", S::UNAUTHORIZED, "The token is not, or no longer, good"),
+            Self::TokenExpired => row("token_expired", S::UNAUTHORIZED, "The token has expired"),
             Self::WrongRole => row("wrong_role", S::FORBIDDEN, "The certificate's role is not allowed here"),
             Self::CertificateRevoked => row("certificate_revoked", S::FORBIDDEN, "The certificate was revoked"),
             Self::ClientSuspended => row("client_suspended", S::FORBIDDEN, "The client is suspended"),
@@ -117,6 +125,9 @@ impl ProblemCode {
             }
             Self::RateLimited => later("rate_limited", S::TOO_MANY_REQUESTS, "Too many messages in this minute", 60),
             Self::AccountLocked => later("account_locked", S::TOO_MANY_REQUESTS, "The account is locked", 900),
+            Self::TooManyAttempts => {
+                later("too_many_attempts", S::TOO_MANY_REQUESTS, "Too many attempts to sign in", 60)
+            }
             Self::Overloaded => later("overloaded", S::SERVICE_UNAVAILABLE, "Too many requests are in work", 1),
             Self::JournalFull => later("journal_full", S::SERVICE_UNAVAILABLE, "The journal is full", 5),
             Self::PolicyStale => {

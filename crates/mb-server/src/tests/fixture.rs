@@ -14,6 +14,7 @@ use mb_core::policy::MasterPublicKey;
 use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, Role, Timestamp, Topic};
 use mb_crypto::ca::{Ca, Issued};
 use mb_crypto::data_key::{SealingKey, Signer};
+use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_crypto::pem;
 use mb_runtime::app::AppConfig;
@@ -58,6 +59,7 @@ impl Fixture {
             store: store.clone(),
             ca,
             master,
+            jwt: JwtSecret::generate(),
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),

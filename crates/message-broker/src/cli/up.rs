@@ -5,15 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use mb_core::Clock;
-use mb_runtime::logging::{self, Format};
+use mb_runtime::logging::Component;
 use mb_runtime::{Lifecycle, Metrics};
 use mb_store::Store;
 
 use super::runtime;
 use crate::bootstrap::{self, DEMO, FirstAdmin, PreparedAdmin};
-use crate::config::{self, LogFormat, Resolved};
+use crate::config::{self, Resolved};
 use crate::layout::Layout;
 use crate::lock::RoleLock;
+use crate::logs;
 use crate::output;
 use crate::wiring::{Ports, Wiring};
 
@@ -21,22 +22,25 @@ const ROLES: [&str; 4] = ["main-server", "proxy", "worker", "portal"];
 
 pub(crate) fn run(layout: &Layout) -> Result<ExitCode> {
     layout.create()?;
-    let environment = config::environment_pairs();
-    let resolved = Resolved::load(layout.root(), &environment)?;
-    let format = match resolved.config.log.format {
-        LogFormat::Auto => Format::Auto,
-        LogFormat::Pretty => Format::Text,
-        LogFormat::Json => Format::Json,
-    };
-    logging::init(&resolved.config.log.level, format).context("start logging")?;
+    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let logs = logs::start(layout, &resolved.config, &Component::ALL)?;
+    let ended = serve(layout, &resolved);
+    if let Err(error) = &ended {
+        logs.ended(&format!("{error:#}"));
+    }
+    logs.close();
+    ended
+}
+
+fn serve(layout: &Layout, resolved: &Resolved) -> Result<ExitCode> {
     for warning in &resolved.warnings {
         tracing::warn!(warning, "configuration");
     }
     if let Err(error) = mb_runtime::nofile::raise() {
         tracing::warn!(%error, "limit of open files not raised");
     }
-    let email = resolved.secret(&environment, "ADMIN_EMAIL")?.map(|email| email.expose().clone());
-    let password = resolved.secret(&environment, "ADMIN_PASSWORD")?;
+    let email = resolved.secret("ADMIN_EMAIL")?.map(|email| email.expose().clone());
+    let password = resolved.secret("ADMIN_PASSWORD")?;
     let locks = ROLES.iter().map(|role| RoleLock::take(layout, role)).collect::<Result<Vec<_>>>()?;
     runtime()?.block_on(async {
         let ports = Ports::bind(&resolved.config)?;
@@ -44,7 +48,7 @@ pub(crate) fn run(layout: &Layout) -> Result<ExitCode> {
         let lifecycle = Lifecycle::new();
         let mut metrics = Metrics::new();
         let config = &resolved.config;
-        let (server, store) = bootstrap::main_server(layout, config, &clock, &mut metrics, lifecycle.soft()).await?;
+        let (server, store) = bootstrap::main_server(layout, resolved, &clock, &mut metrics, lifecycle.soft()).await?;
         bootstrap::component_certificates(layout, config, server.authority(), &store, &clock).await?;
         bootstrap::demo_client(layout, server.authority(), &store, &clock).await?;
         let prepared = bootstrap::first_admin(&store, email, password).await?;

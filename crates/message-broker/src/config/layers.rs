@@ -34,7 +34,7 @@ impl fmt::Display for Source {
 }
 
 /// The deployment guide's names for keys.
-const ALIASES: [(&str, &str); 13] = [
+const ALIASES: [(&str, &str); 14] = [
     ("PROXY_HOST", "proxy.host"),
     ("PROXY_PORT", "proxy.port"),
     ("MAIN_SERVER_HOST", "server.host"),
@@ -48,10 +48,14 @@ const ALIASES: [(&str, &str); 13] = [
     ("PORTAL_PORT", "portal.port"),
     ("DATABASE_URL", "store.url"),
     ("LOG_LEVEL", "log.level"),
+    ("LOG_FILE_PATH", "log.dir"),
 ];
 
+/// Settings that are secrets and no keys: never from TOML or flags. Each may also be `NAME_FILE`, the path of a file.
+const SECRETS: [&str; 3] = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "JWT_SECRET"];
+
 /// Names that are read elsewhere and are no keys.
-const NOT_KEYS: [&str; 5] = ["MB_DATA_DIR", "ADMIN_EMAIL", "ADMIN_PASSWORD", "ADMIN_EMAIL_FILE", "ADMIN_PASSWORD_FILE"];
+const NOT_KEYS: [&str; 1] = ["MB_DATA_DIR"];
 
 /// Variables that only the test suite reads.
 const TEST_PREFIXES: [&str; 2] = ["MB_SKIP_", "MB_TEST_"];
@@ -79,8 +83,13 @@ pub(super) fn resolve(data_dir: &Path, environment: &[(String, String)]) -> Resu
         apply_variables(&mut settings, layer, source, &mut warnings)?;
     }
     let config: Config = rebuild(&settings).try_into().context("read the configuration")?;
-    let dotenv = dotenv.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
-    Ok(Resolved { config, settings, warnings, dotenv })
+    let hidden = |layer: &[(String, String)]| {
+        let secret = |name: &String| SECRETS.iter().any(|known| name.strip_suffix("_FILE").unwrap_or(name) == *known);
+        let kept = layer.iter().filter(|(name, _)| secret(name));
+        kept.map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect::<Vec<_>>()
+    };
+    let secrets = [hidden(environment), hidden(&dotenv)];
+    Ok(Resolved { config, settings, warnings, secrets })
 }
 
 fn apply_variables(
@@ -92,7 +101,8 @@ fn apply_variables(
     // MB_SECTION__KEY is the more exact name: it wins over the guide's name for the same key.
     let exact = |name: &str| name.starts_with("MB_");
     for (name, text) in layer.iter().filter(|(n, _)| !exact(n)).chain(layer.iter().filter(|(n, _)| exact(n))) {
-        if NOT_KEYS.contains(&name.as_str()) || TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        let secret = SECRETS.contains(&name.strip_suffix("_FILE").unwrap_or(name));
+        if secret || NOT_KEYS.contains(&name.as_str()) || TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }
         let key = match ALIASES.iter().find(|(alias, _)| alias == name) {

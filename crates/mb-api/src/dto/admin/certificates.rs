@@ -1,0 +1,113 @@
+//! Certificates: issue, revoke, list (contract, section 4).
+
+use mb_core::{ClientName, DomainName, Role, Timestamp};
+use utoipa::ToSchema;
+
+use crate::dto::SecretText;
+use crate::schema;
+
+/// Asks for a new key and certificate.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateCertificate {
+    /// The certificate's name.
+    #[schema(value_type = schema::ClientName)]
+    pub client_id: ClientName,
+    /// The tenant, for roles that have one; created if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::DomainName>)]
+    pub domain: Option<DomainName>,
+    /// Days until it expires; by default the role's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity_days: Option<u32>,
+    /// The role, `client` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::CertificateRole>)]
+    pub role: Option<Role>,
+    /// Names and addresses for the SAN, for roles that serve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alt_names: Vec<String>,
+}
+
+/// A new certificate and, this once, its key.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct GeneratedCertificate {
+    /// The serial number, lower hexadecimal.
+    pub id: String,
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// The private key, PEM.
+    pub private_key: SecretText,
+    /// The CA certificate, PEM.
+    pub ca_certificate: String,
+    /// SHA-256 of the certificate, lower hexadecimal.
+    pub fingerprint: String,
+    /// End of validity.
+    #[schema(value_type = schema::Timestamp)]
+    pub expires_at: Timestamp,
+}
+
+/// Revokes all certificates of a name, or one by serial number. Exactly one of the two is given.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeCertificate {
+    /// Whose certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ClientName>)]
+    pub client_id: Option<ClientName>,
+    /// Which certificate: its serial number in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What was revoked.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct Revoked {
+    /// The serial numbers, lower hexadecimal.
+    pub revoked: Vec<String>,
+}
+
+/// What a certificate is worth at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateStatus {
+    /// It is good.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+/// A certificate in a list.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct CertificateRow {
+    /// The serial number, lower hexadecimal.
+    pub id: String,
+    /// The name in it.
+    pub client_id: String,
+    /// The role in it.
+    #[schema(value_type = schema::CertificateRole)]
+    pub role: Role,
+    /// The tenant in it.
+    #[schema(value_type = Option<schema::DomainName>)]
+    pub domain: Option<DomainName>,
+    /// SHA-256 of the certificate, lower hexadecimal.
+    pub fingerprint: String,
+    /// What it is worth.
+    pub status: CertificateStatus,
+    /// Start of validity.
+    #[schema(value_type = schema::Timestamp)]
+    pub issued_at: Timestamp,
+    /// End of validity.
+    #[schema(value_type = schema::Timestamp)]
+    pub expires_at: Timestamp,
+    /// When it was revoked.
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub revoked_at: Option<Timestamp>,
+    /// Why it was revoked.
+    pub reason: Option<String>,
+}
