@@ -1,5 +1,6 @@
 //! From configuration and files to running roles: the one place where parts are chosen and joined.
 
+mod alone;
 mod health;
 mod link;
 mod portal;
@@ -27,7 +28,7 @@ use crate::config::Config;
 use crate::layout::{Layout, read_secret, read_text};
 
 use link::Link;
-pub use ports::Ports;
+pub use ports::{Ports, bind};
 
 /// How long closing may take; together with the lifecycle's phases under 10 s.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -50,8 +51,8 @@ pub fn in_process_service(router: Router, in_flight: usize, metrics: &mut Metric
 /// What runs until the stop.
 #[derive(Debug)]
 pub struct Running {
-    journal: Journal,
-    store: Store,
+    journal: Option<Journal>,
+    store: Option<Store>,
 }
 
 impl Running {
@@ -59,8 +60,12 @@ impl Running {
     /// loses nothing: both recover from that like from a crash.
     pub async fn close(self) {
         let closing = async {
-            self.journal.shutdown().await;
-            self.store.close().await;
+            if let Some(journal) = &self.journal {
+                journal.shutdown().await;
+            }
+            if let Some(store) = &self.store {
+                store.close().await;
+            }
         };
         if tokio::time::timeout(CLOSING, closing).await.is_err() {
             tracing::warn!("journal and store did not close in time");
@@ -98,7 +103,7 @@ impl Wiring<'_> {
         sources.push(Component::Proxy.scope(|| self.proxy(ports.proxy, &journal, &link))?);
         sources.push(Component::Portal.scope(|| self.portal(ports.portal, policy))?);
         Component::Worker.scope(|| self.worker(ports.worker, &journal, &link, sources))?;
-        Ok(Running { journal, store })
+        Ok(Running { journal: Some(journal), store: Some(store) })
     }
 
     pub(super) fn health(&self) -> Health {

@@ -46,7 +46,7 @@ impl Ports {
 ///
 /// # Errors
 /// The port is in use, or the address is none of this machine's.
-pub(super) fn bind(config: &Config, role: Role) -> Result<Listener> {
+pub fn bind(config: &Config, role: Role) -> Result<Listener> {
     let (section, host, port) = match role {
         Role::Proxy => ("proxy", &config.proxy.host, config.proxy.port),
         Role::Worker => ("worker", &config.worker.host, config.worker.port),
