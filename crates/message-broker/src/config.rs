@@ -22,6 +22,8 @@ pub const DEFAULT: &str = include_str!("config/default.toml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The system as a whole.
+    pub system: System,
     /// The proxy.
     pub proxy: Proxy,
     /// The main server.
@@ -40,6 +42,26 @@ pub struct Config {
     pub log: Log,
     /// Metrics.
     pub metrics: Metrics,
+}
+
+/// `[system]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// How strict it is.
+    pub environment: Environment,
+}
+
+/// What the system is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Trying out.
+    #[serde(alias = "dev", alias = "test", alias = "staging")]
+    Development,
+    /// Real messages.
+    #[serde(alias = "prod")]
+    Production,
 }
 
 /// `[proxy]`
@@ -143,6 +165,20 @@ pub struct Store {
     pub url: String,
 }
 
+impl Store {
+    /// Whether the database is a file of this machine.
+    pub fn is_embedded(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    /// The password in the URL, still %-encoded; `None` for a database that has no user.
+    pub fn password(&self) -> Option<String> {
+        let (_, rest) = self.url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite")?;
+        let (user, _) = rest.rsplit_once('@')?;
+        Some(user.split_once(':').map_or_else(String::new, |(_, password)| password.to_owned()))
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +272,11 @@ impl Resolved {
 }
 
 impl Config {
+    /// Whether weak secrets are refused.
+    pub const fn is_production(&self) -> bool {
+        matches!(self.system.environment, Environment::Production)
+    }
+
     fn check(&self) -> Result<()> {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
@@ -262,7 +303,7 @@ impl Config {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
         }
-        if !self.store.url.starts_with("sqlite:") {
+        if !self.store.is_embedded() {
             let scheme = self.store.url.split(':').next().unwrap_or_default();
             bail!("store.url has the scheme {scheme:?}: this version stores in sqlite://PATH only");
         }
