@@ -24,6 +24,8 @@ pub const DEFAULT: &str = include_str!("config/default.toml");
 pub struct Config {
     /// The system as a whole.
     pub system: System,
+    /// Stopping.
+    pub shutdown: Shutdown,
     /// The proxy.
     pub proxy: Proxy,
     /// The main server.
@@ -62,6 +64,14 @@ pub enum Environment {
     /// Real messages.
     #[serde(alias = "prod")]
     Production,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// Seconds.
+    pub drain_delay: u64,
 }
 
 /// `[proxy]`
@@ -224,6 +234,18 @@ pub struct Setting {
     pub source: Source,
 }
 
+impl Setting {
+    /// The value as it may be shown: the password in a URL is hidden.
+    pub fn shown(&self) -> toml::Value {
+        let Some(text) = self.value.as_str() else { return self.value.clone() };
+        let hidden = text.split_once("://").zip(text.rsplit_once('@')).and_then(|((scheme, _), (before, host))| {
+            let (user, _) = before[scheme.len() + 3..].split_once(':')?;
+            Some(format!("{scheme}://{user}:***@{host}"))
+        });
+        hidden.map_or_else(|| self.value.clone(), toml::Value::String)
+    }
+}
+
 /// The configuration with the origin of each value.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -281,7 +303,8 @@ impl Config {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
         }
-        let ranges: [(&str, u64, u64, u64); 10] = [
+        let ranges: [(&str, u64, u64, u64); 11] = [
+            ("shutdown.drain_delay", self.shutdown.drain_delay, 0, 600),
             ("proxy.connections", self.proxy.connections as u64, 1, 1_000_000),
             ("proxy.in_flight", self.proxy.in_flight as u64, 1, 1_000_000),
             ("proxy.policy_max_age", self.proxy.policy_max_age, 60, 31_536_000),
@@ -382,6 +405,19 @@ mod tests {
         let names = |text: &str| load("", &[("PRIMARY_DOMAIN", text)]).expect("valid").config.server.own_names();
         assert_eq!(names("a.example, 10.0.0.7 ,*.b.example,"), ["a.example", "10.0.0.7", "*.b.example"]);
         assert!(names("").is_empty());
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let shown = |text: &str| {
+            let value = toml::Value::String(text.to_owned());
+            Setting { key: "store.url".into(), value, source: Source::Default }.shown().to_string()
+        };
+        assert_eq!(shown("mysql://me:p%40ss@host/db"), "\"mysql://me:***@host/db\"");
+        assert_eq!(shown("mysql+pymysql://me:a@b@host/db"), "\"mysql+pymysql://me:***@host/db\"");
+        for plain in ["sqlite://message-broker.db", "https://localhost:8000", "a@b", "mysql://me@host/db"] {
+            assert_eq!(shown(plain), format!("{plain:?}"));
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn run(layout: &Layout, command: &ConfigCommand) -> Result<ExitCode> 
                 .into_iter()
                 .map(|setting| Row {
                     key: setting.key,
-                    value: setting.value,
+                    value: setting.shown(),
                     source: (*sources).then(|| setting.source.to_string()),
                 })
                 .collect();
