@@ -2,6 +2,7 @@
 
 mod certificates;
 mod confirm;
+mod pki;
 mod policy;
 mod public;
 mod register;
@@ -19,7 +20,10 @@ use crate::app::App;
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(public::root))
-        .route(paths::CA_CERTIFICATE, get(public::ca))
+        .route(paths::CA_CERTIFICATE, get(pki::ca))
+        .route(paths::CRL_PEM, get(pki::crl_pem))
+        .route(paths::CRL_DER, get(pki::crl_der))
+        .route(paths::PKI_RENEW, post(pki::renew))
         .route(paths::REGISTER, post(register::register))
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))

@@ -95,7 +95,7 @@ impl Wiring<'_> {
         let mut sources = vec![metrics.clone()];
         let policy = PolicyWatch::from(server.policy());
         let app = Component::MainServer.scope(|| {
-            self.revocation_list(server.policy(), store.clone());
+            self.revocation_list(&server);
             self.main_server(ports.server, &server, policy.clone(), metrics)
         })?;
         let link = Link::InProcess(app);

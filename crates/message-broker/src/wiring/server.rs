@@ -1,15 +1,12 @@
 //! The main server's port, its metrics and the revocation list on disk.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use mb_core::{Policy, Role};
+use mb_core::Role;
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
 use mb_server::MainServer;
-use mb_store::Store;
-use tokio::sync::watch;
 
 use super::{Wiring, connections, health, in_process_service};
 use crate::access::component_identity;
@@ -45,22 +42,23 @@ impl Wiring<'_> {
     }
 
     /// Keeps `crl.pem` current: after every change of the policy, and daily so that it does not run out.
-    pub(super) fn revocation_list(&self, mut policy: watch::Receiver<Arc<Policy>>, store: Store) {
-        let (layout, clock, stopping) = (self.layout.clone(), self.clock.clone(), self.lifecycle.soft());
-        self.lifecycle.spawn("revocation-list", Criticality::Ordinary, async move {
-            // What was revoked before this began is caught by the file's age.
-            let mut written = bootstrap::refresh_crl(&layout, &store, &clock).await;
+    pub(super) fn revocation_list(&self, server: &MainServer) {
+        let (layout, server, stopping) = (self.layout.clone(), server.clone(), self.lifecycle.soft());
+        let mut policy = server.policy();
+        self.lifecycle.spawn("revocation list", Criticality::Ordinary, async move {
+            let mut written = true;
             loop {
-                if let Err(error) = &written {
-                    tracing::warn!(error = format!("{error:#}"), "crl.pem not written");
-                }
-                let wait = if written.is_ok() { bootstrap::RENEW_AFTER } else { Duration::from_mins(1) };
+                let wait = if written { bootstrap::RENEW_AFTER } else { Duration::from_mins(1) };
                 tokio::select! {
                     () = stopping.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
                     changed = policy.changed() => if changed.is_err() { return },
                 }
-                written = bootstrap::write_crl(&layout, &store, &clock).await;
+                let outcome = bootstrap::write_crl(&layout, server.authority()).await;
+                written = outcome.is_ok();
+                if let Err(error) = outcome {
+                    tracing::warn!(error = format!("{error:#}"), "crl.pem not written");
+                }
             }
         });
     }

@@ -1,0 +1,43 @@
+//! `/pki`: the CA's certificate, its revocation list, and renewal over a certificate that is still valid.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use mb_api::peer::Peer;
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::Role;
+
+use crate::app::App;
+
+/// The most bytes of a signing request.
+const MAX_REQUEST: usize = 16 << 10;
+
+const PEM: &str = "application/x-pem-file";
+
+pub(crate) async fn ca(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, PEM)], app.authority.ca_pem().to_owned())
+}
+
+pub(crate) async fn crl_pem(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
+    Ok(([(header::CONTENT_TYPE, PEM)], app.authority.revocation_list().await?))
+}
+
+/// The media type is that of RFC 2585, section 4.2.
+pub(crate) async fn crl_der(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
+    let list = app.authority.revocation_list().await?;
+    let der = mb_crypto::pem::revocation_list(&list).map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "application/pkix-crl")], der))
+}
+
+/// A signing request in, a certificate out, both PEM.
+pub(crate) async fn renew(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<impl IntoResponse, ApiError> {
+    let held = peer.authorize(&app.policy.current(), &Role::ALL, app.clock.now())?;
+    let request = mb_runtime::body::read_body(body, MAX_REQUEST).await?;
+    let request = std::str::from_utf8(&request)
+        .map_err(|_| ApiError::new(ProblemCode::MalformedRequest, "the body must be a signing request in PEM"))?;
+    let signed = app.authority.renew(held, request, &format!("{}:{}", held.role, held.name)).await?;
+    Ok(([(header::CONTENT_TYPE, PEM)], signed.certificate_pem))
+}
