@@ -30,6 +30,8 @@ pub struct Config {
     pub proxy: Proxy,
     /// The main server.
     pub server: Server,
+    /// The certificate authority.
+    pub pki: Pki,
     /// The worker.
     pub worker: Worker,
     /// The portal.
@@ -113,6 +115,14 @@ impl Server {
     pub fn own_names(&self) -> Vec<String> {
         self.primary_domain.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
+}
+
+/// `[pki]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pki {
+    /// Seconds.
+    pub component_validity: u64,
 }
 
 /// `[worker]`
@@ -303,7 +313,8 @@ impl Config {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
         }
-        let ranges: [(&str, u64, u64, u64); 11] = [
+        let ranges: [(&str, u64, u64, u64); 12] = [
+            ("pki.component_validity", self.pki.component_validity, 15, 315_360_000),
             ("shutdown.drain_delay", self.shutdown.drain_delay, 0, 600),
             ("proxy.connections", self.proxy.connections as u64, 1, 1_000_000),
             ("proxy.in_flight", self.proxy.in_flight as u64, 1, 1_000_000),

@@ -32,6 +32,7 @@ impl Wiring<'_> {
     ) -> Result<Running> {
         Component::MainServer.scope(|| {
             self.revocation_list(server);
+            self.component_certificates(server, &store);
             self.main_server(listener, server, PolicyWatch::from(server.policy()), metrics)
         })?;
         Ok(Running { journal: None, store: Some(store) })

@@ -1,5 +1,6 @@
 //! The main server's port, its metrics and the revocation list on disk.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,10 +8,14 @@ use mb_core::Role;
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
 use mb_server::MainServer;
+use mb_store::Store;
 
+use super::certificates::Users;
 use super::{Wiring, connections, health, in_process_service};
-use crate::access::component_identity;
 use crate::bootstrap;
+
+/// How often it is asked whether a certificate nears its end.
+const RENEWAL: Duration = Duration::from_hours(1);
 
 impl Wiring<'_> {
     /// Starts the main server on its port; the service that answers there, for callers in this process.
@@ -21,24 +26,35 @@ impl Wiring<'_> {
         policy: PolicyWatch,
         mut metrics: Metrics,
     ) -> Result<App> {
-        let expiry = metrics.gauge_family(
-            "mb_certificate_expiry_timestamp_seconds",
-            "When the component's certificate expires, seconds since 1970.",
-            "role",
-        );
-        for role in [Role::Server, Role::Proxy, Role::Worker, Role::Portal] {
-            let seconds = component_identity(self.layout, role)?.not_after.seconds();
-            expiry.of(role.as_str()).set(f64::from(u32::try_from(seconds).unwrap_or(u32::MAX)));
-        }
+        let expiry = self.certificate_expiry(Role::Server, &mut metrics);
         server.start(self.lifecycle);
         let health = health::server(self.health(), server);
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
         let app = in_process_service(router, self.config.server.in_flight, &mut metrics);
-        let tls = TlsServer::new(listener, self.tls(Role::Server)?, app.clone());
+        let tls = self.tls(Role::Server)?;
+        self.keep_certificate(Role::Server, None, Users { tls: Some(Arc::clone(&tls)), expiry, ..Users::default() });
+        let tls = TlsServer::new(listener, tls, app.clone());
         TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
         Ok(app)
+    }
+
+    /// Renews the certificates of components in this data directory when two thirds of their lives are over; whoever uses
+    /// them notices.
+    pub(super) fn component_certificates(&self, server: &MainServer, store: &Store) {
+        let (layout, config, clock) = (self.layout.clone(), self.config.clone(), self.clock.clone());
+        let (server, store, soft) = (server.clone(), store.clone(), self.lifecycle.soft());
+        let pause = RENEWAL.min(Duration::from_secs(config.pki.component_validity) / 12);
+        self.lifecycle.spawn("component certificates", Criticality::Critical, async move {
+            while soft.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+                let authority = server.authority();
+                let renewed = bootstrap::component_certificates(&layout, &config, authority, &store, &clock).await;
+                if let Err(error) = renewed {
+                    tracing::warn!(error = format!("{error:#}"), "component certificates not renewed");
+                }
+            }
+        });
     }
 
     /// Keeps `crl.pem` current: after every change of the policy, and daily so that it does not run out.
