@@ -22,7 +22,7 @@ use mb_runtime::metrics::{Access, Loopback, Metrics};
 use mb_runtime::{
     App, AppConfig, Criticality, Health, Lifecycle, Limits, Listener, PlainServer, PlainText, PolicyWatch, TlsServer,
 };
-use mb_server::MainServer;
+use mb_server::{MainServer, Notary};
 use mb_store::Store;
 use mb_worker::{Worker, WorkerConfig};
 use tokio::sync::watch;
@@ -165,7 +165,7 @@ impl Wiring<'_> {
             let seconds = component_identity(self.layout, role)?.not_after.seconds();
             expiry.of(role.as_str()).set(f64::from(u32::try_from(seconds).unwrap_or(u32::MAX)));
         }
-        server.start(self.lifecycle);
+        server.start(self.lifecycle, self.notary()?);
         let health = health::server(self.health(), server);
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
@@ -174,6 +174,12 @@ impl Wiring<'_> {
         TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
         Ok(app)
+    }
+
+    /// The main server's certificate signs the audit log's checkpoints.
+    fn notary(&self) -> Result<Notary> {
+        let (chain, key) = self.layout.component(Role::Server.as_str());
+        Notary::from_pem(&read_text(&chain)?, &read_secret(&key)?).context("read certs/server.crt")
     }
 
     /// Keeps `crl.pem` current: after every change of the policy, and daily so that it does not run out.
