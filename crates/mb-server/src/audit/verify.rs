@@ -125,10 +125,8 @@ impl Stretch {
                 others.insert(*position, row);
             }
         }
-        let next = (!whole || more).then(|| Place {
-            position: end,
-            checkpoint: checkpoints.last().map_or(place.checkpoint, |(id, _)| *id),
-        });
+        let next = (!whole || more)
+            .then(|| Place { position: end, checkpoint: checkpoints.last().map_or(place.checkpoint, |(id, _)| *id) });
         let unchained = if next.is_none() { store.unchained_audit(UNCHAINED).await?.len() as u64 } else { 0 };
         Ok(Self { place, before, rows, checkpoints, others, unchained, next })
     }

@@ -83,11 +83,7 @@ pub(crate) async fn generate(
     ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
-pub(crate) async fn revoke(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    body: Body,
-) -> Result<Json<Revoked>, ApiError> {
+pub(crate) async fn revoke(State(app): State<Arc<App>>, caller: Caller, body: Body) -> Result<Json<Revoked>, ApiError> {
     let actor = caller.admin()?;
     let request: RevokeCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let which = match (request.client_id, request.serial) {
@@ -116,7 +112,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<CertificateRow>>, ApiError> {
     caller.admin()?;
     let (limit, after) = query.resolve()?;
-    let mut rows = app.store.certificate_page(after.map(|cursor| cursor.place()), limit + 1).await.map_err(store_fault)?;
+    let mut rows =
+        app.store.certificate_page(after.map(|cursor| cursor.place()), limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|(place, row)| Cursor::numbered(row.not_before, *place).encode());

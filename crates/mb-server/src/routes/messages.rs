@@ -153,19 +153,15 @@ async fn detail(app: &App, message: &ListedMessage) -> Result<MessageDetail, Api
     })
 }
 
-async fn open(
-    app: &App,
-    caller: &Caller,
-    message: &ListedMessage,
-    detail: &mut MessageDetail,
-) -> Result<(), ApiError> {
+async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut MessageDetail) -> Result<(), ApiError> {
     let plain = match &message.content {
         Some(content) => opening::open(app, content).await.map_err(store_fault)?,
         None => None,
     };
     let Some(content) = plain.as_ref().and_then(opening::Plain::content) else {
         tracing::error!(message.id = %message.status.message_id, "message cannot be opened");
-        let reason = "the message can no longer be opened: its key is missing or its seal is broken; ask with body=false";
+        let reason =
+            "the message can no longer be opened: its key is missing or its seal is broken; ask with body=false";
         return Err(ApiError::new(ProblemCode::Conflict, reason));
     };
     let about = json!({ "client": message.status.client, "domain": message.domain });

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::Role;
 use mb_core::envelope::Envelope;
 use mb_core::handover::Batch;
-use mb_core::Role;
 use mb_store::{ExistingMessage, NewDeadLetter, RegisterBatch, Registered};
 
 use super::store_fault;
