@@ -128,6 +128,8 @@ pub const PKI_RENEW: &str = "/pki/renew";
 pub const OPENAPI: &str = "/openapi.json";
 /// The OpenAPI document as a page.
 pub const DOCS: &str = "/docs";
+/// How that page looks.
+pub const DOCS_STYLE: &str = "/docs/style.css";
 
 /// Service, version and status.
 pub const ROOT: &str = "/";
@@ -200,6 +202,7 @@ pub const SERVER: &[&str] = &[
     PKI_RENEW,
     OPENAPI,
     DOCS,
+    DOCS_STYLE,
     ROOT,
     COMMON[0],
     COMMON[1],

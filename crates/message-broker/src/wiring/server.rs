@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mb_core::Role;
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
-use mb_server::MainServer;
+use mb_server::{MainServer, Notary};
 use mb_store::Store;
 
 use super::certificates::Users;
 use super::{Wiring, connections, health, in_process_service};
 use crate::bootstrap;
+use crate::layout::{read_secret, read_text};
 
 /// How often it is asked whether a certificate nears its end.
 const RENEWAL: Duration = Duration::from_hours(1);
@@ -27,7 +28,7 @@ impl Wiring<'_> {
         mut metrics: Metrics,
     ) -> Result<App> {
         let expiry = self.certificate_expiry(Role::Server, &mut metrics);
-        server.start(self.lifecycle);
+        server.start(self.lifecycle, self.notary()?);
         let health = health::server(self.health(), server);
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
@@ -38,6 +39,12 @@ impl Wiring<'_> {
         TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
         Ok(app)
+    }
+
+    /// The main server's certificate signs the audit log's checkpoints.
+    fn notary(&self) -> Result<Notary> {
+        let (chain, key) = self.layout.component(Role::Server.as_str());
+        Notary::from_pem(&read_text(&chain)?, &read_secret(&key)?).context("read certs/server.crt")
     }
 
     /// Renews the certificates of components in this data directory when two thirds of their lives are over; whoever uses
