@@ -10,6 +10,7 @@ mod caller;
 mod contents;
 mod keyring;
 mod metrics;
+mod people;
 mod policy;
 mod routes;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 pub use crate::authority::Authority;
+pub use crate::people::PeopleConfig;
 
 /// How often the policy version in the store is compared, for changes made by another main server.
 const POLICY_CHECK: Duration = Duration::from_secs(1);
@@ -65,6 +67,8 @@ pub struct Parts {
     pub master: MasterKey,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
+    /// What signing in is told.
+    pub people: PeopleConfig,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.
@@ -113,6 +117,7 @@ impl MainServer {
 
     /// Starts the background work.
     pub fn start(&self, lifecycle: &Lifecycle) {
+        people::start(&self.app, lifecycle);
         let (app, soft) = (Arc::clone(&self.app), lifecycle.soft());
         lifecycle.spawn("policy refresh", Criticality::Critical, async move {
             let mut ticks = tokio::time::interval(POLICY_CHECK);

@@ -18,12 +18,13 @@ use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_crypto::pem;
 use mb_runtime::app::AppConfig;
+use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
-use crate::{MainServer, Parts};
+use crate::{MainServer, Parts, PeopleConfig};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -33,7 +34,8 @@ pub(super) struct Fixture {
     pub(super) server: MainServer,
     pub(super) proxy: Issued,
     pub(super) key: Key,
-    app: mb_runtime::app::App,
+    pub(super) app: mb_runtime::app::App,
+    _lifecycle: Lifecycle,
     master: MasterPublicKey,
     _directory: tempfile::TempDir,
 }
@@ -60,6 +62,7 @@ impl Fixture {
             ca,
             master,
             jwt: JwtSecret::generate(),
+            people: PeopleConfig { portal_url: "https://portal.example".into() },
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),
@@ -67,9 +70,11 @@ impl Fixture {
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
         let config = AppConfig::new(Role::Server, paths::SERVER);
         let app = mb_runtime::app::App::new(config, server.router(), &mut metrics);
+        let lifecycle = Lifecycle::new();
+        crate::people::start(&server.app, &lifecycle);
         let proxy = issue(&server, "proxy", Role::Proxy).await;
         let key = new_key(&public, &proxy, NOW);
-        Self { clock, store, server, proxy, key, app, master: public, _directory: directory }
+        Self { clock, store, server, proxy, key, app, _lifecycle: lifecycle, master: public, _directory: directory }
     }
 
     /// A client of the main server with a new certificate of `role`.
