@@ -147,6 +147,8 @@ pub struct Portal {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
+    /// Where people reach it, `https://host[:port]`.
+    pub url: String,
 }
 
 /// `[journal]`
@@ -336,6 +338,9 @@ impl Config {
             if ServerName::try_from(name.strip_prefix("*.").unwrap_or(&name)).is_err() {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
+        }
+        if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
+            bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
         }
         if !self.store.is_embedded() {
             let scheme = self.store.url.split(':').next().unwrap_or_default();

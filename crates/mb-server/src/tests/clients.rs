@@ -35,7 +35,7 @@ async fn clients_are_listed_by_name_page_by_page_and_archived_ones_only_when_ask
 async fn a_suspension_holds_when_it_is_answered_and_ends_with_its_end() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;
-    let admin = fixture.certificate(Role::Admin).await;
+    let admin = fixture.holder(Role::Admin).await;
     let name = ClientName::parse("demo").expect("a name");
     let suspended = || fixture.server.policy().borrow().suspended.contains(&name);
     for (status, out) in [("suspended", true), ("active", false), ("archived", true), ("active", false)] {
@@ -51,7 +51,7 @@ async fn a_suspension_holds_when_it_is_answered_and_ends_with_its_end() {
 async fn the_answer_waits_for_the_proxies() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;
-    let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.certificate(Role::Admin).await);
+    let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.holder(Role::Admin).await);
     let held = proxy.policy(None).await.expect("answers").expect("at once");
     let body = json!({ "status": "suspended" });
     let mut suspending = std::pin::pin!(fixture.put(&admin, "/admin/clients/demo/status", body));

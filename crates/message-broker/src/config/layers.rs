@@ -34,7 +34,7 @@ impl fmt::Display for Source {
 }
 
 /// The deployment guide's names for keys.
-const ALIASES: [(&str, &str); 16] = [
+const ALIASES: &[(&str, &str)] = &[
     ("ENVIRONMENT", "system.environment"),
     ("PROXY_HOST", "proxy.host"),
     ("PROXY_PORT", "proxy.port"),
@@ -48,6 +48,7 @@ const ALIASES: [(&str, &str); 16] = [
     ("WORKER_CONCURRENCY", "worker.concurrency"),
     ("PORTAL_HOST", "portal.host"),
     ("PORTAL_PORT", "portal.port"),
+    ("PORTAL_URL", "portal.url"),
     ("DATABASE_URL", "store.url"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FILE_PATH", "log.dir"),
