@@ -11,7 +11,9 @@ mod caller;
 mod contents;
 mod jobs;
 mod keyring;
+mod mail;
 mod metrics;
+mod notices;
 mod opening;
 mod policy;
 mod routes;
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 pub use crate::audit::chain::Notary;
 pub use crate::authority::Authority;
+pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::routes::openapi_text;
 
 /// Why the main server cannot start.
@@ -50,6 +53,9 @@ pub enum ServerError {
         "the store was sealed under another encryption key: put back the secrets/encryption.key that belongs to it"
     )]
     OtherMasterKey,
+    /// Mail is configured in a way that cannot work.
+    #[error("{0}")]
+    Mail(&'static str),
 }
 
 /// What the main server is made of.
@@ -63,6 +69,8 @@ pub struct Parts {
     pub master: MasterKey,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
+    /// How mail is sent.
+    pub mail: MailConfig,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.
@@ -107,6 +115,11 @@ impl MainServer {
     /// What the store says.
     pub async fn check(&self) -> Result<(), mb_store::StoreError> {
         self.app.store.check().await
+    }
+
+    /// How sending mail goes, for health.
+    pub fn mail(&self) -> MailState {
+        self.app.mail.state()
     }
 
     /// Starts the background work. `notary` signs the audit log.

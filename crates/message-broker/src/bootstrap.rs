@@ -6,6 +6,7 @@
 
 mod certificates;
 mod crl;
+mod mail;
 
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Secret};
@@ -153,7 +154,8 @@ pub async fn main_server(
     keep_public_half(layout, &master)?;
     refresh_crl(layout, &store, clock).await?;
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let parts = Parts { store: store.clone(), ca, master, jwt, clock: clock.clone(), instance, stopping };
+    let mail = mail::settings(layout, resolved)?;
+    let parts = Parts { store: store.clone(), ca, master, jwt, mail, clock: clock.clone(), instance, stopping };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
     Ok((server, store))
 }

@@ -166,7 +166,7 @@ impl Wiring<'_> {
             expiry.of(role.as_str()).set(f64::from(u32::try_from(seconds).unwrap_or(u32::MAX)));
         }
         server.start(self.lifecycle, self.notary()?);
-        let health = health::server(self.health(), server);
+        let health = health::server(self.health(), server, self.clock.clone());
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
         let app = in_process_service(router, self.config.server.in_flight, &mut metrics);

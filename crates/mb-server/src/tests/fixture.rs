@@ -24,7 +24,7 @@ use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
-use crate::{MainServer, Parts};
+use crate::{MailConfig, MainServer, Parts};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -61,6 +61,7 @@ impl Fixture {
             ca,
             master,
             jwt: JwtSecret::generate(),
+            mail: MailConfig::default(),
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),
