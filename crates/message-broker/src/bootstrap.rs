@@ -6,6 +6,7 @@
 
 mod certificates;
 mod crl;
+mod mail;
 
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Secret};
@@ -151,8 +152,9 @@ pub async fn main_server(
     };
     keep_public_half(layout, &master)?;
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
+    let mail = mail::settings(layout, resolved)?;
     let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
-    let parts = Parts { store: store.clone(), ca, master, jwt, people, clock: clock.clone(), instance, stopping };
+    let parts = Parts { store: store.clone(), ca, master, jwt, mail, people, clock: clock.clone(), instance, stopping };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
     write_crl(layout, server.authority()).await?;
     Ok((server, store))

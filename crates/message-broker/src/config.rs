@@ -5,6 +5,7 @@
 //! its default. Unknown keys are errors that name the nearest valid one, so a typing error never silently runs defaults.
 
 mod layers;
+mod mail;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
 pub use layers::Source;
+pub use mail::{Mail, MailTls};
 
 /// The default file, which is also the manual.
 pub const DEFAULT: &str = include_str!("config/default.toml");
@@ -42,6 +44,8 @@ pub struct Config {
     pub queue: Queue,
     /// The store.
     pub store: Store,
+    /// Mail.
+    pub mail: Mail,
     /// Logging.
     pub log: Log,
     /// Metrics.
@@ -334,6 +338,7 @@ impl Config {
                 bail!("{key} is {value}: allowed is {least} to {most}");
             }
         }
+        self.mail.check()?;
         for name in self.server.own_names() {
             if ServerName::try_from(name.strip_prefix("*.").unwrap_or(&name)).is_err() {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
@@ -373,7 +378,7 @@ pub fn environment(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn load(toml: &str, env: &[(&str, &str)]) -> Result<Resolved> {
+    pub(super) fn load(toml: &str, env: &[(&str, &str)]) -> Result<Resolved> {
         let dir = tempfile::tempdir()?;
         std::fs::write(dir.path().join("message-broker.toml"), toml)?;
         let env: Vec<_> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

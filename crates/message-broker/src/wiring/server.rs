@@ -29,7 +29,7 @@ impl Wiring<'_> {
     ) -> Result<App> {
         let expiry = self.certificate_expiry(Role::Server, &mut metrics);
         server.start(self.lifecycle, self.notary()?);
-        let health = health::server(self.health(), server);
+        let health = health::server(self.health(), server, self.clock.clone());
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
         let app = in_process_service(router, self.config.server.in_flight, &mut metrics);
