@@ -16,6 +16,7 @@ use crate::authority::Authority;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
 use crate::metrics::ServerMetrics;
+use crate::people::People;
 use crate::policy::PolicyFeed;
 use crate::{Parts, ServerError};
 
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) jwt: JwtSecret,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) mail: Mailer,
+    pub(crate) people: People,
     pub(crate) search: SearchKey,
     pub(crate) policy: PolicyFeed,
     pub(crate) metrics: ServerMetrics,
@@ -45,7 +47,7 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, jwt, mail, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, jwt, people, mail, clock, instance, stopping } = parts;
         let search = search_key(&store, &master).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let master = Arc::new(master);
@@ -53,7 +55,22 @@ impl App {
         let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics);
-        Ok(Self { store, authority, keys, jwt, master, mail, search, policy, metrics, clock, instance, stopping })
+        let people = People::new(people);
+        Ok(Self {
+            store,
+            authority,
+            keys,
+            jwt,
+            master,
+            mail,
+            people,
+            search,
+            policy,
+            metrics,
+            clock,
+            instance,
+            stopping,
+        })
     }
 }
 

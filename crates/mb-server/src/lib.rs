@@ -15,6 +15,7 @@ mod mail;
 mod metrics;
 mod notices;
 mod opening;
+mod people;
 mod policy;
 mod routes;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::app::App;
 pub use crate::audit::chain::Notary;
 pub use crate::authority::Authority;
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
+pub use crate::people::PeopleConfig;
 pub use crate::routes::openapi_text;
 
 /// Why the main server cannot start.
@@ -69,6 +71,8 @@ pub struct Parts {
     pub master: MasterKey,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
+    /// What signing in is told.
+    pub people: PeopleConfig,
     /// How mail is sent.
     pub mail: MailConfig,
     /// The time.
@@ -124,6 +128,7 @@ impl MainServer {
 
     /// Starts the background work. `notary` signs the audit log.
     pub fn start(&self, lifecycle: &Lifecycle, notary: Notary) {
+        people::start(&self.app, lifecycle);
         jobs::start(&self.app, lifecycle, notary);
     }
 }

@@ -1,7 +1,7 @@
 //! The main server's routes with a real store, real certificates and real keys.
 
 mod access;
-mod ask;
+mod asking;
 mod auditing;
 mod clients;
 mod domains;
@@ -9,4 +9,5 @@ mod figures;
 mod fixture;
 mod messages;
 mod notices;
+mod people;
 mod registering;

@@ -34,7 +34,7 @@ impl fmt::Display for Source {
 }
 
 /// The deployment guide's names for keys.
-const ALIASES: [(&str, &str); 18] = [
+const ALIASES: [(&str, &str); 19] = [
     ("PROXY_HOST", "proxy.host"),
     ("PROXY_PORT", "proxy.port"),
     ("MAIN_SERVER_HOST", "server.host"),
@@ -46,6 +46,7 @@ const ALIASES: [(&str, &str); 18] = [
     ("WORKER_CONCURRENCY", "worker.concurrency"),
     ("PORTAL_HOST", "portal.host"),
     ("PORTAL_PORT", "portal.port"),
+    ("PORTAL_URL", "portal.url"),
     ("DATABASE_URL", "store.url"),
     ("SMTP_HOST", "mail.host"),
     ("SMTP_PORT", "mail.port"),
