@@ -4,7 +4,6 @@ mod auth;
 mod certificates;
 mod confirm;
 mod policy;
-mod problems;
 mod profile;
 mod public;
 mod register;
