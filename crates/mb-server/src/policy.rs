@@ -1,6 +1,6 @@
 //! The policy that proxies follow: built from the store, handed out by long poll.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ async fn build(
         master_key: master_key.clone(),
         revoked: parts.revoked,
         suspended: parts.suspended,
-        domains: BTreeMap::new(),
+        domains: parts.domains.into_iter().map(|(name, rules)| (name, rules.body_rules())).collect(),
     };
     Ok((policy, parts.revoked_proxies))
 }

@@ -21,6 +21,7 @@ use mb_runtime::app::AppConfig;
 use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::Store;
+use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
@@ -37,7 +38,7 @@ pub(super) struct Fixture {
     pub(super) app: mb_runtime::app::App,
     _lifecycle: Lifecycle,
     master: MasterPublicKey,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// A data key and its record.
@@ -74,7 +75,7 @@ impl Fixture {
         crate::people::start(&server.app, &lifecycle);
         let proxy = issue(&server, "proxy", Role::Proxy).await;
         let key = new_key(&public, &proxy, NOW);
-        Self { clock, store, server, proxy, key, app, _lifecycle: lifecycle, master: public, _directory: directory }
+        Self { clock, store, server, proxy, key, app, _lifecycle: lifecycle, master: public, directory }
     }
 
     /// A client of the main server with a new certificate of `role`.
@@ -114,6 +115,15 @@ impl Fixture {
     /// The same with the record of the proxy's first key.
     pub(super) async fn register(&self, envelopes: &[Vec<u8>]) -> Vec<RegisterResult> {
         self.register_with(&[&self.key.record], envelopes).await
+    }
+
+    /// Changes the database behind the store's back.
+    pub(super) async fn execute(&self, sql: &str) {
+        let path = self.directory.path().join("store.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("opens");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("executes");
+        connection.close().await.expect("closes");
     }
 
     /// The ids and reasons of all dead letters, newest first.
