@@ -101,14 +101,14 @@ async fn take(fixture: &Fixture, user: &User, model: &mut Model, step: Step) {
         }
         Step::Refresh(index) if !model.refresh.is_empty() => {
             let at = index.index(model.refresh.len());
-            let (family, used) = (model.refresh[at].family, model.refresh[at].used);
-            let expected = model.stands(family) && !used;
+            let (family, spent) = (model.refresh[at].family, model.refresh[at].used);
+            let expected = model.stands(family) && !spent;
             let answer = fixture.refresh(&model.refresh[at].text).await;
             assert_eq!(answer.status == 200, expected, "{answer:?}");
             if expected {
                 model.refresh[at].used = true;
                 model.took(&answer.body, family);
-            } else if used {
+            } else if spent {
                 model.families[family] = false;
             }
         }
