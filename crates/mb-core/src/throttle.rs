@@ -178,7 +178,7 @@ impl Throttle {
     /// # Errors
     /// How long; a try that has to wait is not counted.
     pub fn begin(&mut self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
-        self.wait(attempt, now)?;
+        self.ready(attempt, now)?;
         self.networks.touch(&attempt.network).take(NETWORK, now);
         if let Some((account, factor)) = &attempt.account {
             self.pairs.touch(&(*factor, account.clone(), attempt.network)).charge(now);
@@ -189,7 +189,11 @@ impl Throttle {
         Ok(())
     }
 
-    fn wait(&self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
+    /// Whether a try could begin; counts nothing.
+    ///
+    /// # Errors
+    /// How long it has to wait.
+    pub fn ready(&self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
         let mut slowed = self.networks.peek(&attempt.network).map_or(Duration::ZERO, |used| used.wait(NETWORK, now));
         if let Some((account, factor)) = &attempt.account {
             let pair = self.pairs.peek(&(*factor, account.clone(), attempt.network));

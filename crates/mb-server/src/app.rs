@@ -47,7 +47,7 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, jwt, mail, people, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, jwt, people, mail, clock, instance, stopping } = parts;
         let search = search_key(&store, &master).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let master = Arc::new(master);

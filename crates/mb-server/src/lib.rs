@@ -71,10 +71,10 @@ pub struct Parts {
     pub master: MasterKey,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
-    /// How mail is sent.
-    pub mail: MailConfig,
     /// What signing in is told.
     pub people: PeopleConfig,
+    /// How mail is sent.
+    pub mail: MailConfig,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.

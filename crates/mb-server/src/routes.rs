@@ -11,7 +11,6 @@ mod notices;
 mod openapi;
 mod pki;
 mod policy;
-mod problems;
 mod profile;
 mod public;
 mod register;

@@ -152,9 +152,9 @@ pub async fn main_server(
     };
     keep_public_half(layout, &master)?;
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let mail = mail::settings(layout, resolved)?;
     let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
-    let parts = Parts { store: store.clone(), ca, master, jwt, mail, people, clock: clock.clone(), instance, stopping };
+    let mail = mail::settings(layout, resolved)?;
+    let parts = Parts { store: store.clone(), ca, master, jwt, people, mail, clock: clock.clone(), instance, stopping };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
     write_crl(layout, server.authority()).await?;
     Ok((server, store))
