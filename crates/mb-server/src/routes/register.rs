@@ -12,16 +12,16 @@ use bytes::Bytes;
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::Role;
 use mb_core::envelope::Envelope;
 use mb_core::handover::Batch;
-use mb_core::{KeyId, Role};
 use mb_store::{ExistingMessage, NewDeadLetter, RegisterBatch, Registered};
 
 use super::store_fault;
 use crate::actor;
 use crate::app::App;
 use crate::contents::{self, Examination, Examined};
-use crate::keyring::OpenedKey;
+use crate::opening;
 
 /// The most bytes of one request.
 const MAX_BODY: usize = 32 << 20;
@@ -128,8 +128,8 @@ async fn same_message(app: &App, new: &Envelope<'_>, existing: &ExistingMessage)
     if existing.header.topic != new.header.topic || existing.header.client != new.header.client {
         return Ok(false);
     }
-    let (Some(new_key), Some(old_key)) = (key(app, new.header.key_id).await?, key(app, existing.header.key_id).await?)
-    else {
+    let key = |id| async move { opening::key(app, id).await.map_err(store_fault) };
+    let (Some(new_key), Some(old_key)) = (key(new.header.key_id).await?, key(existing.header.key_id).await?) else {
         return Ok(false);
     };
     let mut header = Vec::with_capacity(256);
@@ -138,12 +138,4 @@ async fn same_message(app: &App, new: &Envelope<'_>, existing: &ExistingMessage)
         return Ok(false);
     };
     Ok(new.as_slice() == old.as_slice())
-}
-
-async fn key(app: &App, id: KeyId) -> Result<Option<Arc<OpenedKey>>, ApiError> {
-    if let Some(opened) = app.keys.find(id) {
-        return Ok(Some(opened));
-    }
-    let row = app.store.data_key(id).await.map_err(store_fault)?;
-    Ok(row.and_then(|row| app.keys.open(&row.record, true).ok()))
 }
