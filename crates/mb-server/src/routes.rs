@@ -12,6 +12,7 @@ mod public;
 mod register;
 mod stats;
 mod status;
+mod store;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::NOTICES, get(notices::list))
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
         .route(paths::STATS, get(stats::stats))
+        .route(paths::NEW_EPOCH, post(store::new_epoch))
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
