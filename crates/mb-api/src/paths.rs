@@ -125,6 +125,8 @@ pub const CA_CERTIFICATE: &str = "/pki/ca.crt";
 pub const OPENAPI: &str = "/openapi.json";
 /// The OpenAPI document as a page.
 pub const DOCS: &str = "/docs";
+/// How that page looks.
+pub const DOCS_STYLE: &str = "/docs/style.css";
 
 /// Service, version and status.
 pub const ROOT: &str = "/";
@@ -195,6 +197,7 @@ pub const SERVER: &[&str] = &[
     CA_CERTIFICATE,
     OPENAPI,
     DOCS,
+    DOCS_STYLE,
     ROOT,
     COMMON[0],
     COMMON[1],

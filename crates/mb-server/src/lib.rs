@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 pub use crate::audit::chain::Notary;
 pub use crate::authority::Authority;
+pub use crate::routes::openapi_text;
 
 /// Why the main server cannot start.
 #[derive(Debug, thiserror::Error)]

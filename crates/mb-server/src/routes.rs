@@ -7,6 +7,7 @@ mod confirm;
 mod domains;
 mod messages;
 mod notices;
+mod openapi;
 mod policy;
 mod public;
 mod register;
@@ -23,6 +24,8 @@ use mb_api::problem::ApiError;
 
 use crate::app::App;
 
+pub use openapi::text as openapi_text;
+
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(public::root))
@@ -35,6 +38,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
         .merge(administration())
+        .merge(openapi::router())
         .with_state(app)
 }
 

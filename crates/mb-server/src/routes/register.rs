@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
+use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::Role;
@@ -26,6 +27,14 @@ use crate::opening;
 /// The most bytes of one request.
 const MAX_BODY: usize = 32 << 20;
 
+#[utoipa::path(
+    post, path = paths::REGISTER, tag = "internal", operation_id = "register",
+    summary = "Hand over a batch of envelopes",
+    description = "The body is a hand-over batch in its binary form.",
+    request_body(content = Vec<u8>, content_type = mb_core::handover::MEDIA_TYPE),
+    responses((status = 200, body = RegisterAnswer)),
+    security(("certificate" = ["worker"])),
+)]
 pub(crate) async fn register(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Response, ApiError> {
     actor::require(&app, &peer, &[Role::Worker])?;
     let body = mb_runtime::body::read_body(body, MAX_BODY).await?;
