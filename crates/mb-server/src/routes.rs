@@ -9,6 +9,7 @@ mod domains;
 mod messages;
 mod notices;
 mod openapi;
+mod pki;
 mod policy;
 mod problems;
 mod profile;
@@ -34,7 +35,10 @@ pub use openapi::text as openapi_text;
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(public::root))
-        .route(paths::CA_CERTIFICATE, get(public::ca))
+        .route(paths::CA_CERTIFICATE, get(pki::ca))
+        .route(paths::CRL_PEM, get(pki::crl_pem))
+        .route(paths::CRL_DER, get(pki::crl_der))
+        .route(paths::PKI_RENEW, post(pki::renew))
         .route(paths::REGISTER, post(register::register))
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))

@@ -88,7 +88,10 @@ use crate::app::App;
         super::stats::stats,
         super::store::new_epoch,
         super::public::root,
-        super::public::ca,
+        super::pki::ca,
+        super::pki::crl_pem,
+        super::pki::crl_der,
+        super::pki::renew,
     ),
     components(schemas(Problem, HealthReport, MessageStatus)),
     tags(
