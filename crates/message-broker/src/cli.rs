@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod journal;
 mod migrate;
+mod process;
 mod role;
 mod up;
 
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use mb_core::Role;
 
 use crate::bench::BenchArgs;
 use crate::layout::Layout;
@@ -90,10 +92,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let layout = Layout::new(&cli.data_dir);
     match cli.command {
         Command::Up => up::run(&layout),
-        Command::MainServer => role::run("main-server"),
-        Command::Proxy => role::run("proxy"),
-        Command::Worker => role::run("worker"),
-        Command::Portal => role::run("portal"),
+        Command::MainServer => role::run(&layout, Role::Server),
+        Command::Proxy => role::run(&layout, Role::Proxy),
+        Command::Worker => role::run(&layout, Role::Worker),
+        Command::Portal => role::run(&layout, Role::Portal),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),

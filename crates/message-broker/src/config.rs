@@ -72,6 +72,8 @@ pub struct Server {
     pub in_flight: usize,
     /// Extra names and addresses for component certificates, separated by commas; empty = none.
     pub primary_domain: String,
+    /// Where other roles reach it.
+    pub url: String,
 }
 
 impl Server {

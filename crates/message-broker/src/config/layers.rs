@@ -34,12 +34,13 @@ impl fmt::Display for Source {
 }
 
 /// The deployment guide's names for keys.
-const ALIASES: [(&str, &str); 14] = [
+const ALIASES: [(&str, &str); 15] = [
     ("PROXY_HOST", "proxy.host"),
     ("PROXY_PORT", "proxy.port"),
     ("MAIN_SERVER_HOST", "server.host"),
     ("MAIN_SERVER_PORT", "server.port"),
     ("PRIMARY_DOMAIN", "server.primary_domain"),
+    ("MAIN_SERVER_URL", "server.url"),
     ("METRICS_HOST", "worker.host"),
     ("METRICS_PORT", "worker.port"),
     ("METRICS_ENABLED", "metrics.enabled"),
