@@ -10,7 +10,8 @@ use crate::visit::Visit;
 #[derive(Template)]
 #[template(path = "door_form.html")]
 pub(crate) struct DoorPage {
-    shell: Shell,
+    /// The frame.
+    pub(crate) shell: Shell,
     /// Its heading.
     pub(crate) title: &'static str,
     /// What is wrong.

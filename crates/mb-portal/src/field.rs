@@ -41,8 +41,6 @@ pub(crate) enum Input {
     Line(&'static str),
     /// One of several.
     Choice(Vec<Choice>),
-    /// Yes or no; sent as `on`.
-    Tick,
 }
 
 /// A field.
@@ -63,8 +61,10 @@ pub(crate) struct Field {
     pub(crate) error: Option<String>,
     /// The kind of value for the browser's memory (HTML, section 4.10.18.7).
     pub(crate) autocomplete: &'static str,
-    /// Whether it may stay empty.
+    /// Whether it has to be filled in.
     pub(crate) required: bool,
+    /// Whether it goes without saying that it may stay empty, as in filters.
+    pub(crate) quiet: bool,
 }
 
 impl HtmlSafe for Field {}
@@ -78,7 +78,7 @@ impl Field {
             None => sentence(text),
         });
         let value = value.to_owned();
-        Self { name, label, input, value, hint: None, error, autocomplete: "off", required: true }
+        Self { name, label, input, value, hint: None, error, autocomplete: "off", required: true, quiet: false }
     }
 
     /// A line of text that must be filled in.
@@ -106,19 +106,15 @@ impl Field {
     fn kind(&self) -> &'static str {
         match self.input {
             Input::Line(kind) => kind,
-            _ => "",
+            Input::Choice(_) => "",
         }
     }
 
     fn choices(&self) -> &[Choice] {
         match &self.input {
             Input::Choice(choices) => choices,
-            _ => &[],
+            Input::Line(_) => &[],
         }
-    }
-
-    fn is_tick(&self) -> bool {
-        matches!(self.input, Input::Tick)
     }
 
     fn is_choice(&self) -> bool {

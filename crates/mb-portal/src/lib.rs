@@ -29,7 +29,6 @@ mod zip;
 
 use axum::Router;
 use mb_api::Client;
-use mb_core::Clock;
 
 pub use error_page::error_page;
 pub use pages::ROUTES;
@@ -38,13 +37,12 @@ pub use pages::ROUTES;
 #[derive(Clone, Debug)]
 pub struct Portal {
     client: Client,
-    clock: Clock,
 }
 
 impl Portal {
     /// A portal that asks the main server through `client`, which speaks as a component of role `portal`.
-    pub const fn new(client: Client, clock: Clock) -> Self {
-        Self { client, clock }
+    pub const fn new(client: Client) -> Self {
+        Self { client }
     }
 
     /// The pages. Serve them with [`error_page`], so that refusals are pages too.

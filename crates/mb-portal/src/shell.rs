@@ -9,7 +9,6 @@ use crate::visit::Visit;
 
 /// The part of the portal that a page belongs to, as the menu marks it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the menu's items by their names")]
 pub(crate) enum Section {
     None,
     Overview,
