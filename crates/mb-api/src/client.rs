@@ -92,10 +92,10 @@ impl Client {
         self.post(paths::STATUS, &InternalStatusRequest { client_id, ids }, id).await
     }
 
-    /// Waits up to [`POLL`] for a policy other than version `since`; at once if that is `None`. `None` if there is no
+    /// Waits up to [`POLL`] for a policy other than the one of `held`; at once if that names none. `None` if there is no
     /// newer one.
-    pub async fn policy(&self, since: Option<u64>) -> Result<Option<Policy>, ClientError> {
-        let path = with_query(paths::POLICY, &PolicyQuery { since })?;
+    pub async fn policy(&self, held: PolicyQuery) -> Result<Option<Policy>, ClientError> {
+        let path = with_query(paths::POLICY, &held)?;
         let response = self.send(bare(Method::GET, &path)?, POLL + DEADLINE).await?;
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
     }

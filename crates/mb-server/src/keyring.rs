@@ -80,6 +80,12 @@ impl KeyRing {
         self.opened.read().ok()?.get(&id).cloned()
     }
 
+    /// As after a restart: every key has to be proven anew.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        self.opened.write().expect("nobody panicked with it").clear();
+    }
+
     /// Proves a record and opens its key.
     pub(crate) fn open(&self, record: &[u8], stored: bool) -> Result<Arc<OpenedKey>, BadKey> {
         let signed = SignedKey::parse(record).map_err(|_| BadKey::Malformed)?;

@@ -1,20 +1,30 @@
 //! The main server's routes, one file per resource.
 
+mod audit;
 mod certificates;
+mod clients;
 mod confirm;
+mod domains;
+mod messages;
+mod notices;
+mod openapi;
 mod policy;
 mod public;
 mod register;
+mod stats;
 mod status;
+mod store;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use mb_api::paths;
 use mb_api::problem::ApiError;
 
 use crate::app::App;
+
+pub use openapi::text as openapi_text;
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -27,7 +37,40 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
+        .merge(administration())
+        .merge(openapi::router())
         .with_state(app)
+}
+
+/// What administrators, and in part users, ask for.
+fn administration() -> Router<Arc<App>> {
+    Router::new()
+        .route(paths::PORTAL_MESSAGES, get(messages::list))
+        .route(paths::PORTAL_MESSAGE, get(messages::show))
+        .route(paths::CLIENTS, get(clients::list))
+        .route(paths::CLIENT, get(clients::show))
+        .route(paths::CLIENT_STATUS, put(clients::set_status))
+        .route(paths::CLIENT_RATE_LIMIT, put(clients::set_rate_limit))
+        .route(paths::DOMAINS, get(domains::list).post(domains::create))
+        .route(paths::DOMAIN, get(domains::show).put(domains::set))
+        .route(paths::AUDIT, get(audit::list))
+        .route(paths::AUDIT_VERIFY, get(audit::verify))
+        .route(paths::NOTICES, get(notices::list))
+        .route(paths::NOTICE_RESOLVE, post(notices::resolve))
+        .route(paths::STATS, get(stats::stats))
+        .route(paths::NEW_EPOCH, post(store::new_epoch))
+}
+
+/// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
+async fn announce(app: &App) -> Result<(), ApiError> {
+    app.policy.refresh(&app.store).await.map_err(store_fault)?;
+    app.policy.adopted().await;
+    Ok(())
+}
+
+/// A stored JSON object. What is none any more is shown as text, so that the row that holds it can still be read.
+fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Map::from_iter([("text".to_owned(), text.into())]))
 }
 
 /// A fault of the store as the caller sees it, the reason stays in the log. A fault that repeating does not cure must not

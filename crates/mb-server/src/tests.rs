@@ -1,5 +1,12 @@
 //! The main server's routes with a real store, real certificates and real keys.
 
 mod access;
+mod ask;
+mod auditing;
+mod clients;
+mod domains;
+mod figures;
 mod fixture;
+mod messages;
+mod notices;
 mod registering;

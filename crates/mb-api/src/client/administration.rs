@@ -6,8 +6,8 @@ use mb_core::{ClientName, DomainName, NoticeId};
 use super::{Client, ClientError, DEADLINE, bare};
 use crate::dto::{
     AuditQuery, AuditReport, AuditRow, AuditVerifyQuery, CertificateRow, ClientQuery, ClientRow, CreateDomain,
-    DomainRow, DomainSettings, GenerateCertificate, GeneratedCertificate, NoticeQuery, NoticeRow, RevokeCertificate,
-    Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
+    DomainRow, DomainSettings, GenerateCertificate, GeneratedCertificate, NewEpoch, NoticeQuery, NoticeRow,
+    RevokeCertificate, Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
 };
 use crate::page::{Page, PageQuery};
 use crate::paths::{self, with_id};
@@ -104,6 +104,11 @@ impl Client {
     /// The figures.
     pub async fn stats(&self, query: &StatsQuery) -> Result<Stats, ClientError> {
         self.list(paths::STATS, query).await
+    }
+
+    /// Gives the store a new epoch.
+    pub async fn new_epoch(&self) -> Result<NewEpoch, ClientError> {
+        self.json(bare(Method::POST, paths::NEW_EPOCH)?, DEADLINE).await
     }
 
     /// The document of the API.

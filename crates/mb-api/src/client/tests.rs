@@ -58,8 +58,8 @@ async fn the_policy_comes_or_does_not() {
         }
     };
     let client = client(Router::new().route(paths::POLICY, get(route)));
-    assert_eq!(client.policy(None).await.expect("answered").map(|policy| policy.version), Some(7));
-    assert_eq!(client.policy(Some(7)).await.expect("answered"), None);
+    assert_eq!(client.policy(PolicyQuery::default()).await.expect("answered").map(|policy| policy.version), Some(7));
+    assert_eq!(client.policy(PolicyQuery::of(Some(&policy(7)))).await.expect("answered"), None);
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn filters_arrive_as_they_were_meant() {
         ..MessageQuery::default()
     };
     assert_eq!(client.messages(&query).await.expect("answered").data.len(), 0);
-    assert_eq!(with_query("/x", &PolicyQuery { since: None }).expect("empty"), "/x");
+    assert_eq!(with_query("/x", &PolicyQuery::default()).expect("empty"), "/x");
 }
 
 #[tokio::test]

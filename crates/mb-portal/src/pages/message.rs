@@ -4,6 +4,7 @@
 use askama::Template;
 use axum::extract::Path;
 use mb_api::dto::{AttemptOutcome, MessageDetail, MessageDetailQuery};
+use mb_api::problem::ProblemCode;
 use mb_core::MessageId;
 
 use crate::form::{Empty, Form};
@@ -32,8 +33,19 @@ pub(crate) async fn post(person: Person, Path(id): Path<String>, Form(Empty {}):
 
 async fn show(person: &Person, id: &str, opened: bool) -> Answer {
     let id = MessageId::parse(id).ok_or_else(Stop::not_found)?;
-    let message = person.client.message(&id, &MessageDetailQuery { body: Some(opened) }).await?;
-    page(&MessagePage { shell: person.shell(Section::Messages), message, opened, admin: person.is_admin() })
+    let ask = |opened: bool| person.client.message(&id, &MessageDetailQuery { body: Some(opened) });
+    // A content that can no longer be opened leaves the rest to be seen.
+    let message = match ask(opened).await {
+        Err(error) if opened && error.code() == Some(ProblemCode::Conflict) => ask(false).await,
+        outcome => outcome,
+    };
+    let view = MessagePage {
+        shell: person.shell(Section::Messages),
+        message: message?,
+        opened,
+        admin: person.is_admin(),
+    };
+    page(&view)
 }
 
 impl MessagePage {

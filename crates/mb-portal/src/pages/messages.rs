@@ -2,7 +2,7 @@
 
 use askama::Template;
 use mb_api::dto::{MessageQuery, MessageRow, SecretText};
-use mb_api::Query;
+use mb_api::{ClientError, Page, Query};
 use mb_core::{ClientName, MessageIdPrefix, MessageState, Timestamp, Topic, submission};
 
 use crate::errors::Errors;
@@ -13,6 +13,9 @@ use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
 use crate::view::when;
+
+/// How many empty pages are passed over.
+const MAX_EMPTY: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "messages.html")]
@@ -50,7 +53,7 @@ pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer 
     let place = Place::new(&filter.cursor, &filter.back);
     let (query, mut errors) = filter.parse(&place);
     let found = match (errors.is_empty(), bound) {
-        (true, true) => match person.client.messages(&query).await {
+        (true, true) => match search(&person, query).await {
             Ok(found) => Some(found),
             Err(error) => {
                 errors = Errors::from_refusal(error)?;
@@ -72,6 +75,18 @@ pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer 
         bound,
     };
     if errors.is_empty() { page(&view) } else { mend(&view) }
+}
+
+/// A page of a narrow filter may hold nothing and still name a next one: looks a few pages on before it shows that.
+async fn search(person: &Person, mut query: MessageQuery) -> Result<Page<MessageRow>, ClientError> {
+    for _ in 1..MAX_EMPTY {
+        let found = person.client.messages(&query).await?;
+        if !found.data.is_empty() || found.next.is_none() {
+            return Ok(found);
+        }
+        query.cursor = found.next;
+    }
+    person.client.messages(&query).await
 }
 
 impl Filter {

@@ -20,6 +20,7 @@ use mb_crypto::pem;
 use mb_runtime::app::AppConfig;
 use mb_runtime::metrics::Metrics;
 use mb_store::Store;
+use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
@@ -33,9 +34,9 @@ pub(super) struct Fixture {
     pub(super) server: MainServer,
     pub(super) proxy: Issued,
     pub(super) key: Key,
-    app: mb_runtime::app::App,
+    pub(super) app: mb_runtime::app::App,
     master: MasterPublicKey,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// A data key and its record.
@@ -69,7 +70,7 @@ impl Fixture {
         let app = mb_runtime::app::App::new(config, server.router(), &mut metrics);
         let proxy = issue(&server, "proxy", Role::Proxy).await;
         let key = new_key(&public, &proxy, NOW);
-        Self { clock, store, server, proxy, key, app, master: public, _directory: directory }
+        Self { clock, store, server, proxy, key, app, master: public, directory }
     }
 
     /// A client of the main server with a new certificate of `role`.
@@ -109,6 +110,15 @@ impl Fixture {
     /// The same with the record of the proxy's first key.
     pub(super) async fn register(&self, envelopes: &[Vec<u8>]) -> Vec<RegisterResult> {
         self.register_with(&[&self.key.record], envelopes).await
+    }
+
+    /// Changes the database behind the store's back.
+    pub(super) async fn execute(&self, sql: &str) {
+        let path = self.directory.path().join("store.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("opens");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("executes");
+        connection.close().await.expect("closes");
     }
 
     /// The ids and reasons of all dead letters, newest first.

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mb_core::{Policy, Role};
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
-use mb_server::MainServer;
+use mb_server::{MainServer, Notary};
 use mb_store::Store;
 use tokio::sync::watch;
 
 use super::{Wiring, connections, health, in_process_service};
 use crate::access::component_identity;
 use crate::bootstrap;
+use crate::layout::{read_secret, read_text};
 
 impl Wiring<'_> {
     /// Starts the main server on its port; the service that answers there, for callers in this process.
@@ -33,7 +34,7 @@ impl Wiring<'_> {
             let seconds = component_identity(self.layout, role)?.not_after.seconds();
             expiry.of(role.as_str()).set(f64::from(u32::try_from(seconds).unwrap_or(u32::MAX)));
         }
-        server.start(self.lifecycle);
+        server.start(self.lifecycle, self.notary()?);
         let health = health::server(self.health(), server);
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
@@ -42,6 +43,12 @@ impl Wiring<'_> {
         TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
         Ok(app)
+    }
+
+    /// The main server's certificate signs the audit log's checkpoints.
+    fn notary(&self) -> Result<Notary> {
+        let (chain, key) = self.layout.component(Role::Server.as_str());
+        Notary::from_pem(&read_text(&chain)?, &read_secret(&key)?).context("read certs/server.crt")
     }
 
     /// Keeps `crl.pem` current: after every change of the policy, and daily so that it does not run out.
