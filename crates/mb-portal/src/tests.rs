@@ -1,1 +1,5 @@
-//! The router as browsers see it.
+//! The pages as a browser gets them, before a main server that answers one session and before one that is away.
+
+mod door;
+mod fixture;
+mod pages;

@@ -33,7 +33,7 @@ pub(crate) async fn post(person: Person, Path(id): Path<String>, Form(Empty {}):
 
 async fn show(person: &Person, id: &str, opened: bool) -> Answer {
     let id = MessageId::parse(id).ok_or_else(Stop::not_found)?;
-    let ask = |opened: bool| person.client.message(&id, &MessageDetailQuery { body: Some(opened) });
+    let ask = async |opened: bool| person.client.message(&id, &MessageDetailQuery { body: Some(opened) }).await;
     // A content that can no longer be opened leaves the rest to be seen.
     let message = match ask(opened).await {
         Err(error) if opened && error.code() == Some(ProblemCode::Conflict) => ask(false).await,
