@@ -27,6 +27,7 @@ pub mod secret;
 pub mod session;
 pub mod state;
 pub mod submission;
+pub mod throttle;
 mod wire;
 
 pub use account::{Email, UserId, UserRole};

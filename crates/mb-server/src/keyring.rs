@@ -66,13 +66,13 @@ impl BadKey {
 
 #[derive(Debug)]
 pub(crate) struct KeyRing {
-    master: MasterKey,
+    master: Arc<MasterKey>,
     anchors: TrustAnchors,
     opened: RwLock<HashMap<KeyId, Arc<OpenedKey>>>,
 }
 
 impl KeyRing {
-    pub(crate) fn new(master: MasterKey, ca_pem: &str) -> Result<Self, CryptoError> {
+    pub(crate) fn new(master: Arc<MasterKey>, ca_pem: &str) -> Result<Self, CryptoError> {
         Ok(Self { master, anchors: TrustAnchors::from_pem(ca_pem)?, opened: RwLock::default() })
     }
 

@@ -13,6 +13,7 @@ mod jobs;
 mod keyring;
 mod metrics;
 mod opening;
+mod people;
 mod policy;
 mod routes;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 pub use crate::audit::chain::Notary;
 pub use crate::authority::Authority;
+pub use crate::people::PeopleConfig;
 pub use crate::routes::openapi_text;
 
 /// Why the main server cannot start.
@@ -63,6 +65,8 @@ pub struct Parts {
     pub master: MasterKey,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
+    /// What signing in is told.
+    pub people: PeopleConfig,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.
@@ -111,6 +115,7 @@ impl MainServer {
 
     /// Starts the background work. `notary` signs the audit log.
     pub fn start(&self, lifecycle: &Lifecycle, notary: Notary) {
+        people::start(&self.app, lifecycle);
         jobs::start(&self.app, lifecycle, notary);
     }
 }

@@ -1,6 +1,7 @@
 //! The main server's routes, one file per resource.
 
 mod audit;
+mod auth;
 mod certificates;
 mod clients;
 mod confirm;
@@ -9,16 +10,20 @@ mod messages;
 mod notices;
 mod openapi;
 mod policy;
+mod problems;
+mod profile;
 mod public;
 mod register;
+mod sessions;
 mod stats;
 mod status;
 mod store;
+mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use mb_api::paths;
 use mb_api::problem::ApiError;
 
@@ -37,9 +42,42 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
+        .merge(people())
         .merge(administration())
         .merge(openapi::router())
         .with_state(app)
+}
+
+/// Signing in, one's own account, other people's accounts.
+fn people() -> Router<Arc<App>> {
+    use profile::two_factor;
+    use users::{access, terms};
+    Router::new()
+        .route(paths::AUTH_LOGIN, post(auth::login))
+        .route(paths::AUTH_REFRESH, post(auth::refresh))
+        .route(paths::AUTH_LOGOUT, post(auth::logout))
+        .route(paths::AUTH_FORGOT_PASSWORD, post(auth::forgot_password))
+        .route(paths::AUTH_RESET_PASSWORD, post(auth::reset_password))
+        .route(paths::SESSIONS, get(sessions::show).post(sessions::open).delete(sessions::close))
+        .route(paths::SESSIONS_OTP, post(sessions::open_with_otp))
+        .route(paths::PROFILE, get(profile::show))
+        .route(paths::PROFILE_PASSWORD, put(profile::change_password))
+        .route(paths::PROFILE_TWO_FACTOR, post(two_factor::offer))
+        .route(paths::PROFILE_TWO_FACTOR_CONFIRM, post(two_factor::confirm))
+        .route(paths::PROFILE_TWO_FACTOR_DISABLE, post(two_factor::disable))
+        .route(paths::PROFILE_RECOVERY_CODES, post(two_factor::replace_codes))
+        .route(paths::PROFILE_SESSIONS, get(profile::sessions).delete(profile::end_sessions))
+        .route(paths::PROFILE_SESSION, delete(profile::end_session))
+        .route(paths::USERS, get(users::list).post(users::create))
+        .route(paths::USER, get(users::show).delete(users::delete))
+        .route(paths::USER_ROLE, put(terms::set_role))
+        .route(paths::USER_CLIENT, put(terms::set_client))
+        .route(paths::USER_EXPIRY, put(terms::set_expiry))
+        .route(paths::USER_SENDING, put(terms::set_sending))
+        .route(paths::USER_STATUS, put(access::set_status))
+        .route(paths::USER_PASSWORD, put(access::set_password))
+        .route(paths::USER_TWO_FACTOR, delete(access::reset_two_factor))
+        .route(paths::USER_SESSIONS, get(access::sessions).delete(access::end_sessions))
 }
 
 /// What administrators, and in part users, ask for.

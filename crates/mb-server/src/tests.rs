@@ -2,6 +2,7 @@
 
 mod access;
 mod ask;
+mod asking;
 mod auditing;
 mod clients;
 mod domains;
@@ -9,4 +10,5 @@ mod figures;
 mod fixture;
 mod messages;
 mod notices;
+mod people;
 mod registering;

@@ -13,7 +13,7 @@ use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_runtime::metrics::Metrics;
-use mb_server::{MainServer, Parts};
+use mb_server::{MainServer, Parts, PeopleConfig};
 use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
 use tokio_util::sync::CancellationToken;
 
@@ -153,7 +153,8 @@ pub async fn main_server(
     keep_public_half(layout, &master)?;
     refresh_crl(layout, &store, clock).await?;
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let parts = Parts { store: store.clone(), ca, master, jwt, clock: clock.clone(), instance, stopping };
+    let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
+    let parts = Parts { store: store.clone(), ca, master, jwt, people, clock: clock.clone(), instance, stopping };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
     Ok((server, store))
 }
@@ -204,7 +205,14 @@ impl PreparedAdmin {
     /// The store cannot be written.
     pub async fn store(self, store: &Store) -> Result<FirstAdmin> {
         let email = self.admin.email.clone();
-        let user = NewUser { email, password_hash: self.hash, role: UserRole::Admin, client: None };
+        let user = NewUser {
+            email,
+            password_hash: self.hash,
+            role: UserRole::Admin,
+            client: None,
+            may_send: false,
+            expires_at: None,
+        };
         store.insert_user(&user, ACTOR).await.context("store the first admin")?;
         Ok(self.admin)
     }

@@ -108,6 +108,8 @@ pub struct Portal {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
+    /// Where people reach it, `https://host[:port]`.
+    pub url: String,
 }
 
 /// `[journal]`
@@ -265,6 +267,9 @@ impl Config {
             if ServerName::try_from(name.strip_prefix("*.").unwrap_or(&name)).is_err() {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
+        }
+        if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
+            bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
         }
         if !self.store.url.starts_with("sqlite:") {
             let scheme = self.store.url.split(':').next().unwrap_or_default();

@@ -18,13 +18,14 @@ use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_crypto::pem;
 use mb_runtime::app::AppConfig;
+use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::Store;
 use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
-use crate::{MainServer, Parts};
+use crate::{MainServer, Parts, PeopleConfig};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -35,6 +36,7 @@ pub(super) struct Fixture {
     pub(super) proxy: Issued,
     pub(super) key: Key,
     pub(super) app: mb_runtime::app::App,
+    _lifecycle: Lifecycle,
     master: MasterPublicKey,
     directory: tempfile::TempDir,
 }
@@ -61,6 +63,7 @@ impl Fixture {
             ca,
             master,
             jwt: JwtSecret::generate(),
+            people: PeopleConfig { portal_url: "https://portal.example".into() },
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),
@@ -68,9 +71,11 @@ impl Fixture {
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
         let config = AppConfig::new(Role::Server, paths::SERVER);
         let app = mb_runtime::app::App::new(config, server.router(), &mut metrics);
+        let lifecycle = Lifecycle::new();
+        crate::people::start(&server.app, &lifecycle);
         let proxy = issue(&server, "proxy", Role::Proxy).await;
         let key = new_key(&public, &proxy, NOW);
-        Self { clock, store, server, proxy, key, app, master: public, directory }
+        Self { clock, store, server, proxy, key, app, _lifecycle: lifecycle, master: public, directory }
     }
 
     /// A client of the main server with a new certificate of `role`.

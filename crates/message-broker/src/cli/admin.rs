@@ -18,9 +18,10 @@ mod values;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Subcommand;
-use mb_api::client::Client;
+use mb_api::client::{Client, ClientError};
+use mb_api::problem::ProblemCode;
 
 use crate::access::Access;
 use crate::layout::Layout;
@@ -71,4 +72,12 @@ async fn with_client<T>(layout: &Layout, work: impl AsyncFnOnce(&Client) -> Resu
     let outcome = work(&access.client).await;
     access.close().await;
     outcome
+}
+
+/// Says of what a refusal speaks; that there is no such thing is said plainly.
+fn about(thing: &'static str, name: impl std::fmt::Display) -> impl FnOnce(ClientError) -> anyhow::Error {
+    move |error| match error.code() {
+        Some(ProblemCode::NotFound) => anyhow!("there is no {thing} {name}"),
+        _ => anyhow::Error::new(error).context(format!("{thing} {name}")),
+    }
 }

@@ -47,6 +47,7 @@ const ALIASES: [(&str, &str); 15] = [
     ("WORKER_CONCURRENCY", "worker.concurrency"),
     ("PORTAL_HOST", "portal.host"),
     ("PORTAL_PORT", "portal.port"),
+    ("PORTAL_URL", "portal.url"),
     ("DATABASE_URL", "store.url"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FILE_PATH", "log.dir"),

@@ -9,7 +9,7 @@ use mb_core::{ClientName, ClientStatus, DomainName};
 
 use super::table::{Table, optional};
 use super::values::{self, Own};
-use super::{list, with_client};
+use super::{about, list, with_client};
 use crate::cli::Format;
 use crate::layout::Layout;
 use crate::output;
@@ -45,8 +45,8 @@ pub(crate) struct ListArgs {
     /// Only those of this domain
     #[arg(long, value_parser = values::domain)]
     domain: Option<DomainName>,
-    /// Only those that are active, suspended or archived
-    #[arg(long, value_parser = values::client_status)]
+    /// Only those with this status
+    #[arg(long, value_parser = values::client_status())]
     status: Option<ClientStatus>,
     #[command(flatten)]
     format: Format,
@@ -64,7 +64,7 @@ pub(crate) async fn run(layout: &Layout, command: ClientsCommand) -> Result<Exit
 
 async fn set_status(layout: &Layout, Which { name }: &Which, status: ClientStatus) -> Result<ExitCode> {
     with_client(layout, async |client| {
-        client.set_client_status(name, &SetClientStatus { status }).await.with_context(|| format!("change {name}"))
+        client.set_client_status(name, &SetClientStatus { status }).await.map_err(about("client", name))
     })
     .await?;
     output::note(&format!("{name} is {status}"));
@@ -73,10 +73,8 @@ async fn set_status(layout: &Layout, Which { name }: &Which, status: ClientStatu
 
 async fn set_rate_limit(layout: &Layout, Which { name }: &Which, Own(rate_limit): Own) -> Result<ExitCode> {
     let ask = SetClientRateLimit { rate_limit };
-    with_client(layout, async |client| {
-        client.set_client_rate_limit(name, &ask).await.with_context(|| format!("change {name}"))
-    })
-    .await?;
+    with_client(layout, async |client| client.set_client_rate_limit(name, &ask).await.map_err(about("client", name)))
+        .await?;
     output::note(&match rate_limit {
         None => format!("{name} has no limit of its own"),
         Some(0) => format!("{name} has no limit"),

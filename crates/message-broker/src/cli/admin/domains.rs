@@ -10,7 +10,7 @@ use mb_core::{DomainName, DomainRules, SenderRule};
 
 use super::table::{Table, optional};
 use super::values::{self, Own};
-use super::{list, with_client};
+use super::{about, list, with_client};
 use crate::cli::Format;
 use crate::layout::Layout;
 use crate::output;
@@ -46,8 +46,8 @@ pub(crate) struct Which {
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Rules {
-    /// Whether a message must name its sender's number: required or optional
-    #[arg(long, value_name = "RULE", value_parser = values::sender_rule)]
+    /// Whether a message must name its sender's number
+    #[arg(long, value_name = "RULE", value_parser = values::sender_rule())]
     sender_number: Option<SenderRule>,
     /// The most characters of a body, up to 65536
     #[arg(long, value_name = "N")]
@@ -90,9 +90,8 @@ pub(crate) async fn run(layout: &Layout, command: DomainsCommand) -> Result<Exit
 async fn create(layout: &Layout, which: Which, rules: Rules, format: Format) -> Result<ExitCode> {
     let settings = Some(rules.over(DomainRules::default().into()));
     let ask = CreateDomain { name: which.name, settings };
-    let created = with_client(layout, async |client| {
-        client.create_domain(&ask).await.with_context(|| format!("create {}", ask.name))
-    });
+    let created =
+        with_client(layout, async |client| client.create_domain(&ask).await.map_err(about("domain", &ask.name)));
     let created: DomainRow = created.await?;
     if format.json {
         output::json(&created)?;
@@ -105,8 +104,8 @@ async fn create(layout: &Layout, which: Which, rules: Rules, format: Format) -> 
 
 async fn set(layout: &Layout, Which { name }: &Which, rules: Rules) -> Result<ExitCode> {
     with_client(layout, async |client| {
-        let settings = client.domain(name).await.with_context(|| format!("read {name}"))?.settings;
-        client.set_domain(name, &rules.over(settings)).await.with_context(|| format!("change {name}"))
+        let settings = client.domain(name).await.map_err(about("domain", name))?.settings;
+        client.set_domain(name, &rules.over(settings)).await.map_err(about("domain", name))
     })
     .await?;
     output::note(&format!("the rules of {name} are set"));

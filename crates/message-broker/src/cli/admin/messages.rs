@@ -9,7 +9,7 @@ use mb_core::{ClientName, DomainName, MessageId, MessageIdPrefix, MessageState, 
 
 use super::list::Stretch;
 use super::table::{Table, optional, shown, word};
-use super::{values, with_client};
+use super::{about, values, with_client};
 use crate::cli::Format;
 use crate::layout::Layout;
 use crate::output;
@@ -25,7 +25,7 @@ pub(crate) enum MessagesCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Only those in this state
-    #[arg(long, value_name = "STATE", value_parser = values::state)]
+    #[arg(long, value_name = "STATE", value_parser = values::state())]
     status: Option<MessageState>,
     /// Accepted at or after
     #[arg(long, value_name = "TIME", value_parser = values::time)]
@@ -114,9 +114,8 @@ async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
 
 async fn show(layout: &Layout, args: &ShowArgs) -> Result<ExitCode> {
     let query = MessageDetailQuery { body: Some(args.decrypt) };
-    let detail = with_client(layout, async |client| {
-        client.message(&args.id, &query).await.with_context(|| format!("show {}", args.id))
-    });
+    let detail =
+        with_client(layout, async |client| client.message(&args.id, &query).await.map_err(about("message", args.id)));
     let detail = detail.await?;
     if args.format.json {
         output::json(&detail)?;

@@ -8,7 +8,7 @@ use mb_api::dto::NoticeQuery;
 use mb_core::NoticeId;
 
 use super::table::{Table, optional};
-use super::{list, values, with_client};
+use super::{about, list, values, with_client};
 use crate::cli::Format;
 use crate::layout::Layout;
 use crate::output;
@@ -35,7 +35,7 @@ pub(crate) async fn run(layout: &Layout, command: NoticesCommand) -> Result<Exit
     match command {
         NoticesCommand::List { all, format } => list(layout, all.then_some(true), format).await,
         NoticesCommand::Resolve { id } => {
-            with_client(layout, async |client| client.resolve_notice(&id).await.context("resolve the notice")).await?;
+            with_client(layout, async |client| client.resolve_notice(&id).await.map_err(about("notice", id))).await?;
             output::note("resolved");
             Ok(ExitCode::SUCCESS)
         }

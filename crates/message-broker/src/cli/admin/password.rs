@@ -10,7 +10,7 @@ use mb_core::Secret;
 use super::values;
 
 #[derive(Debug, Args)]
-pub(super) struct PasswordArgs {
+pub(crate) struct PasswordArgs {
     /// The password; - reads it from standard input [default: ask for it]
     #[arg(long, value_parser = values::secret)]
     password: Option<Secret<String>>,

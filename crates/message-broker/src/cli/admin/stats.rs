@@ -14,8 +14,8 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
-    /// Over which time to sum up: 24h, 7d, 30d or all
-    #[arg(long, value_parser = period, default_value = "all")]
+    /// Over which time to sum up
+    #[arg(long, value_parser = values::period(), default_value = "all")]
     period: StatsPeriod,
     /// Only this domain's
     #[arg(long, value_parser = values::domain)]
@@ -24,17 +24,15 @@ pub(crate) struct StatsArgs {
     format: Format,
 }
 
-fn period(text: &str) -> Result<StatsPeriod, String> {
-    serde_json::from_value(text.into()).map_err(|_| "one of 24h, 7d, 30d, all".to_owned())
-}
-
 pub(crate) async fn run(layout: &Layout, args: &StatsArgs) -> Result<ExitCode> {
     let query = StatsQuery { period: Some(args.period), domain: args.domain.clone() };
     let stats = with_client(layout, async |client| client.stats(&query).await.context("read the figures")).await?;
     if args.format.json {
         output::json(&stats)?;
     } else {
-        lines(&stats).iter().for_each(|(name, count)| output::data(&format!("{name:24}  {count}")));
+        for (name, count) in lines(&stats) {
+            output::data(&format!("{name:24}  {count}"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,7 @@ impl Table {
 
     /// Adds a row; an empty cell is shown as `-`.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.iter().map(|cell| shown(cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| shown(&cell)).collect());
     }
 
     /// Writes it to stdout.

@@ -13,7 +13,7 @@ use mb_core::{ClientName, Email, Timestamp, UserRole};
 
 use super::password::PasswordArgs;
 use super::table::{Table, optional, word, yes_no};
-use super::{list, values, with_client};
+use super::{about, list, values, with_client};
 use crate::cli::Format;
 use crate::layout::Layout;
 use crate::output;
@@ -37,8 +37,8 @@ pub(crate) enum UsersCommand {
     Role {
         #[command(flatten)]
         who: Who,
-        /// admin, user_manager or user
-        #[arg(long, value_parser = values::role)]
+        /// What the user may do
+        #[arg(long, value_parser = values::role())]
         role: UserRole,
     },
     /// Let a user sign in again
@@ -95,8 +95,8 @@ pub(crate) struct CreateArgs {
     who: Who,
     #[command(flatten)]
     password: PasswordArgs,
-    /// admin, user_manager or user
-    #[arg(long, value_parser = values::role)]
+    /// What the user may do
+    #[arg(long, value_parser = values::role())]
     role: UserRole,
     /// Whose messages the user sees; a plain user without one sees none
     #[arg(long, value_name = "NAME", value_parser = values::client)]
@@ -113,8 +113,8 @@ pub(crate) struct CreateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Only those who may do this
-    #[arg(long, value_parser = values::role)]
+    /// Only those with this role
+    #[arg(long, value_parser = values::role())]
     role: Option<UserRole>,
     /// Only those who see this client's messages
     #[arg(long, value_name = "NAME", value_parser = values::client)]
@@ -187,7 +187,7 @@ async fn change(layout: &Layout, who: &Who, change: Change) -> Result<()> {
             Change::ResetTwoFactor => (client.reset_user_two_factor(id).await, "has no second factor any more"),
             Change::EndSessions => (client.end_user_sessions(id).await, "is signed out everywhere"),
         };
-        outcome.with_context(|| format!("change {}", who.email))?;
+        outcome.map_err(about("user", &who.email))?;
         Ok(done)
     });
     output::note(&format!("{} {}", who.email, done.await?));
@@ -197,7 +197,7 @@ async fn change(layout: &Layout, who: &Who, change: Change) -> Result<()> {
 async fn find(client: &Client, email: &Email) -> Result<UserRow> {
     let query = UserQuery { email: Some(email.clone()), ..UserQuery::default() };
     let page = client.users(&query).await.context("find the user")?;
-    page.data.into_iter().next().with_context(|| format!("no user has the address {email}"))
+    page.data.into_iter().next().with_context(|| format!("there is no user {email}"))
 }
 
 async fn create(layout: &Layout, args: CreateArgs) -> Result<ExitCode> {
@@ -209,9 +209,7 @@ async fn create(layout: &Layout, args: CreateArgs) -> Result<ExitCode> {
         expires_at: args.expires_at,
         may_send: args.may_send,
     };
-    let created = with_client(layout, async |client| {
-        client.create_user(&ask).await.with_context(|| format!("create {}", ask.email))
-    });
+    let created = with_client(layout, async |client| client.create_user(&ask).await.map_err(about("user", &ask.email)));
     let created = created.await?;
     if args.format.json {
         output::json(&created)?;

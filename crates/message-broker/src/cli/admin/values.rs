@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use mb_api::dto::StatsPeriod;
 use mb_core::name::NAME_RULE;
 use mb_core::{ClientName, ClientStatus, DomainName, Email, MessageId, MessageIdPrefix, MessageState, Secret};
 use mb_core::{NoticeId, SenderRule, Timestamp, Topic, UserRole};
@@ -11,8 +13,8 @@ pub(super) fn email(text: &str) -> Result<Email, String> {
     Email::parse(text).ok_or_else(|| "not an e-mail address".to_owned())
 }
 
-pub(super) fn role(text: &str) -> Result<UserRole, String> {
-    UserRole::parse(text).ok_or_else(|| one_of(UserRole::ALL.map(UserRole::as_str)))
+pub(super) fn role() -> impl TypedValueParser<Value = UserRole> {
+    words(UserRole::ALL.map(UserRole::as_str), UserRole::parse)
 }
 
 pub(super) fn client(text: &str) -> Result<ClientName, String> {
@@ -23,16 +25,20 @@ pub(super) fn domain(text: &str) -> Result<DomainName, String> {
     DomainName::parse(text).ok_or_else(|| NAME_RULE.to_owned())
 }
 
-pub(super) fn client_status(text: &str) -> Result<ClientStatus, String> {
-    ClientStatus::parse(text).ok_or_else(|| one_of(ClientStatus::ALL.map(ClientStatus::as_str)))
+pub(super) fn client_status() -> impl TypedValueParser<Value = ClientStatus> {
+    words(ClientStatus::ALL.map(ClientStatus::as_str), ClientStatus::parse)
 }
 
-pub(super) fn sender_rule(text: &str) -> Result<SenderRule, String> {
-    SenderRule::parse(text).ok_or_else(|| one_of(SenderRule::ALL.map(SenderRule::as_str)))
+pub(super) fn sender_rule() -> impl TypedValueParser<Value = SenderRule> {
+    words(SenderRule::ALL.map(SenderRule::as_str), SenderRule::parse)
 }
 
-pub(super) fn state(text: &str) -> Result<MessageState, String> {
-    MessageState::parse(text).ok_or_else(|| one_of(MessageState::ALL.map(MessageState::as_str)))
+pub(super) fn state() -> impl TypedValueParser<Value = MessageState> {
+    words(MessageState::ALL.map(MessageState::as_str), MessageState::parse)
+}
+
+pub(super) fn period() -> impl TypedValueParser<Value = StatsPeriod> {
+    words(["24h", "7d", "30d", "all"], |word| serde_json::from_value(word.into()).ok())
 }
 
 pub(super) fn topic(text: &str) -> Result<Topic, String> {
@@ -62,7 +68,7 @@ pub(super) fn secret(text: &str) -> Result<Secret<String>, Infallible> {
 
 /// A number, or the word that stands for what holds elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Own(pub(super) Option<u32>);
+pub(crate) struct Own(pub(super) Option<u32>);
 
 impl FromStr for Own {
     type Err = String;
@@ -75,8 +81,15 @@ impl FromStr for Own {
     }
 }
 
-fn one_of<const N: usize>(words: [&str; N]) -> String {
-    format!("one of {}", words.join(", "))
+/// One of a few words, which help and completions name.
+fn words<T, const N: usize>(
+    words: [&'static str; N],
+    parse: impl Fn(&str) -> Option<T> + Clone + Send + Sync + 'static,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(move |word| parse(&word).ok_or("not one of the words"))
 }
 
 #[cfg(test)]
@@ -92,7 +105,6 @@ mod tests {
 
     #[test]
     fn a_refusal_says_the_rule() {
-        assert!(role("root").expect_err("none").contains("user_manager"));
         assert!(client("No Name").expect_err("none").contains("a-z"));
         assert!(time("yesterday").expect_err("none").contains("10:00:00Z"));
     }
