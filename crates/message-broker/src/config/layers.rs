@@ -34,7 +34,7 @@ impl fmt::Display for Source {
 }
 
 /// The deployment guide's names for keys.
-const ALIASES: [(&str, &str); 15] = [
+const ALIASES: [(&str, &str); 16] = [
     ("PROXY_HOST", "proxy.host"),
     ("PROXY_PORT", "proxy.port"),
     ("MAIN_SERVER_HOST", "server.host"),

@@ -10,6 +10,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod observability;
+mod portal;
 mod secrecy;
 mod status;
 mod submit;
