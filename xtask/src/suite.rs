@@ -18,15 +18,22 @@ pub(crate) const SKIP_VARIABLE: &str = "MB_SKIP_SUITES";
 pub(crate) struct Suite {
     /// The program.
     pub(crate) program: &'static str,
-    package: &'static str,
+    /// Programs that it needs besides.
+    with: &'static [&'static str],
+    packages: &'static [&'static str],
 }
 
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
-/// answer waits for the disk.
-const SUITES: [Suite; 3] = [
-    Suite { program: "openssl", package: "openssl" },
-    Suite { program: "curl", package: "curl" },
-    Suite { program: "strace", package: "strace" },
+/// answer waits for the disk; `chromium` uses the portal, led by its driver.
+const SUITES: [Suite; 4] = [
+    Suite { program: "openssl", with: &[], packages: &["openssl"] },
+    Suite { program: "curl", with: &[], packages: &["curl"] },
+    Suite { program: "strace", with: &[], packages: &["strace"] },
+    Suite {
+        program: "chromium",
+        with: &["chromedriver"],
+        packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
+    },
 ];
 
 /// Provides what the suites need where that is allowed; the suites that stay out, and how it went.
@@ -52,11 +59,15 @@ pub(crate) fn names(suites: &[Suite]) -> String {
 }
 
 fn missing() -> Vec<Suite> {
-    SUITES.into_iter().filter(|suite| command::find(suite.program).is_none()).collect()
+    let is_missing = |program: &&str| command::find(program).is_none();
+    SUITES
+        .into_iter()
+        .filter(|suite| is_missing(&suite.program) || suite.with.iter().any(|it| is_missing(it)))
+        .collect()
 }
 
 fn packages(suites: &[Suite]) -> Vec<&'static str> {
-    suites.iter().map(|suite| suite.package).collect()
+    suites.iter().flat_map(|suite| suite.packages.iter().copied()).collect()
 }
 
 fn skipped(missing: Vec<Suite>, reason: &str) -> (Vec<Suite>, Outcome) {

@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod observability;
 mod people;
+mod portal;
 mod rate_limits;
 mod renewal;
 mod secrecy;
