@@ -10,6 +10,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod observability;
+mod openapi;
 mod renewal;
 mod secrecy;
 mod status;
