@@ -36,7 +36,7 @@ const SECOND_FACTOR: Pace = Pace { burst: 10, interval: Duration::from_mins(2) }
 const RESET_MAIL: Pace = Pace { burst: 3, interval: Duration::from_mins(20) };
 
 /// Entries of each kind.
-const BOUND: usize = 20_000;
+const BOUND: usize = 10_000;
 
 /// Where somebody calls from, as far as one party is told from another: an IPv4 address, or an IPv6 /64, which is what a
 /// single host is given.
@@ -96,9 +96,10 @@ impl Try {
     }
 }
 
-/// Addresses are compared in lower case; more than the longest is not kept.
+/// Addresses are compared in lower case; more bytes than the longest has are not kept.
 fn named(account: &str) -> Account {
-    account.chars().flat_map(char::to_lowercase).take(MAX_EMAIL).collect::<String>().into_boxed_str()
+    let lower = account.to_lowercase();
+    lower[..lower.floor_char_boundary(MAX_EMAIL)].into()
 }
 
 /// Why a try must wait, and for how long.

@@ -17,6 +17,7 @@ mod register;
 mod sessions;
 mod stats;
 mod status;
+mod store;
 mod users;
 
 use std::sync::Arc;
@@ -66,6 +67,7 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::NOTICES, get(notices::list))
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
         .route(paths::STATS, get(stats::stats))
+        .route(paths::NEW_EPOCH, post(store::new_epoch))
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.

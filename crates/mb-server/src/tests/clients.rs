@@ -1,5 +1,6 @@
 //! Clients: listed, suspended, resumed, archived, limited; in effect when it is answered.
 
+use mb_api::dto::PolicyQuery;
 use mb_core::{ClientName, DomainName, Role, UserRole};
 use serde_json::json;
 
@@ -51,16 +52,16 @@ async fn the_answer_waits_for_the_proxies() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;
     let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.certificate(Role::Admin).await);
-    let held = proxy.policy(None).await.expect("answers").expect("at once");
+    let held = proxy.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
     let body = json!({ "status": "suspended" });
     let mut suspending = std::pin::pin!(admin.put("/admin/clients/demo/status", body));
     let newer = tokio::select! {
-        newer = proxy.policy(Some(held.version)) => newer.expect("answers").expect("a change"),
+        newer = proxy.policy(PolicyQuery::of(Some(&held))) => newer.expect("answers").expect("a change"),
         answer = &mut suspending => panic!("answered before the proxy knew: {answer:?}"),
     };
     tokio::select! {
         answer = &mut suspending => assert_eq!(answer.status, 200),
-        poll = proxy.policy(Some(newer.version)) => panic!("the proxy was not waited for: {poll:?}"),
+        poll = proxy.policy(PolicyQuery::of(Some(&newer))) => panic!("the proxy was not waited for: {poll:?}"),
     }
 }
 
