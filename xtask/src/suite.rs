@@ -4,6 +4,7 @@
 //! leaves the test out instead of letting it pass unseen; the runner then counts it as skipped. A test that only looks
 //! a little less closely without a program reads `MB_SKIP_SUITES`, a comma list of the suites that are left out.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::args::Options;
@@ -20,20 +21,31 @@ pub(crate) struct Suite {
     pub(crate) program: &'static str,
     /// Programs that it needs besides.
     with: &'static [&'static str],
-    packages: &'static [&'static str],
+    source: Source,
+}
+
+/// Where a program comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    /// Packages of Debian's.
+    Debian(&'static [&'static str]),
+    /// A package of PyPI's in this version, into a folder of its own below `target/`.
+    Python(&'static str),
 }
 
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
-/// answer waits for the disk; `chromium` uses the portal, led by its driver.
-const SUITES: [Suite; 4] = [
-    Suite { program: "openssl", with: &[], packages: &["openssl"] },
-    Suite { program: "curl", with: &[], packages: &["curl"] },
-    Suite { program: "strace", with: &[], packages: &["strace"] },
+/// answer waits for the disk; `chromium` uses the portal, led by its driver; `schemathesis` makes up requests from the
+/// OpenAPI document.
+const SUITES: [Suite; 5] = [
+    Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
+    Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
+    Suite { program: "strace", with: &[], source: Source::Debian(&["strace"]) },
     Suite {
         program: "chromium",
         with: &["chromedriver"],
-        packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
+        source: Source::Debian(&["chromium", "chromium-driver", "fonts-dejavu-core"]),
     },
+    Suite { program: "schemathesis", with: &[], source: Source::Python("schemathesis==4.32.5") },
 ];
 
 /// Provides what the suites need where that is allowed; the suites that stay out, and how it went.
@@ -44,13 +56,22 @@ pub(crate) fn prepare(options: &Options) -> (Vec<Suite>, Outcome) {
         return (missing, Outcome::Passed);
     }
     println!("not installed: {}", names(&missing));
-    if let Some(reason) = obstacle(options) {
-        return skipped(missing, reason);
+    let mut reason = "the installation failed";
+    match (packages(&missing), obstacle(options)) {
+        (packages, _) if packages.is_empty() => {}
+        (_, Some(obstacle)) => reason = obstacle,
+        (packages, None) => {
+            println!("installing from Debian: {}", packages.join(" "));
+            install(&packages);
+        }
     }
-    println!("installing from Debian: {}", packages(&missing).join(" "));
-    install(&missing);
+    if !options.no_install {
+        for suite in &missing {
+            suite.install_from_python();
+        }
+    }
     let missing = self::missing();
-    if missing.is_empty() { (missing, Outcome::Passed) } else { skipped(missing, "the installation failed") }
+    if missing.is_empty() { (missing, Outcome::Passed) } else { skipped(missing, reason) }
 }
 
 /// The value of [`SKIP_VARIABLE`] for these suites.
@@ -59,15 +80,44 @@ pub(crate) fn names(suites: &[Suite]) -> String {
 }
 
 fn missing() -> Vec<Suite> {
-    let is_missing = |program: &&str| command::find(program).is_none();
-    SUITES
-        .into_iter()
-        .filter(|suite| is_missing(&suite.program) || suite.with.iter().any(|it| is_missing(it)))
-        .collect()
+    SUITES.into_iter().filter(|suite| !suite.is_here()).collect()
 }
 
+/// What Debian has of these.
 fn packages(suites: &[Suite]) -> Vec<&'static str> {
-    suites.iter().flat_map(|suite| suite.packages.iter().copied()).collect()
+    let of_debian = |suite: &Suite| match suite.source {
+        Source::Debian(packages) => packages,
+        Source::Python(_) => &[],
+    };
+    suites.iter().flat_map(of_debian).copied().collect()
+}
+
+impl Suite {
+    fn is_here(&self) -> bool {
+        let is_found = |program: &&str| command::find(program).is_some();
+        let here = self.folder().join("bin").join(self.program).is_file() || is_found(&self.program);
+        here && self.with.iter().all(|program| is_found(program))
+    }
+
+    /// Where a program from PyPI is installed; its tests look here first.
+    fn folder(&self) -> PathBuf {
+        command::root().join("target").join(self.program)
+    }
+
+    fn install_from_python(&self) {
+        let Source::Python(package) = self.source else { return };
+        let folder = self.folder();
+        println!("installing from PyPI into {}: {package}", folder.display());
+        let pip = folder.join("bin").join("pip");
+        for command in [
+            Command::new("python3").args(["-m", "venv"]).arg(&folder),
+            Command::new(pip).args(["install", "--quiet", package]),
+        ] {
+            if let Err(error) = command::succeeds(command) {
+                println!("{error:#}");
+            }
+        }
+    }
 }
 
 fn skipped(missing: Vec<Suite>, reason: &str) -> (Vec<Suite>, Outcome) {
@@ -88,16 +138,15 @@ fn obstacle(options: &Options) -> Option<&'static str> {
 }
 
 /// What counts is whether the programs are there afterwards, so a failure here is told by apt itself and no error.
-fn install(suites: &[Suite]) {
+fn install(packages: &[&str]) {
     let apt = || {
         let mut command = Command::new("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
         command
     };
-    for command in [
-        apt().args(["update", "--quiet"]),
-        apt().args(["install", "--yes", "--no-install-recommends"]).args(packages(suites)),
-    ] {
+    for command in
+        [apt().args(["update", "--quiet"]), apt().args(["install", "--yes", "--no-install-recommends"]).args(packages)]
+    {
         if let Err(error) = command::succeeds(command) {
             println!("{error:#}");
         }

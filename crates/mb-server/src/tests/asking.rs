@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request};
 use mb_api::Peer;
@@ -117,7 +118,20 @@ impl<'a> Asking<'a> {
         panic!("the list does not end");
     }
 
+    /// Status and problem code of whatever is answered, JSON or not.
+    pub(super) async fn refusal(&self, method: Method, path: &str, body: Option<Value>) -> (u16, String) {
+        let (status, _, bytes) = self.send(method, path, body).await;
+        let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        (status, problem["code"].as_str().unwrap_or_default().to_owned())
+    }
+
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let (status, headers, bytes) = self.send(method, path, body).await;
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        Answer { status, headers, body }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (u16, HeaderMap, Bytes) {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.authorization {
@@ -127,12 +141,11 @@ impl<'a> Asking<'a> {
         request.extensions_mut().insert(self.peer.clone());
         let response = self.fixture.app.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+        let bytes = axum::body::to_bytes(body, 4 << 20).await.expect("a body");
         if !parts.status.is_success() {
             tells_nothing_private(&String::from_utf8_lossy(&bytes));
         }
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        (parts.status.as_u16(), parts.headers, bytes)
     }
 }
 

@@ -49,6 +49,10 @@ pub(super) struct Key {
 
 impl Fixture {
     pub(super) async fn new() -> Self {
+        Self::with_mail(MailConfig::default()).await
+    }
+
+    pub(super) async fn with_mail(mail: MailConfig) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let clock = Clock::manual(NOW);
         let address = directory.path().join("store.db").display().to_string();
@@ -64,7 +68,7 @@ impl Fixture {
             master,
             jwt: JwtSecret::generate(),
             people: PeopleConfig { portal_url: "https://portal.example".into() },
-            mail: MailConfig::default(),
+            mail,
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),
@@ -125,6 +129,15 @@ impl Fixture {
         let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("opens");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("executes");
         connection.close().await.expect("closes");
+    }
+
+    /// The first column of what a statement finds, as bytes.
+    pub(super) async fn execute_text(&self, sql: &str) -> Vec<Vec<u8>> {
+        let path = self.directory.path().join("store.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("opens");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("reads");
+        rows.iter().map(|row| sqlx::Row::get::<Vec<u8>, _>(row, 0)).collect()
     }
 
     /// The ids and reasons of all dead letters, newest first.

@@ -11,6 +11,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod observability;
+mod openapi;
 mod people;
 mod portal;
 mod rate_limits;
