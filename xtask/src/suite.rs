@@ -60,7 +60,10 @@ pub(crate) fn names(suites: &[Suite]) -> String {
 
 fn missing() -> Vec<Suite> {
     let is_missing = |program: &&str| command::find(program).is_none();
-    SUITES.into_iter().filter(|suite| is_missing(&suite.program) || suite.with.iter().any(|it| is_missing(it))).collect()
+    SUITES
+        .into_iter()
+        .filter(|suite| is_missing(&suite.program) || suite.with.iter().any(|it| is_missing(it)))
+        .collect()
 }
 
 fn packages(suites: &[Suite]) -> Vec<&'static str> {

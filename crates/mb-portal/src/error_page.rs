@@ -54,14 +54,19 @@ fn words(error: &ApiError) -> (&'static str, String) {
     let told = || sentence(error.detail());
     match error.code().status().as_u16() {
         403 => ("You may not do this", told()),
-        404 => ("There is nothing here", "The address is wrong, or what was here is gone, or it is not yours to see.".into()),
+        404 => (
+            "There is nothing here",
+            "The address is wrong, or what was here is gone, or it is not yours to see.".into(),
+        ),
         405 => ("This cannot be done here", told()),
         429 => ("Too many requests", told()),
         503 => (
             "The main server cannot be reached",
             "Messages are still accepted: the proxies keep them until it is back. Try again in a moment.".into(),
         ),
-        500.. => ("Something went wrong", "This is our fault, not yours. The id below finds the cause in the log.".into()),
+        500.. => {
+            ("Something went wrong", "This is our fault, not yours. The id below finds the cause in the log.".into())
+        }
         _ => ("This request cannot be read", told()),
     }
 }

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn what_no_form_mends_is_no_complaint_about_it() {
-        for code in [ProblemCode::Forbidden, ProblemCode::NotFound, ProblemCode::Unavailable, ProblemCode::InvalidToken] {
+        for code in [ProblemCode::Forbidden, ProblemCode::NotFound, ProblemCode::Unavailable, ProblemCode::InvalidToken]
+        {
             assert!(Errors::from_refusal(refusal(&ApiError::new(code, "x"))).is_err(), "{code}");
         }
         assert!(matches!(Errors::from_refusal(ClientError::Timeout), Err(Stop::Error(_))));

@@ -38,13 +38,15 @@ impl<T: DeserializeOwned> FromRequest<Portal> for Form<T> {
         let body = read_body(body, MAX).await?;
         let (tokens, fields): (Vec<_>, Vec<_>) =
             form_urlencoded::parse(&body).into_owned().partition(|(name, _)| name == TOKEN);
-        let genuine = visit.has_token() && tokens.len() == 1 && tokens.iter().all(|(_, sent)| visit.csrf().matches(sent));
+        let genuine =
+            visit.has_token() && tokens.len() == 1 && tokens.iter().all(|(_, sent)| visit.csrf().matches(sent));
         if !genuine {
             return Err(foreign());
         }
         let fields = MapDeserializer::<_, ValueError>::new(fields.into_iter());
         T::deserialize(fields).map(Self).map_err(|error| {
-            ApiError::new(ProblemCode::MalformedRequest, "the form does not have the fields of this page").caused_by(error)
+            ApiError::new(ProblemCode::MalformedRequest, "the form does not have the fields of this page")
+                .caused_by(error)
         })
     }
 }

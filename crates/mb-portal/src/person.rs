@@ -145,7 +145,9 @@ mod tests {
     fn a_guest_comes_back_to_where_he_was() {
         assert_eq!(way(Request::get("/messages?status=failed")).as_str(), "/messages?status=failed");
         assert_eq!(way(Request::get("//evil.example/")), LocalPath::home());
-        let post = |referer: &str| way(Request::post("/profile/sessions/end").header(HOST, "here:5000").header(REFERER, referer));
+        let post = |referer: &str| {
+            way(Request::post("/profile/sessions/end").header(HOST, "here:5000").header(REFERER, referer))
+        };
         assert_eq!(post("https://here:5000/profile?x=1").as_str(), "/profile?x=1");
         assert_eq!(post("https://evil.example/profile"), LocalPath::home());
         assert_eq!(post("https://here:5000//evil.example/"), LocalPath::home());

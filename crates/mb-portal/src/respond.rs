@@ -8,8 +8,8 @@ use http::{HeaderValue, StatusCode};
 use mb_api::problem::ApiError;
 
 use crate::cookies;
-use crate::stop::Answer;
 use crate::flash::Flash;
+use crate::stop::Answer;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 

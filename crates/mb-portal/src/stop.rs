@@ -65,7 +65,9 @@ fn as_told(problem: Problem) -> ApiError {
         ProblemCode::NoIdentity
         | ProblemCode::CertificateExpired
         | ProblemCode::CertificateRevoked
-        | ProblemCode::WrongRole => ApiError::unavailable(format!("the main server refuses this portal: {}", problem.code)),
+        | ProblemCode::WrongRole => {
+            ApiError::unavailable(format!("the main server refuses this portal: {}", problem.code))
+        }
         code => ApiError::new(code, problem.detail),
     }
 }

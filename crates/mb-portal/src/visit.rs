@@ -113,6 +113,10 @@ impl FromRequestParts<Portal> for Visit {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _portal: &Portal) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("a page is served without its middleware"))
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("a page is served without its middleware"))
     }
 }

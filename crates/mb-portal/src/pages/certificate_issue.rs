@@ -72,8 +72,7 @@ impl Asked {
         let client_id = errors.need("client_id", ClientName::parse(self.client_id.trim()), complaint);
         let role = errors.need("role", Role::parse(&self.role), "Choose a role");
         let domain = self.domain.trim();
-        let domain =
-            if domain.is_empty() { None } else { errors.need("domain", DomainName::parse(domain), complaint) };
+        let domain = if domain.is_empty() { None } else { errors.need("domain", DomainName::parse(domain), complaint) };
         let validity_days = number(&self.validity_days, "validity_days").unwrap_or_else(|_| {
             errors.add("validity_days", "Enter a whole number of days, or nothing");
             None

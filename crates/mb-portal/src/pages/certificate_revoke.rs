@@ -28,7 +28,11 @@ pub(crate) struct Typed {
     reason: String,
 }
 
-pub(crate) async fn get(Admin(person): Admin, Path(serial): Path<String>, Query(Named { name }): Query<Named>) -> Answer {
+pub(crate) async fn get(
+    Admin(person): Admin,
+    Path(serial): Path<String>,
+    Query(Named { name }): Query<Named>,
+) -> Answer {
     page(&form(&person, &check(&serial, &name)?, &Typed::default(), &Errors::default()))
 }
 

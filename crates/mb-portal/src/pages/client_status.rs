@@ -47,9 +47,11 @@ impl Change {
                 ("suspend", "Suspend", "It is refused from its next request. What it sent already goes its way.")
             }
             Self::Resume => ("resume", "Resume", "It may submit again from its next request."),
-            Self::Archive => {
-                ("archive", "Archive", "It is refused from its next request and left out of everyday lists. Its messages stay.")
-            }
+            Self::Archive => (
+                "archive",
+                "Archive",
+                "It is refused from its next request and left out of everyday lists. Its messages stay.",
+            ),
         }
     }
 }

@@ -43,8 +43,10 @@ pub(crate) async fn post(
 }
 
 fn form(visit: &Visit, email: &str, errors: &Errors) -> DoorPage {
-    let address =
-        Field { autocomplete: "username", ..Field::new("email", "E-mail address", Input::Line("email"), email, errors) };
+    let address = Field {
+        autocomplete: "username",
+        ..Field::new("email", "E-mail address", Input::Line("email"), email, errors)
+    };
     DoorPage {
         above: errors.above(&["email"]).map(str::to_owned),
         intro: Some("Enter the address of your account. You get a mail with a link to set a new password."),

@@ -1,5 +1,7 @@
 //! Signing in, first step: address and password.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::extract::State;
 use axum::response::Response;
 use http::header::{SET_COOKIE, USER_AGENT};
@@ -9,7 +11,6 @@ use mb_api::client::SignIn;
 use mb_api::dto::{NewSession, OpenedSession, SecretText};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{ClientError, Peer, Query, RequestId};
-use std::net::{IpAddr, Ipv4Addr};
 
 use crate::Portal;
 use crate::cookies;
@@ -31,7 +32,12 @@ pub(crate) struct Credentials {
 }
 
 /// Somebody who is signed in already goes on.
-pub(crate) async fn get(State(portal): State<Portal>, visit: Visit, Query(query): Query<NextQuery>, parts: Parts) -> Answer {
+pub(crate) async fn get(
+    State(portal): State<Portal>,
+    visit: Visit,
+    Query(query): Query<NextQuery>,
+    parts: Parts,
+) -> Answer {
     if let Some(client) = client_of(&parts, &portal) {
         match client.session().await.map_err(Stop::from) {
             Ok(_) => return Ok(see_other(query.path().as_str())),

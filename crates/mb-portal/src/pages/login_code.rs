@@ -3,9 +3,9 @@
 use axum::extract::State;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
+use mb_api::Query;
 use mb_api::dto::{NewSessionOtp, SecretText};
 use mb_api::problem::ProblemCode;
-use mb_api::Query;
 
 use super::login::{Origin, welcome};
 use crate::Portal;

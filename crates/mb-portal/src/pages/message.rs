@@ -39,12 +39,8 @@ async fn show(person: &Person, id: &str, opened: bool) -> Answer {
         Err(error) if opened && error.code() == Some(ProblemCode::Conflict) => ask(false).await,
         outcome => outcome,
     };
-    let view = MessagePage {
-        shell: person.shell(Section::Messages),
-        message: message?,
-        opened,
-        admin: person.is_admin(),
-    };
+    let view =
+        MessagePage { shell: person.shell(Section::Messages), message: message?, opened, admin: person.is_admin() };
     page(&view)
 }
 

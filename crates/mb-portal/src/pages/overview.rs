@@ -1,8 +1,8 @@
 //! The first page: how things are for those who run the broker, the last messages for everybody else.
 
 use askama::Template;
-use mb_api::dto::{MessageQuery, MessageRow, Stats, StatsPeriod, StatsQuery};
 use mb_api::Query;
+use mb_api::dto::{MessageQuery, MessageRow, Stats, StatsPeriod, StatsQuery};
 use mb_core::MessageState;
 
 use crate::person::Person;

@@ -28,7 +28,8 @@ pub(crate) async fn get(person: Person) -> Answer {
 /// are well known.
 pub(super) fn device(session: &SessionRow) -> String {
     let agent = session.user_agent.as_str();
-    let known = |words: &[(&str, &'static str)]| words.iter().find(|(word, _)| agent.contains(word)).map(|(_, name)| *name);
+    let known =
+        |words: &[(&str, &'static str)]| words.iter().find(|(word, _)| agent.contains(word)).map(|(_, name)| *name);
     // The order matters: browsers name those they descend from as well.
     let browser = known(&[
         ("Edg/", "Edge"),
@@ -75,7 +76,10 @@ mod tests {
                 user_agent: agent.to_owned(),
             })
         };
-        assert_eq!(named("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36"), "Chrome on Linux");
+        assert_eq!(
+            named("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36"),
+            "Chrome on Linux"
+        );
         assert_eq!(named("Mozilla/5.0 (Windows NT 10.0) Chrome/150.0 Safari/537.36 Edg/150.0"), "Edge on Windows");
         assert_eq!(named("curl/8.0"), "curl");
         assert_eq!(named("<script>"), "A program");

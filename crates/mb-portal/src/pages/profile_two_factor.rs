@@ -98,7 +98,8 @@ fn offered(person: &Person, offer: &TwoFactorOffer, errors: &Errors) -> OfferPag
 
 /// In groups of four, as it is typed most easily.
 fn in_groups(secret: &str) -> String {
-    let groups: Vec<String> = secret.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
+    let groups: Vec<String> =
+        secret.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
     groups.join(" ")
 }
 

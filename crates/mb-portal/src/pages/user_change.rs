@@ -47,7 +47,8 @@ pub(crate) async fn client(Admin(person): Admin, Path(id): Path<String>, Form(fo
     let id = id_of(&id)?;
     let name = form.client_id.trim();
     let mut errors = Errors::default();
-    let client_id = (!name.is_empty()).then(|| errors.need("client_id", ClientName::parse(name), "No client has such a name"));
+    let client_id =
+        (!name.is_empty()).then(|| errors.need("client_id", ClientName::parse(name), "No client has such a name"));
     if !errors.is_empty() {
         return again(&person, id, &errors).await;
     }

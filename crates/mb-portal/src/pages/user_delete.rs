@@ -42,7 +42,10 @@ fn form(person: &Person, user: &UserRow, confirmation: &Confirmation, errors: &E
         up: Some((format!("/admin/users/{}", user.id), "The user")),
         action: format!("/admin/users/{}/delete", user.id),
         above: errors.above(&["confirm"]).map(str::to_owned),
-        intro: Some("The account goes at once and for good, with its sessions. What the user did stays in the audit log.".into()),
+        intro: Some(
+            "The account goes at once and for good, with its sessions. What the user did stays in the audit log."
+                .into(),
+        ),
         fields: vec![confirmation.field(errors)],
         button: "Delete the user",
         grave: true,

@@ -58,7 +58,10 @@ async fn a_wrong_password_keeps_the_address_and_tells_nothing_else() {
     browser.get("/login").await;
     let (parts, page) = browser.post("/login", &[("email", "ann@example.org"), ("password", "hunter2")]).await;
     assert_eq!(parts.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(page.contains("The address or the password is wrong.") && page.contains("value=\"ann@example.org\""), "{page}");
+    assert!(
+        page.contains("The address or the password is wrong.") && page.contains("value=\"ann@example.org\""),
+        "{page}"
+    );
     assert!(!page.contains("hunter2"));
 }
 

@@ -27,10 +27,18 @@ fn message() -> serde_json::Value {
 #[tokio::test]
 async fn every_page_is_guarded_and_kept_nowhere() {
     let browser = signed_in(knows("user"));
-    for path in ["/login/code", "/forgot-password", "/reset-password?token=t", "/profile/password", "/nowhere", "/admin/users"] {
+    for path in
+        ["/login/code", "/forgot-password", "/reset-password?token=t", "/profile/password", "/nowhere", "/admin/users"]
+    {
         let (parts, _) = browser.get(path).await;
         let policy = parts.headers[CONTENT_SECURITY_POLICY].to_str().expect("text");
-        for rule in ["default-src 'none'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        for rule in [
+            "default-src 'none'",
+            "style-src 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
             assert!(policy.contains(rule), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
@@ -48,7 +56,10 @@ async fn errors_are_pages_with_their_id_in_the_frame_of_who_asks() {
     assert!(page.contains(parts.headers["x-request-id"].to_str().expect("text")), "{page}");
     assert!(page.contains("ann@example.org") && !page.contains("href=\"/admin"), "{page}");
     let (parts, page) = browser.get("/nowhere").await;
-    assert_eq!((parts.status, parts.headers[CONTENT_TYPE].as_bytes()), (StatusCode::NOT_FOUND, &b"text/html; charset=utf-8"[..]));
+    assert_eq!(
+        (parts.status, parts.headers[CONTENT_TYPE].as_bytes()),
+        (StatusCode::NOT_FOUND, &b"text/html; charset=utf-8"[..])
+    );
     assert!(page.contains("There is nothing here"));
     assert_eq!(browser.get("/logout").await.0.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(browser.get("/messages/no-id").await.0.status, StatusCode::NOT_FOUND);
@@ -56,9 +67,11 @@ async fn errors_are_pages_with_their_id_in_the_frame_of_who_asks() {
 
 #[tokio::test]
 async fn the_menu_shows_what_one_may_do() {
-    for (role, shown, hidden) in
-        [("user", "/messages", "/admin"), ("user_manager", "/admin/users", "/admin/clients"), ("admin", "/admin/audit", "no such")]
-    {
+    for (role, shown, hidden) in [
+        ("user", "/messages", "/admin"),
+        ("user_manager", "/admin/users", "/admin/clients"),
+        ("admin", "/admin/audit", "no such"),
+    ] {
         let (_, page) = signed_in(knows(role)).get("/profile/password").await;
         assert!(page.contains(&format!("href=\"{shown}")) && !page.contains(&format!("href=\"{hidden}")), "{role}");
     }
@@ -73,7 +86,10 @@ async fn a_message_is_opened_by_a_form_only() {
     let (_, page) = browser.post(path, &[]).await;
     assert!(page.contains("&#60;b&#62;secret &#38; text") && !page.contains("<b>secret"), "{page}");
     let asked = asked.lock().expect("no panic while held");
-    assert_eq!(asked.iter().map(|uri| uri.split_once('?').expect("a query").1).collect::<Vec<_>>(), ["body=false", "body=true"]);
+    assert_eq!(
+        asked.iter().map(|uri| uri.split_once('?').expect("a query").1).collect::<Vec<_>>(),
+        ["body=false", "body=true"]
+    );
 }
 
 #[tokio::test]

@@ -161,9 +161,12 @@ async fn a_panic_of_the_direct_route_is_a_problem_and_gives_its_turn_back() {
 #[tokio::test]
 async fn who_asks_for_a_page_gets_errors_as_pages() {
     let (app, _) = app(router());
-    let app = app.error_pages(|error, id, _| (error.code().status(), format!("page of {id}: {}", error.detail())).into_response());
+    let app = app.error_pages(|error, id, _| {
+        (error.code().status(), format!("page of {id}: {}", error.detail())).into_response()
+    });
     for path in ["/nowhere", "/boom"] {
-        let (parts, body) = send(&app, Request::get(path).header("accept", "text/html,*/*;q=0.8").header("x-request-id", "p-1")).await;
+        let (parts, body) =
+            send(&app, Request::get(path).header("accept", "text/html,*/*;q=0.8").header("x-request-id", "p-1")).await;
         assert!(parts.status.is_client_error() || parts.status.is_server_error());
         assert!(String::from_utf8_lossy(&body).starts_with("page of p-1: "), "{path}");
         assert_eq!(parts.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");

@@ -52,7 +52,8 @@ impl Driver {
             .expect("chromedriver starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut lines = lines.map_while(Result::ok);
-        let port = lines.find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
+        let port =
+            lines.find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         // What it prints later goes nowhere, and must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, port: port.expect("chromedriver says its port") }
@@ -98,7 +99,8 @@ impl Browser {
     async fn complaints(&self) -> Vec<String> {
         let log = self.client.issue_cmd(ConsoleLog).await.expect("the console is read");
         let lines = log.as_array().cloned().unwrap_or_default();
-        let texts = lines.iter().filter_map(|line| line["message"].as_str().map(str::to_owned));
+        let grave = lines.iter().filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
+        let texts = grave.filter_map(|line| line["message"].as_str().map(str::to_owned));
         texts.filter(|text| !text.contains("the server responded with a status of")).collect()
     }
 

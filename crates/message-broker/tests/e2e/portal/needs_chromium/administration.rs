@@ -32,7 +32,9 @@ async fn a_user_tied_to_a_client_sees_its_messages_and_no_administration() {
     assert!(!browser.source().await.contains(&others));
     browser.goto(&format!("/messages/{others}")).await;
     assert!(browser.text().await.contains("There is nothing here"));
-    for page in ["/admin/users", "/admin/clients", "/admin/certificates", "/admin/domains", "/admin/audit", "/admin/notices"] {
+    for page in
+        ["/admin/users", "/admin/clients", "/admin/certificates", "/admin/domains", "/admin/audit", "/admin/notices"]
+    {
         browser.goto(page).await;
         assert!(browser.text().await.contains("You may not do this"), "{page}");
         assert_eq!(browser.count("nav a[href^='/admin']").await, 0, "{page}");
