@@ -33,7 +33,7 @@ use crate::request_id::{self, RequestId};
 
 pub use error::ClientError;
 pub use people::SignIn;
-pub use transport::{InProcess, Mtls, Transport};
+pub use transport::{InProcess, Mtls, NewIdentity, Transport};
 
 /// How long an ordinary call may take. Shorter than the time after which an unfinished queue entry is claimed by another
 /// worker (60 s), so that a slow register call ends before its batch is registered a second time.
@@ -43,6 +43,7 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 pub const POLL: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PEM: HeaderValue = HeaderValue::from_static("application/x-pem-file");
 const HANDOVER: HeaderValue = HeaderValue::from_static(handover::MEDIA_TYPE);
 
 /// A client of one main server. Cheap to clone; clones share connections.
@@ -69,6 +70,20 @@ impl Client {
     #[must_use]
     pub fn with_request_id(&self, id: RequestId) -> Self {
         Self { request_id: Some(id), ..self.clone() }
+    }
+
+    /// Makes all later calls with another certificate, of clones too; calls under way finish as they began.
+    pub fn adopt(&self, identity: NewIdentity) {
+        self.transport.adopt(identity);
+    }
+
+    /// Asks for a certificate for the key of `request`, a signing request in PEM, over the one that calls are made with;
+    /// PEM.
+    pub async fn renew_certificate(&self, request: String) -> Result<String, ClientError> {
+        let request = build(Method::POST, paths::PKI_RENEW, Some(PEM), request.into(), None)?;
+        let response = self.send(request, DEADLINE).await?;
+        String::from_utf8(response.into_body().into())
+            .map_err(|_| ClientError::BadAnswer("the certificate is no text".to_owned()))
     }
 
     /// Hands over an encoded [`handover::Batch`].

@@ -120,6 +120,12 @@ pub const CERTIFICATES_LIST: &str = "/admin/certificates/list";
 
 /// The CA certificate.
 pub const CA_CERTIFICATE: &str = "/pki/ca.crt";
+/// The revocation list, PEM.
+pub const CRL_PEM: &str = "/pki/crl.pem";
+/// The revocation list, DER.
+pub const CRL_DER: &str = "/pki/crl.der";
+/// Renew the certificate that the call is made with.
+pub const PKI_RENEW: &str = "/pki/renew";
 
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
@@ -195,6 +201,9 @@ pub const SERVER: &[&str] = &[
     CERTIFICATES_REVOKE,
     CERTIFICATES_LIST,
     CA_CERTIFICATE,
+    CRL_PEM,
+    CRL_DER,
+    PKI_RENEW,
     OPENAPI,
     DOCS,
     DOCS_STYLE,

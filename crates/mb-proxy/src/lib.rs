@@ -110,6 +110,11 @@ impl Proxy {
         routes::submit_directly(&self.shared, request).await
     }
 
+    /// Signs later data keys with another certificate.
+    pub fn adopt(&self, signer: Signer) {
+        self.shared.sealer.adopt(signer);
+    }
+
     /// The policy in effect, `None` before the first, and every later one.
     pub fn policy(&self) -> watch::Receiver<Option<Arc<Policy>>> {
         self.shared.policy.subscribe()

@@ -1,7 +1,6 @@
 //! The main server's routes with a real store, real certificates and real keys.
 
 mod access;
-mod ask;
 mod asking;
 mod auditing;
 mod clients;

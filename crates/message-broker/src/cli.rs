@@ -20,10 +20,11 @@ use clap::{Args, Parser, Subcommand};
 use mb_core::Role;
 
 use crate::bench::BenchArgs;
+use crate::doctor::DoctorArgs;
 use crate::layout::Layout;
 use crate::send::SendArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, output, send, torture};
+use crate::{access, bench, doctor, output, send, torture};
 
 /// Takes in messages over mutual TLS, loses none, and hands them on.
 #[derive(Debug, Parser)]
@@ -68,6 +69,8 @@ enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Say what is wrong with this installation and how to mend it
+    Doctor(DoctorArgs),
     /// Print a completion script
     Completions(completions::CompletionsArgs),
 }
@@ -111,6 +114,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
         Command::Config(command) => config::run(&layout, &command),
+        Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
         Command::Completions(args) => Ok(completions::run(&args)),
     }
 }

@@ -1,6 +1,7 @@
 //! From configuration and files to running roles: the one place where parts are chosen and joined.
 
 mod alone;
+mod certificates;
 mod health;
 mod link;
 mod portal;
@@ -27,6 +28,7 @@ use mb_store::Store;
 use crate::config::Config;
 use crate::layout::{Layout, read_secret, read_text};
 
+pub(crate) use certificates::renewal_due;
 use link::Link;
 pub use ports::{Ports, bind};
 
@@ -95,7 +97,8 @@ impl Wiring<'_> {
         let mut sources = vec![metrics.clone()];
         let policy = PolicyWatch::from(server.policy());
         let app = Component::MainServer.scope(|| {
-            self.revocation_list(server.policy(), store.clone());
+            self.revocation_list(&server);
+            self.component_certificates(&server, &store);
             self.main_server(ports.server, &server, policy.clone(), metrics)
         })?;
         let link = Link::InProcess(app);

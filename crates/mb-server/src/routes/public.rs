@@ -1,16 +1,9 @@
-//! What anyone may ask: who answers here, and the CA's certificate.
-
-use std::sync::Arc;
+//! What anyone may ask: who answers here.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
 use mb_api::paths;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::app::App;
 
 /// Who answers here.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,13 +23,4 @@ pub(crate) struct Root {
 )]
 pub(crate) async fn root() -> Json<Root> {
     Json(Root { service: "message-broker", version: env!("CARGO_PKG_VERSION"), status: "running" })
-}
-
-#[utoipa::path(
-    get, path = paths::CA_CERTIFICATE, tag = "public", operation_id = "ca_certificate",
-    summary = "The CA's certificate, PEM",
-    responses((status = 200, body = String, content_type = "application/x-pem-file")),
-)]
-pub(crate) async fn ca(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/x-pem-file")], app.authority.ca_pem().to_owned())
 }

@@ -25,7 +25,7 @@ use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
-use crate::{MainServer, Parts, PeopleConfig};
+use crate::{MailConfig, MainServer, Parts, PeopleConfig};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -64,6 +64,7 @@ impl Fixture {
             master,
             jwt: JwtSecret::generate(),
             people: PeopleConfig { portal_url: "https://portal.example".into() },
+            mail: MailConfig::default(),
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),

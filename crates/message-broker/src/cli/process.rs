@@ -7,7 +7,7 @@ use mb_runtime::logging::Component;
 
 use crate::config::{self, Resolved};
 use crate::layout::Layout;
-use crate::logs;
+use crate::{logs, weakness};
 
 /// Runs `serve` to its end, with the log files of `components`.
 ///
@@ -20,6 +20,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     layout.create()?;
     let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    weakness::refuse_in_production(&resolved)?;
     let logs = logs::start(layout, &resolved.config, components)?;
     for warning in &resolved.warnings {
         tracing::warn!(warning, "configuration");

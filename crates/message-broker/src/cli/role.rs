@@ -44,7 +44,7 @@ pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
 }
 
 async fn serve(layout: &Layout, resolved: &Resolved, role: Role, lock: &RoleLock) -> Result<()> {
-    let lifecycle = Lifecycle::new();
+    let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
     let listener = wiring::bind(&resolved.config, role)?;
     let wiring = Wiring { layout, config: &resolved.config, clock: Clock::System, lifecycle: &lifecycle };
     let starting = async {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mb_core::Clock;
@@ -30,7 +31,7 @@ fn serve(layout: &Layout, resolved: &Resolved) -> Result<()> {
     runtime()?.block_on(async {
         let ports = Ports::bind(&resolved.config)?;
         let clock = Clock::System;
-        let lifecycle = Lifecycle::new();
+        let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
         let mut metrics = Metrics::new();
         let config = &resolved.config;
         let (server, store) = bootstrap::main_server(layout, resolved, &clock, &mut metrics, lifecycle.soft()).await?;

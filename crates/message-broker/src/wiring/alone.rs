@@ -31,7 +31,8 @@ impl Wiring<'_> {
         metrics: Metrics,
     ) -> Result<Running> {
         Component::MainServer.scope(|| {
-            self.revocation_list(server.policy(), store.clone());
+            self.revocation_list(server);
+            self.component_certificates(server, &store);
             self.main_server(listener, server, PolicyWatch::from(server.policy()), metrics)
         })?;
         Ok(Running { journal: None, store: Some(store) })

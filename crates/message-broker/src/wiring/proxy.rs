@@ -1,5 +1,6 @@
 //! The proxy's journal and its port.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,6 +13,7 @@ use mb_queue::{Disk, Journal};
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig, Listener, PolicyWatch, TlsServer};
 
+use super::certificates::Users;
 use super::{Link, Wiring, connections, health, journal_config};
 use crate::layout::{read_secret, read_text};
 
@@ -28,6 +30,7 @@ impl Wiring<'_> {
     /// Starts the proxy on its port.
     pub(super) fn proxy(&self, listener: Listener, journal: &Journal, server: &Link) -> Result<Metrics> {
         let mut metrics = Metrics::new();
+        let expiry = self.certificate_expiry(Role::Proxy, &mut metrics);
         let (chain, key) = self.layout.component(Role::Proxy.as_str());
         let signer = Signer::from_pem(&read_text(&chain)?, read_secret(&key)?.expose()).context("read proxy.crt")?;
         let config = ProxyConfig {
@@ -36,7 +39,7 @@ impl Wiring<'_> {
             rate_limit: self.config.proxy.rate_limit,
         };
         let client = self.client_as(Role::Proxy, server)?;
-        let proxy = Proxy::open(&config, journal.clone(), signer, client, self.clock.clone(), &mut metrics)
+        let proxy = Proxy::open(&config, journal.clone(), signer, client.clone(), self.clock.clone(), &mut metrics)
             .context("open the proxy")?;
         proxy.start(self.lifecycle);
         let policy = PolicyWatch::from(proxy.policy());
@@ -51,7 +54,10 @@ impl Wiring<'_> {
             let proxy = direct.clone();
             async move { proxy.submit(request).await }
         });
-        let tls = TlsServer::new(listener, self.tls(Role::Proxy)?, app);
+        let tls = self.tls(Role::Proxy)?;
+        let users = Users { tls: Some(Arc::clone(&tls)), client: Some(client), proxy: Some(proxy), expiry };
+        self.keep_certificate(Role::Proxy, Some(server), users);
+        let tls = TlsServer::new(listener, tls, app);
         TlsServer { limits: connections(self.config.proxy.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
         Ok(metrics)
