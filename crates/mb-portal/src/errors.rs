@@ -61,7 +61,9 @@ impl Errors {
 
     /// What a problem says, field by field.
     pub(crate) fn told(problem: Problem) -> Self {
-        let named = |error: FieldError| (error.pointer.trim_start_matches('/').to_owned(), error.detail);
+        // Forms are flat: the last part of a pointer is the field's name.
+        let name = |pointer: &str| pointer.rsplit('/').next().unwrap_or_default().to_owned();
+        let named = |error: FieldError| (name(&error.pointer), error.detail);
         let (fields, whole): (Vec<_>, Vec<_>) =
             problem.errors.into_iter().map(named).partition(|(name, _)| !name.is_empty());
         let whole = whole.into_iter().next().map(|(_, detail)| detail);

@@ -30,6 +30,14 @@ pub(crate) struct FormPage {
     pub(crate) grave: bool,
 }
 
+impl FormPage {
+    /// Whose password is asked for, so that a browser knows which of those that it keeps is meant.
+    fn owner(&self) -> Option<&str> {
+        let asks = self.fields.iter().any(|field| field.autocomplete == "current-password");
+        self.shell.email().filter(|_| asks)
+    }
+}
+
 /// What a person types to confirm: the name of what goes.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 pub(crate) struct Confirmation {

@@ -32,11 +32,13 @@ mod user_new;
 mod users;
 
 use axum::Router;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware;
 use axum::routing::{get, post};
 use mb_api::paths;
 use mb_api::problem::{ApiError, ProblemCode};
 
+use crate::person::Person;
 use crate::visit::visit;
 use crate::{Portal, assets};
 
@@ -96,6 +98,14 @@ routes! {
     "/admin/notices/{id}/resolve" => post(notices::post),
 }
 
+/// Nothing is here, and somebody signed in is told so in his frame.
+async fn missing(State(portal): State<Portal>, request: Request) -> ApiError {
+    let (mut parts, _) = request.into_parts();
+    // Asked for the frame alone: without one the page is plain, and 404 all the same.
+    let _ = Person::from_request_parts(&mut parts, &portal).await;
+    ApiError::not_found()
+}
+
 /// The pages with what is around each of them.
 pub(crate) fn router(portal: Portal) -> Router {
     pages()
@@ -105,7 +115,7 @@ pub(crate) fn router(portal: Portal) -> Router {
                 "this address shows nothing by itself; go back to where you came from",
             )
         })
-        .fallback(|| async { ApiError::not_found() })
+        .fallback(missing)
         .layer(middleware::from_fn(visit))
         .route(assets::ROUTE, get(assets::get))
         .with_state(portal)

@@ -110,5 +110,6 @@ impl Filter {
 /// A row's further details as `name: value` pairs.
 fn details(row: &AuditRow) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    row.detail.iter().map(|(name, value)| (name.replace('_', " "), text(value))).collect()
+    let told = row.detail.iter().filter(|(_, value)| !value.is_null());
+    told.map(|(name, value)| (name.replace('_', " "), text(value))).collect()
 }

@@ -1,5 +1,7 @@
 //! Signing in, first step: address and password.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::extract::State;
 use axum::response::Response;
 use http::header::{SET_COOKIE, USER_AGENT};
@@ -9,7 +11,6 @@ use mb_api::client::SignIn;
 use mb_api::dto::{NewSession, OpenedSession, SecretText};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{ClientError, Peer, Query, RequestId};
-use std::net::{IpAddr, Ipv4Addr};
 
 use crate::Portal;
 use crate::cookies;

@@ -71,5 +71,6 @@ const fn tone(level: NoticeLevel) -> &'static str {
 
 fn details(row: &NoticeRow) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    row.detail.iter().map(|(name, value)| (name.replace('_', " "), text(value))).collect()
+    let told = row.detail.iter().filter(|(_, value)| !value.is_null());
+    told.map(|(name, value)| (name.replace('_', " "), text(value))).collect()
 }

@@ -99,7 +99,8 @@ impl Browser {
     async fn complaints(&self) -> Vec<String> {
         let log = self.client.issue_cmd(ConsoleLog).await.expect("the console is read");
         let lines = log.as_array().cloned().unwrap_or_default();
-        let texts = lines.iter().filter_map(|line| line["message"].as_str().map(str::to_owned));
+        let grave = lines.iter().filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
+        let texts = grave.filter_map(|line| line["message"].as_str().map(str::to_owned));
         texts.filter(|text| !text.contains("the server responded with a status of")).collect()
     }
 
