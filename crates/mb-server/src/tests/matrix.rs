@@ -150,6 +150,7 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (G, paths::NOTICES, Lets::Admins),
         (P, paths::NOTICE_RESOLVE, Lets::Admins),
         (G, paths::STATS, Lets::Admins),
+        (P, paths::NEW_EPOCH, Lets::Admins),
         (P, paths::CERTIFICATES_GENERATE, Lets::Admins),
         (P, paths::CERTIFICATES_REVOKE, Lets::Admins),
         (G, paths::CERTIFICATES_LIST, Lets::Admins),
