@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{HOST, ORIGIN};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Uri};
 use subtle::ConstantTimeEq;
 
@@ -57,7 +58,7 @@ pub(crate) fn comes_from_here(headers: &HeaderMap, uri: &Uri) -> bool {
         return site == "same-origin" || site == "none";
     }
     let Some(origin) = headers.get(ORIGIN) else { return true };
-    let host = uri.authority().map(|authority| authority.as_str());
+    let host = uri.authority().map(Authority::as_str);
     let host = host.or_else(|| headers.get(HOST).and_then(|host| host.to_str().ok()));
     let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("https://"));
     origin.is_some() && origin == host

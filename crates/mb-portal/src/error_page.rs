@@ -7,7 +7,6 @@ use http::{Extensions, HeaderValue, StatusCode};
 use mb_api::RequestId;
 use mb_api::problem::ApiError;
 
-use crate::assets;
 use crate::errors::sentence;
 use crate::shell::Shell;
 use crate::visit::guard;
@@ -16,8 +15,6 @@ use crate::visit::guard;
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
     shell: Option<&'a Shell>,
-    style: &'static str,
-    icon: &'static str,
     status: u16,
     title: &'static str,
     text: String,
@@ -32,8 +29,6 @@ pub fn error_page(error: &ApiError, id: &RequestId, extensions: &Extensions) -> 
     let (title, text) = words(error);
     let page = ErrorPage {
         shell: extensions.get::<Shell>(),
-        style: assets::style_path(),
-        icon: assets::icon_path(),
         status: status.as_u16(),
         title,
         text,

@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::header::{HOST, REFERER};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, Method, Uri};
 use mb_api::credentials::Credentials;
 use mb_api::dto::{NoticeQuery, PortalSession, Profile, SecretText};
@@ -126,7 +127,7 @@ fn way_back(parts: &Parts) -> LocalPath {
 /// The page whose form was sent, if the browser says that it is one of this host's.
 fn form_page(headers: &HeaderMap, uri: &Uri) -> Option<LocalPath> {
     let referer: Uri = headers.get(REFERER)?.to_str().ok()?.parse().ok()?;
-    let host = uri.authority().map(|authority| authority.as_str());
+    let host = uri.authority().map(Authority::as_str);
     let host = host.or_else(|| headers.get(HOST).and_then(|host| host.to_str().ok()))?;
     (referer.authority()?.as_str() == host).then(|| LocalPath::parse(referer.path_and_query()?.as_str())).flatten()
 }

@@ -15,20 +15,17 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// A page.
 pub(crate) fn page(template: &impl Template) -> Answer {
-    Ok(html(StatusCode::OK, template))
+    html(StatusCode::OK, template)
 }
 
 /// A form again, with what is wrong about it.
 pub(crate) fn mend(template: &impl Template) -> Answer {
-    Ok(html(StatusCode::UNPROCESSABLE_ENTITY, template))
+    html(StatusCode::UNPROCESSABLE_ENTITY, template)
 }
 
-/// A template with a status.
-pub(crate) fn html(status: StatusCode, template: &impl Template) -> Response {
-    match template.render() {
-        Ok(text) => (status, [(CONTENT_TYPE, HTML)], text).into_response(),
-        Err(error) => ApiError::internal(error).into_response(),
-    }
+fn html(status: StatusCode, template: &impl Template) -> Answer {
+    let text = template.render().map_err(ApiError::internal)?;
+    Ok((status, [(CONTENT_TYPE, HTML)], text).into_response())
 }
 
 /// 303: the browser asks for `path` next. A path that is no header's value leads to the overview.
@@ -41,8 +38,8 @@ pub(crate) fn see_other(path: &str) -> Response {
 }
 
 /// 303 to a page that tells `flash`.
-pub(crate) fn done(path: &str, flash: Flash) -> Answer {
-    Ok(telling(see_other(path), flash))
+pub(crate) fn done(path: &str, flash: Flash) -> Response {
+    telling(see_other(path), flash)
 }
 
 /// The same answer, and the next page tells `flash`.

@@ -3,7 +3,6 @@
 use mb_api::dto::Profile;
 use mb_core::UserRole;
 
-use crate::assets;
 use crate::csrf::CsrfToken;
 use crate::visit::Visit;
 
@@ -103,16 +102,6 @@ impl Shell {
     /// How many notices wait, if any does.
     pub(crate) fn open_notices(&self) -> Option<&str> {
         self.who.as_ref().and_then(|who| who.open_notices.as_deref())
-    }
-
-    /// Where the stylesheet is.
-    pub(crate) fn style(&self) -> &'static str {
-        assets::style_path()
-    }
-
-    /// Where the icon is.
-    pub(crate) fn icon(&self) -> &'static str {
-        assets::icon_path()
     }
 }
 

@@ -22,16 +22,18 @@ impl fmt::Display for Moment {
 }
 
 /// Shows a time.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 pub(crate) const fn when(at: &Timestamp) -> Moment {
     Moment(*at)
 }
 
 /// A number with its thousands apart, as it is read most easily.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 pub(crate) fn grouped(number: &u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             // Narrow no-break space (SI brochure, section 5.4.4).
             out.push('\u{202f}');
         }

@@ -55,7 +55,7 @@ pub(crate) async fn post(
         reason: (!reason.is_empty()).then(|| reason.to_owned()),
     };
     match person.client.revoke_certificate(&ask).await {
-        Ok(_) => done("/admin/certificates", Flash::CertificateRevoked),
+        Ok(_) => Ok(done("/admin/certificates", Flash::CertificateRevoked)),
         Err(error) => mend(&form(&person, &target, &typed, &Errors::from_refusal(error)?)),
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn post(Admin(person): Admin, Path(id): Path<String>, Form(form
     let name = name_of(&id)?;
     let errors = match number(&form.rate_limit, "rate_limit") {
         Ok(rate_limit) => match person.client.set_client_rate_limit(&name, &SetClientRateLimit { rate_limit }).await {
-            Ok(()) => return done(&format!("/admin/clients/{name}"), Flash::ClientChanged),
+            Ok(()) => return Ok(done(&format!("/admin/clients/{name}"), Flash::ClientChanged)),
             Err(error) => Errors::from_refusal(error)?,
         },
         Err(errors) => errors,

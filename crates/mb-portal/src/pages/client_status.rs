@@ -72,7 +72,7 @@ pub(crate) async fn post(
         return mend(&form(&person, &name, change, &confirmation, &errors));
     }
     match person.client.set_client_status(&name, &SetClientStatus { status: change.status() }).await {
-        Ok(()) => done(&format!("/admin/clients/{name}"), Flash::ClientChanged),
+        Ok(()) => Ok(done(&format!("/admin/clients/{name}"), Flash::ClientChanged)),
         Err(error) => mend(&form(&person, &name, change, &confirmation, &Errors::from_refusal(error)?)),
     }
 }

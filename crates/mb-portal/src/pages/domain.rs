@@ -34,7 +34,7 @@ pub(crate) async fn post(Admin(person): Admin, Path(id): Path<String>, Form(rule
     let name = name_of(&id)?;
     let errors = match rules.parse() {
         Ok(settings) => match person.client.set_domain(&name, &settings).await {
-            Ok(()) => return done("/admin/domains", Flash::DomainChanged),
+            Ok(()) => return Ok(done("/admin/domains", Flash::DomainChanged)),
             Err(error) => Errors::from_refusal(error)?,
         },
         Err(errors) => errors,

@@ -36,7 +36,7 @@ pub(crate) async fn post(Admin(person): Admin, Form(typed): Form<NewDomain>) -> 
         (Some(_), Err(errors)) => return mend(&form(&person, &name, &rules, &errors)),
     };
     match person.client.create_domain(&ask).await {
-        Ok(_) => done("/admin/domains", Flash::DomainAdded),
+        Ok(_) => Ok(done("/admin/domains", Flash::DomainAdded)),
         Err(error) => mend(&form(&person, &name, &rules, &Errors::from_refusal(error)?)),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn get(Admin(person): Admin, Query(filter): Query<Filter>) -> A
 pub(crate) async fn post(Admin(person): Admin, Path(id): Path<String>, Form(Empty {}): Form<Empty>) -> Answer {
     let id = id.parse().map(NoticeId::new).map_err(|_| Stop::not_found())?;
     person.client.resolve_notice(&id).await?;
-    done("/admin/notices", Flash::NoticeResolved)
+    Ok(done("/admin/notices", Flash::NoticeResolved))
 }
 
 /// What a notice says, and what to do about it.

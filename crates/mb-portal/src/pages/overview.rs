@@ -29,7 +29,7 @@ struct OverviewPage {
 struct Figures {
     stats: Stats,
     periods: Vec<(StatsPeriod, &'static str, &'static str)>,
-    states: Vec<Share>,
+    shares: Vec<Share>,
 }
 
 /// Messages of one state.
@@ -61,12 +61,12 @@ async fn figures(person: &Person, period: StatsPeriod) -> Result<Figures, crate:
         let count = stats.messages_by_status.get(state.as_str()).copied().unwrap_or_default();
         Share { state, count, percent: (count.saturating_mul(100)).div_ceil(stats.total_messages.max(1)).min(100) }
     };
-    let states = MessageState::ALL.into_iter().map(share).collect();
+    let shares = MessageState::ALL.into_iter().map(share).collect();
     let periods = vec![
         (StatsPeriod::Day, "24h", "24 hours"),
         (StatsPeriod::Week, "7d", "7 days"),
         (StatsPeriod::Month, "30d", "30 days"),
         (StatsPeriod::All, "all", "All time"),
     ];
-    Ok(Figures { stats, periods, states })
+    Ok(Figures { stats, periods, shares })
 }

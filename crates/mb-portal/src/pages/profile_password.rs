@@ -25,7 +25,7 @@ pub(crate) async fn get(person: Person) -> Answer {
 pub(crate) async fn post(person: Person, Form(passwords): Form<Passwords>) -> Answer {
     let Passwords { current_password, new_password } = passwords;
     match person.client.change_password(&ChangePassword { current_password, new_password }).await {
-        Ok(()) => done("/profile", Flash::PasswordChanged),
+        Ok(()) => Ok(done("/profile", Flash::PasswordChanged)),
         Err(error) => mend(&form(&person, &Errors::from_refusal(error)?)),
     }
 }

@@ -22,5 +22,5 @@ pub(crate) async fn end_all(person: Person, Form(Empty {}): Form<Empty>) -> Answ
 pub(crate) async fn end_one(person: Person, Path(id): Path<String>, Form(Empty {}): Form<Empty>) -> Answer {
     let id = SessionId::parse(&id).ok_or_else(Stop::not_found)?;
     person.client.end_profile_session(&id).await?;
-    done("/profile", Flash::SessionEnded)
+    Ok(done("/profile", Flash::SessionEnded))
 }

@@ -70,7 +70,7 @@ pub(crate) async fn confirm(person: Person, Form(form): Form<Confirmed>) -> Answ
 pub(crate) async fn disable(person: Person, Form(Disabled { current_password, otp }): Form<Disabled>) -> Answer {
     let ask = DisableTwoFactor { current_password, otp: digits(&otp) };
     match person.client.disable_two_factor(&ask).await {
-        Ok(()) => done("/profile", Flash::TwoFactorOff),
+        Ok(()) => Ok(done("/profile", Flash::TwoFactorOff)),
         Err(error) => mend(&form(&person, &Errors::from_refusal(error)?)),
     }
 }

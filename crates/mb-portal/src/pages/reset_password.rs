@@ -48,7 +48,7 @@ pub(crate) async fn post(
     let NewPassword { token, new_password } = form_;
     let ask = ResetPassword { token: token.clone(), new_password, peer_address: Some(origin.address) };
     match portal.client.with_request_id(origin.request_id).reset_password(&ask).await {
-        Ok(()) => done("/login", Flash::PasswordReset),
+        Ok(()) => Ok(done("/login", Flash::PasswordReset)),
         Err(error) => match error.code() {
             Some(ProblemCode::InvalidToken | ProblemCode::TokenExpired) => mend(&spent(&visit)),
             _ => mend(&form(&visit, &token, &Errors::from_refusal(error)?)),

@@ -91,7 +91,7 @@ pub(crate) async fn sessions(Admin(person): Admin, Path(id): Path<String>, Form(
 /// Back to the user's page: with what was done, or with what is wrong.
 async fn changed(person: &Person, id: UserId, outcome: Result<(), ClientError>, flash: Flash) -> Answer {
     match outcome {
-        Ok(()) => done(&format!("/admin/users/{id}"), flash),
+        Ok(()) => Ok(done(&format!("/admin/users/{id}"), flash)),
         Err(error) => again(person, id, &Errors::from_refusal(error)?).await,
     }
 }

@@ -30,7 +30,7 @@ pub(crate) async fn post(
         return mend(&form(&person, &user, &confirmation, &errors));
     }
     match person.client.delete_user(&id).await {
-        Ok(()) => done("/admin/users", Flash::UserDeleted),
+        Ok(()) => Ok(done("/admin/users", Flash::UserDeleted)),
         Err(error) => mend(&form(&person, &user, &confirmation, &Errors::from_refusal(error)?)),
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn post(Admin(person): Admin, Form(typed): Form<NewUser>) -> An
         Err(errors) => return mend(&again(&errors)),
     };
     match person.client.create_user(&ask).await {
-        Ok(user) => done(&format!("/admin/users/{}", user.id), Flash::UserAdded),
+        Ok(user) => Ok(done(&format!("/admin/users/{}", user.id), Flash::UserAdded)),
         Err(error) => mend(&again(&Errors::from_refusal(error)?)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -150,11 +150,26 @@ impl Browser {
         field.select_by_value(value).await.expect("chosen");
     }
 
-    /// Clicks a button or link by what it says.
+    /// Clicks a button or link by what it says, and waits for the page that it leads to.
     pub(super) async fn click(&self, words: &str) {
         let path = format!("//main//*[self::a or self::button][normalize-space()='{words}']");
-        let found = self.client.find(Locator::XPath(&path)).await.unwrap_or_else(|error| panic!("{words}: {error}"));
+        self.follow(Locator::XPath(&path)).await;
+    }
+
+    /// The driver returns from a click before the page that a form leads to has come, if that takes its time.
+    async fn follow(&self, to: Locator<'_>) {
+        let before = self.client.find(Locator::Css("html")).await.expect("a page");
+        let found = self.client.find(to).await.unwrap_or_else(|error| panic!("{to:?}: {error}"));
         found.click().await.expect("clicked");
+        let give_up = Instant::now() + PATIENCE;
+        let loaded = async || {
+            let state = self.client.execute("return document.readyState", Vec::new()).await;
+            before.tag_name().await.is_err() && state.is_ok_and(|state| state == "complete")
+        };
+        while !loaded().await {
+            assert!(Instant::now() < give_up, "{to:?} leads nowhere");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(super) async fn sign_in(&self, email: &str, password: &str) {
@@ -165,8 +180,7 @@ impl Browser {
 
     /// Signs out by the button in the bar.
     pub(super) async fn sign_out(&self) {
-        let button = self.client.find(Locator::Css(".account button")).await.expect("the bar has a button");
-        button.click().await.expect("clicked");
+        self.follow(Locator::Css(".account button")).await;
     }
 
     /// Reloads until the page says `words`.
