@@ -27,7 +27,7 @@ pub(crate) struct Suite {
 enum Source {
     /// A package of Debian's.
     Debian(&'static str),
-    /// A package of PyPI's in this version, into a folder of its own below `target/`.
+    /// A Python package in this version, into a folder of its own below `target/`.
     Python(&'static str),
 }
 
@@ -89,7 +89,7 @@ impl Suite {
         self.folder().join("bin").join(self.program).is_file() || command::find(self.program).is_some()
     }
 
-    /// Where a program from PyPI is installed; its tests look here first.
+    /// Where a Python program is installed; its tests look here first.
     fn folder(&self) -> PathBuf {
         command::root().join("target").join(self.program)
     }
