@@ -19,25 +19,33 @@ pub(crate) const SKIP_VARIABLE: &str = "MB_SKIP_SUITES";
 pub(crate) struct Suite {
     /// The program.
     pub(crate) program: &'static str,
+    /// Programs that it needs besides.
+    with: &'static [&'static str],
     source: Source,
 }
 
 /// Where a program comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Source {
-    /// A package of Debian's.
-    Debian(&'static str),
+    /// Packages of Debian's.
+    Debian(&'static [&'static str]),
     /// A Python package in this version, into a folder of its own below `target/`.
     Python(&'static str),
 }
 
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
-/// answer waits for the disk; `schemathesis` makes up requests from the OpenAPI document.
-const SUITES: [Suite; 4] = [
-    Suite { program: "openssl", source: Source::Debian("openssl") },
-    Suite { program: "curl", source: Source::Debian("curl") },
-    Suite { program: "strace", source: Source::Debian("strace") },
-    Suite { program: "schemathesis", source: Source::Python("schemathesis==4.32.5") },
+/// answer waits for the disk; `chromium` uses the portal, led by its driver; `schemathesis` makes up requests from the
+/// OpenAPI document.
+const SUITES: [Suite; 5] = [
+    Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
+    Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
+    Suite { program: "strace", with: &[], source: Source::Debian(&["strace"]) },
+    Suite {
+        program: "chromium",
+        with: &["chromedriver"],
+        source: Source::Debian(&["chromium", "chromium-driver", "fonts-dejavu-core"]),
+    },
+    Suite { program: "schemathesis", with: &[], source: Source::Python("schemathesis==4.32.5") },
 ];
 
 /// Provides what the suites need where that is allowed; the suites that stay out, and how it went.
@@ -77,16 +85,18 @@ fn missing() -> Vec<Suite> {
 
 /// What Debian has of these.
 fn packages(suites: &[Suite]) -> Vec<&'static str> {
-    let package = |suite: &Suite| match suite.source {
-        Source::Debian(package) => Some(package),
-        Source::Python(_) => None,
+    let of_debian = |suite: &Suite| match suite.source {
+        Source::Debian(packages) => packages,
+        Source::Python(_) => &[],
     };
-    suites.iter().filter_map(package).collect()
+    suites.iter().flat_map(of_debian).copied().collect()
 }
 
 impl Suite {
     fn is_here(&self) -> bool {
-        self.folder().join("bin").join(self.program).is_file() || command::find(self.program).is_some()
+        let is_found = |program: &&str| command::find(program).is_some();
+        let here = self.folder().join("bin").join(self.program).is_file() || is_found(&self.program);
+        here && self.with.iter().all(|program| is_found(program))
     }
 
     /// Where a Python program is installed; its tests look here first.

@@ -22,7 +22,7 @@ use crate::config::{Config, Resolved};
 use crate::layout::{Layout, read_secret, read_text};
 
 pub use certificates::{DEMO, component_certificates, demo_client};
-pub use crl::{RENEW_AFTER, write_crl};
+pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
 
 /// Who is named in audit rows for what the first start makes.
 const ACTOR: &str = "system:first-start";
@@ -156,7 +156,7 @@ pub async fn main_server(
     let mail = mail::settings(layout, resolved)?;
     let parts = Parts { store: store.clone(), ca, master, jwt, people, mail, clock: clock.clone(), instance, stopping };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
-    write_crl(layout, server.authority()).await?;
+    refresh_crl(layout, server.authority(), clock).await?;
     Ok((server, store))
 }
 

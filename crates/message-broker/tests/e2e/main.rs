@@ -13,6 +13,7 @@ mod limits;
 mod observability;
 mod openapi;
 mod people;
+mod portal;
 mod rate_limits;
 mod renewal;
 mod secrecy;
