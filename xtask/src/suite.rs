@@ -29,7 +29,7 @@ pub(crate) struct Suite {
 enum Source {
     /// Packages of Debian's.
     Debian(&'static [&'static str]),
-    /// A package of PyPI's in this version, into a folder of its own below `target/`.
+    /// A Python package in this version, into a folder of its own below `target/`.
     Python(&'static str),
 }
 
@@ -99,7 +99,7 @@ impl Suite {
         here && self.with.iter().all(|program| is_found(program))
     }
 
-    /// Where a program from PyPI is installed; its tests look here first.
+    /// Where a Python program is installed; its tests look here first.
     fn folder(&self) -> PathBuf {
         command::root().join("target").join(self.program)
     }

@@ -15,7 +15,7 @@ use crate::ServerError;
 /// How long each step of a sending may take.
 const STEP: Duration = Duration::from_secs(20);
 /// How long a sending may take.
-pub(super) const WHOLE: Duration = Duration::from_secs(60);
+pub(super) const WHOLE: Duration = Duration::from_mins(1);
 
 /// Where mail goes.
 #[derive(Debug)]
