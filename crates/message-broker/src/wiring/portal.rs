@@ -8,14 +8,14 @@ use mb_portal::Portal;
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig, Listener, PlainText, PolicyWatch, TlsServer};
 
-use super::certificates::Users;
+use super::certificates::{self, Users};
 use super::{Link, Wiring};
 
 impl Wiring<'_> {
     /// Starts the portal on its port.
     pub(super) fn portal(&self, listener: Listener, policy: PolicyWatch, server: &Link) -> Result<Metrics> {
         let mut metrics = Metrics::new();
-        let expiry = self.certificate_expiry(Role::Portal, &mut metrics);
+        let expiry = certificates::expiry(Role::Portal, &mut metrics);
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let client = self.client_as(Role::Portal, server)?;
@@ -24,7 +24,8 @@ impl Wiring<'_> {
         let config = AppConfig::new(Role::Portal, mb_portal::ROUTES);
         let app = App::with_own_fallback(config, router, &mut metrics).error_pages(mb_portal::error_page);
         let tls = self.tls(Role::Portal)?;
-        let users = Users { tls: Some(Arc::clone(&tls)), client: Some(client), expiry, ..Users::default() };
+        let users =
+            Users { tls: Some(Arc::clone(&tls)), client: Some(client), expiry: Some(expiry), ..Users::default() };
         self.keep_certificate(Role::Portal, Some(server), users);
         let tls = TlsServer::new(listener, tls, app);
         TlsServer { policy: Some(policy), plain_text: PlainText::Redirect, ..tls }.start(self.lifecycle);

@@ -11,7 +11,7 @@ use mb_server::{MainServer, Notary};
 use mb_store::Store;
 use tokio::time::Instant;
 
-use super::certificates::Users;
+use super::certificates::{self, Users};
 use super::{Wiring, connections, health, in_process_service};
 use crate::bootstrap;
 use crate::layout::{read_secret, read_text};
@@ -28,14 +28,18 @@ impl Wiring<'_> {
         policy: PolicyWatch,
         mut metrics: Metrics,
     ) -> Result<App> {
-        let expiry = self.certificate_expiry(Role::Server, &mut metrics);
+        let expiry = certificates::expiry(Role::Server, &mut metrics);
         server.start(self.lifecycle, self.notary()?);
         let health = health::server(self.health(), server, self.clock.clone());
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
         let app = in_process_service(router, self.config.server.in_flight, &mut metrics);
         let tls = self.tls(Role::Server)?;
-        self.keep_certificate(Role::Server, None, Users { tls: Some(Arc::clone(&tls)), expiry, ..Users::default() });
+        self.keep_certificate(
+            Role::Server,
+            None,
+            Users { tls: Some(Arc::clone(&tls)), expiry: Some(expiry), ..Users::default() },
+        );
         let tls = TlsServer::new(listener, tls, app.clone());
         TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);

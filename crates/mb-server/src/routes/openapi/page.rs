@@ -21,12 +21,12 @@ pub(super) fn render(document: &Value) -> String {
     let tags = document["tags"].as_array().cloned().unwrap_or_default();
     let mut out = String::with_capacity(256 * 1024);
     let title = format!("{} {}", text(&document["info"]["title"]), text(&document["info"]["version"]));
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}: API</title>\
          <link rel=\"stylesheet\" href=\"{}\"></head>\n<body><header><h1>{title}</h1><p>{}</p>\
-         <p>The same as a document: <a href=\"{}\">{}</a></p></header>\n",
+         <p>The same as a document: <a href=\"{}\">{}</a></p></header>",
         paths::DOCS_STYLE,
         text(&document["info"]["description"]),
         paths::OPENAPI,
