@@ -1,6 +1,6 @@
 //! Test suites that need more than the Rust toolchain, and what to do where it is missing.
 //!
-//! A test that needs suite `x` has `needs_x` in its name (a module of that name will do), so that a run without it
+//! A test that needs suite `x-y` has `needs_x_y` in its name (a module of that name will do), so that a run without it
 //! leaves the test out instead of letting it pass unseen; the runner then counts it as skipped. A test that only looks
 //! a little less closely without a program reads `MB_SKIP_SUITES`, a comma list of the suites that are left out.
 
@@ -22,12 +22,20 @@ pub(crate) struct Suite {
 }
 
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
-/// answer waits for the disk.
-const SUITES: [Suite; 3] = [
+/// answer waits for the disk; `redis-server` is the queue of separate processes, and its own Sentinel.
+const SUITES: [Suite; 4] = [
     Suite { program: "openssl", package: "openssl" },
     Suite { program: "curl", package: "curl" },
     Suite { program: "strace", package: "strace" },
+    Suite { program: "redis-server", package: "redis-server" },
 ];
+
+impl Suite {
+    /// What the names of its tests contain.
+    pub(crate) fn mark(self) -> String {
+        format!("needs_{}", self.program.replace('-', "_"))
+    }
+}
 
 /// Provides what the suites need where that is allowed; the suites that stay out, and how it went.
 pub(crate) fn prepare(options: &Options) -> (Vec<Suite>, Outcome) {
@@ -106,6 +114,11 @@ mod tests {
     fn nothing_is_installed_where_that_is_forbidden() {
         let forbidden = Options { no_install: true, ..Options::default() };
         assert_eq!(obstacle(&forbidden), Some("--no-install"));
+    }
+
+    #[test]
+    fn a_mark_can_stand_in_the_name_of_a_test() {
+        assert_eq!(SUITES.map(Suite::mark), ["needs_openssl", "needs_curl", "needs_strace", "needs_redis_server"]);
     }
 
     #[test]
