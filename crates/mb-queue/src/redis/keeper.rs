@@ -213,7 +213,7 @@ impl<'a> Side<'a> {
             match all.exec_async(connection).await {
                 // It may have no memory for it. The unit as it is comes back when its lease ends.
                 Err(error) if !error.is_io_error() => {
-                    tracing::debug!(error = %error, "rest of a unit was not put back")
+                    tracing::debug!(error = %error, "rest of a unit was not put back");
                 }
                 other => other?,
             }
@@ -271,9 +271,10 @@ impl<'a> Side<'a> {
             let mut fields = fields.into_iter();
             let is_ours = fields.next().is_some_and(|name| name == unit::FIELD.as_bytes());
             let bytes = fields.next().filter(|_| is_ours).unwrap_or_default();
-            match self.shared.put(id, bytes, deliveries) {
-                Some(size) => self.unit_size = (self.unit_size * 3 + size).div_ceil(4).max(1),
-                None => tracing::warn!("the stream held something that is no unit of envelopes; it was removed"),
+            if let Some(size) = self.shared.put(id, bytes, deliveries) {
+                self.unit_size = (self.unit_size * 3 + size).div_ceil(4).max(1);
+            } else {
+                tracing::warn!("the stream held something that is no unit of envelopes; it was removed");
             }
         }
     }

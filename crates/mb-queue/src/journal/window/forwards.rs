@@ -230,14 +230,17 @@ mod tests {
 
     #[test]
     fn questions_slow_down_while_answers_bring_nothing_and_not_otherwise() {
-        let mut now = Instant::now() + SETTLE;
-        let mut forwards = forwards(now - SETTLE, 50);
+        let start = Instant::now();
+        let mut forwards = forwards(start, 50);
+        let mut now = start + SETTLE;
         let mut pauses = Vec::new();
         for round in 0..8 {
             let asked = forwards.questions(now, 20);
             assert_eq!(asked.len(), 20);
             if round == 7 {
-                asked.iter().for_each(|(unit, place)| forwards.settle(*unit, *place));
+                for (unit, place) in asked {
+                    forwards.settle(unit, place);
+                }
             }
             forwards.answered(now);
             let next = forwards.next_question().expect("units are open");

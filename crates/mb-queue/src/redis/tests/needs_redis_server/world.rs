@@ -14,7 +14,7 @@ use crate::redis::{Forwarder, RedisConfig, RedisQueue, unit};
 use crate::{Claim, Journal, Queue};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often each message was registered.
 #[derive(Clone, Default)]
@@ -110,9 +110,8 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, done).await.is_err() {
-            panic!("missing in the store: {}, journal: {:?}", missing(), self.journal.status());
-        }
+        let is_done = tokio::time::timeout(PATIENCE, done).await.is_ok();
+        assert!(is_done, "missing in the store: {}, journal: {:?}", missing(), self.journal.status());
     }
 
     /// Envelopes in the stream.
