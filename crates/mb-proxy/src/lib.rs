@@ -5,6 +5,7 @@
 
 mod admission;
 mod confirm;
+mod forward;
 mod metrics;
 mod policy;
 mod routes;

@@ -259,11 +259,10 @@ impl Handover {
         self.questions.notify_one();
     }
 
-    /// Keeps those units that are not settled.
-    pub(crate) fn open_units(&self, mut units: Vec<u64>) -> Vec<u64> {
+    /// Those of the units that are not settled.
+    pub(crate) fn open_units(&self, units: &[u64]) -> Vec<u64> {
         let state = self.lock();
-        units.retain(|unit| state.window.is_open(*unit));
-        units
+        units.iter().copied().filter(|unit| state.window.is_open(*unit)).collect()
     }
 
     /// The next entries to ask the store about, or when there are some by themselves.

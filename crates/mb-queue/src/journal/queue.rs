@@ -60,7 +60,7 @@ impl Journal {
     }
 
     /// Those of the units that are not settled.
-    pub(crate) fn open_units(&self, units: Vec<u64>) -> Vec<u64> {
+    pub(crate) fn open_units(&self, units: &[u64]) -> Vec<u64> {
         self.shared().handover.open_units(units)
     }
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use mb_core::Clock;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult, Value, from_redis_value, pipe};
+use redis::{ErrorKind, RedisError, RedisResult, Value, from_redis_value, pipe};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::config::RedisConfig;
 use super::group::{self, Identity};
-use super::link::{ANSWER, Freshness, Link, RedisHealth};
+use super::link::{ANSWER, Activity, Freshness, Link, RedisHealth};
 use super::unit;
 use crate::Journal;
 use crate::journal::window::Tag;
@@ -26,6 +26,8 @@ use crate::queue::{Claim, Claimed};
 const CLAIM: Claim = Claim { entries: 8 * unit::MAX_ENTRIES, bytes: 1 << 20 };
 /// Units looked for in one round trip; the answer carries what it finds.
 const LOOK: usize = 32;
+/// Units looked up in the journal at once.
+const FORGET: usize = 1024;
 
 /// Puts a journal's entries into the queue on Redis.
 #[derive(Debug)]
@@ -78,12 +80,10 @@ impl Forwarder {
             if claimed.entries.is_empty() {
                 return;
             }
-            let put = self.put(&mut connection, claimed).await;
-            match put {
-                Ok(true) => self.link.works(),
-                Ok(false) => connection = self.checked(connection).await,
+            match self.put(&mut connection, claimed).await {
+                Ok(()) => self.link.works(Activity::Put),
                 Err(error) => {
-                    self.link.failed(&error).await;
+                    self.link.failed(Activity::Put, &error).await;
                     connection = self.connection().await;
                 }
             }
@@ -99,10 +99,10 @@ impl Forwarder {
             }
             match self.check(&mut connection).await {
                 Ok(()) => {
-                    self.link.works();
+                    self.link.works(Activity::Check);
                     return connection;
                 }
-                Err(error) => self.link.failed(&error).await,
+                Err(error) => self.link.failed(Activity::Check, &error).await,
             }
         }
     }
@@ -111,7 +111,7 @@ impl Forwarder {
         match self.check(&mut connection).await {
             Ok(()) => connection,
             Err(error) => {
-                self.link.failed(&error).await;
+                self.link.failed(Activity::Check, &error).await;
                 self.connection().await
             }
         }
@@ -153,13 +153,14 @@ impl Forwarder {
     }
 
     fn forget_confirmed(&mut self) {
-        let numbers = self.units.iter().map(|(unit, _)| *unit).collect();
-        let open = self.journal.open_units(numbers);
+        let numbers: Vec<_> = self.units.iter().map(|(unit, _)| *unit).collect();
+        // In pieces: the journal's appends wait for the same lock.
+        let open: Vec<_> = numbers.chunks(FORGET).flat_map(|piece| self.journal.open_units(piece)).collect();
         self.units.retain(|(unit, _)| open.binary_search(unit).is_ok());
     }
 
-    /// Puts entries into the stream, in units; whether there was a stream to put them into.
-    async fn put(&mut self, connection: &mut MultiplexedConnection, claimed: Claimed) -> RedisResult<bool> {
+    /// Puts entries into the stream, in units. Those that it did not take are claimable again.
+    async fn put(&mut self, connection: &mut MultiplexedConnection, claimed: Claimed) -> RedisResult<()> {
         let Claimed { entries, keys } = claimed;
         let mut on_the_way = OnTheWay { journal: &self.journal, tags: entries.iter().map(|entry| entry.tag).collect() };
         let units = unit::cut(entries.iter().map(|entry| &entry.envelope));
@@ -173,14 +174,15 @@ impl Forwarder {
         let added: Vec<RedisResult<Value>> = add.query_async(connection).await?;
         on_the_way.tags.clear();
         let now = Instant::now().into_std();
-        let mut outcome = Ok(true);
+        let mut outcome = Ok(());
         for (unit, id) in units.into_iter().zip(added) {
             let tags: Vec<Tag> = entries[unit].iter().map(|entry| entry.tag).collect();
             match id.and_then(id_of) {
                 Ok(Some(id)) => self.units.push_back((self.journal.forwarded(now, &tags), id)),
                 refused => {
                     self.journal.nack(&tags);
-                    outcome = refused.map(|_| false);
+                    let gone = || RedisError::from((ErrorKind::Extension, "the stream is gone"));
+                    outcome = Err(refused.err().unwrap_or_else(gone));
                 }
             }
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::config::RedisConfig;
 use super::held::Settled;
-use super::link::{ANSWER, Freshness, Link};
+use super::link::{ANSWER, Activity, Freshness, Link};
 use super::queue::Shared;
 use super::{group, unit};
 
@@ -26,6 +26,8 @@ const MAX_UNITS: usize = 64;
 const TAKE_OVER: usize = 16;
 /// After the stop, how long workers have to finish what they hold.
 const LINGER: Duration = Duration::from_secs(5);
+/// What was removed is reported no more often than this.
+const REPORT: Duration = Duration::from_secs(10);
 /// Every so-manieth look at the stream, consumers that are gone are forgotten.
 const FORGET_EVERY: u32 = 60;
 
@@ -81,12 +83,14 @@ struct Side<'a> {
     cursor: String,
     /// Envelopes per unit, about.
     unit_size: usize,
+    /// When it was last reported that something was removed.
+    reported: Option<Instant>,
 }
 
 impl<'a> Side<'a> {
     fn new(shared: &'a Shared, consumer: &'a str, answer: Duration) -> Self {
         let link = Link::new(Arc::clone(&shared.config), shared.health.clone(), answer);
-        Self { shared, config: &shared.config, consumer, link, cursor: "0-0".to_owned(), unit_size: 1 }
+        Self { shared, config: &shared.config, consumer, link, cursor: "0-0".to_owned(), unit_size: 1, reported: None }
     }
 
     /// Reads new units as long as somebody wants some.
@@ -107,11 +111,11 @@ impl<'a> Side<'a> {
             };
             match read.await {
                 Ok(entries) => {
-                    self.link.works();
+                    self.link.works(Activity::Read);
                     self.take(entries.into_iter().map(|entry| (entry, 1)));
                 }
-                Err(error) if group::is_gone(&error) => self.make_group(&mut connection).await,
-                Err(error) => self.link.failed(&error).await,
+                Err(error) if group::is_gone(&error) => self.make_group(Activity::Read, &mut connection).await,
+                Err(error) => self.link.failed(Activity::Read, &error).await,
             }
         }
     }
@@ -171,13 +175,13 @@ impl<'a> Side<'a> {
         let (mut connection, _) = self.link.connection().await;
         match self.tell_all(&mut connection, &settled).await {
             Ok(()) => {
-                self.link.works();
+                self.link.works(Activity::Tell);
                 self.shared.told(settled.len());
             }
             // Nobody holds anything any more: whatever is still in the stream is handed out again.
             Err(error) if group::is_gone(&error) => self.shared.told(settled.len()),
             Err(error) => {
-                self.link.failed(&error).await;
+                self.link.failed(Activity::Tell, &error).await;
                 self.shared.settling.notify_one();
             }
         }
@@ -234,11 +238,11 @@ impl<'a> Side<'a> {
         };
         match look.await {
             Ok(taken) => {
-                self.link.works();
+                self.link.works(Activity::Look);
                 self.take(taken.into_iter());
             }
-            Err(error) if group::is_gone(&error) => self.make_group(&mut connection).await,
-            Err(error) => self.link.failed(&error).await,
+            Err(error) if group::is_gone(&error) => self.make_group(Activity::Look, &mut connection).await,
+            Err(error) => self.link.failed(Activity::Look, &error).await,
         }
     }
 
@@ -274,14 +278,25 @@ impl<'a> Side<'a> {
             if let Some(size) = self.shared.put(id, bytes, deliveries) {
                 self.unit_size = (self.unit_size * 3 + size).div_ceil(4).max(1);
             } else {
-                tracing::warn!("the stream held something that is no unit of envelopes; it was removed");
+                self.shared.health.note_removed();
+                self.report_removed();
             }
         }
     }
 
-    async fn make_group(&mut self, connection: &mut MultiplexedConnection) {
+    /// Whoever may write to the stream must not be able to fill the log.
+    fn report_removed(&mut self) {
+        let now = Instant::now();
+        if self.reported.is_none_or(|reported| reported + REPORT < now) {
+            self.reported = Some(now);
+            let removed = self.shared.health.removed();
+            tracing::warn!(removed, "the stream held something that is no unit of envelopes; it was removed");
+        }
+    }
+
+    async fn make_group(&mut self, at: Activity, connection: &mut MultiplexedConnection) {
         if let Err(error) = group::identity(connection, self.config).await {
-            self.link.failed(&error).await;
+            self.link.failed(at, &error).await;
         }
     }
 }

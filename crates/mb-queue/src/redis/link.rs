@@ -10,7 +10,7 @@ use std::time::Duration;
 use mb_core::{Clock, Timestamp};
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo,
     RedisError, RedisResult, TlsCertificates,
 };
 use tokio::time::Instant;
@@ -40,11 +40,13 @@ struct Shared {
     /// Microseconds; 0 while it works.
     failing_since: AtomicI64,
     depth: AtomicU64,
+    removed: AtomicU64,
 }
 
 impl RedisHealth {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { shared: Arc::new(Shared { clock, failing_since: AtomicI64::new(0), depth: AtomicU64::new(0) }) }
+        let (failing_since, depth, removed) = (AtomicI64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { clock, failing_since, depth, removed }) }
     }
 
     /// Since when Redis cannot be used; `None` while it can, or before it was tried.
@@ -58,6 +60,20 @@ impl RedisHealth {
     /// Units in the stream when it was last looked at, about once a second. A unit holds one envelope or many.
     pub fn depth(&self) -> u64 {
         self.shared.depth.load(Ordering::Relaxed)
+    }
+
+    /// Entries of the stream that were no units of envelopes, and were removed.
+    pub fn removed(&self) -> u64 {
+        self.shared.removed.load(Ordering::Relaxed)
+    }
+
+    /// For how long Redis cannot be used; zero while it can.
+    pub fn failing_for(&self) -> Duration {
+        self.failing_since().map_or(Duration::ZERO, |since| self.shared.clock.now().since(since))
+    }
+
+    pub(super) fn note_removed(&self) {
+        self.shared.removed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn set_depth(&self, units: u64) {
@@ -82,8 +98,7 @@ pub(super) struct Link {
     /// How long an answer may take.
     answer: Duration,
     open: Option<MultiplexedConnection>,
-    /// Since when it fails, and how often it did in a row.
-    failing: Option<(Instant, u32)>,
+    failing: Option<Failing>,
     told: Option<Instant>,
 }
 
@@ -103,27 +118,31 @@ impl Link {
                     self.open = Some(opened.clone());
                     return (opened, Freshness::New);
                 }
-                Err(error) => self.failed(&error).await,
+                Err(error) => self.failed(Activity::Connect, &error).await,
             }
         }
     }
 
-    /// Something worked.
-    pub(super) fn works(&mut self) {
-        if self.failing.take().is_some() {
-            self.health.note(true);
+    /// Something worked. What Redis refused is over only when the same works again.
+    pub(super) fn works(&mut self, at: Activity) {
+        if self.failing.is_none_or(|failing| failing.refused.is_some_and(|refused| refused != at)) {
+            return;
         }
+        self.failing = None;
+        self.health.note(true);
         if self.told.take().is_some() {
             tracing::info!(address = %Shown(&self.config), "redis can be used again");
         }
     }
 
     /// Something did not work: the connection is opened anew, at once the first time, and later after a pause.
-    pub(super) async fn failed(&mut self, error: &RedisError) {
+    pub(super) async fn failed(&mut self, at: Activity, error: &RedisError) {
         self.open = None;
         let now = Instant::now();
-        let (since, times) = self.failing.unwrap_or((now, 0));
-        self.failing = Some((since, times + 1));
+        let Failing { since, times, .. } = self.failing.unwrap_or(Failing { since: now, times: 0, refused: None });
+        let is_refusal = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+        let refused = (is_refusal && at != Activity::Connect).then_some(at);
+        self.failing = Some(Failing { since, times: times + 1, refused });
         if times == 0 {
             tracing::debug!(error = %error, "redis connection is opened again");
             return;
@@ -139,6 +158,32 @@ impl Link {
         }
         tokio::time::sleep((BACKOFF.0 * 2_u32.saturating_pow(times.min(10) - 1)).min(BACKOFF.1)).await;
     }
+}
+
+/// What a connection is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Activity {
+    /// Opening it.
+    Connect,
+    /// Looking whether the queue is the same.
+    Check,
+    /// Putting units into the stream.
+    Put,
+    /// Reading new units.
+    Read,
+    /// Telling what became of units.
+    Tell,
+    /// Looking for units that others let lie.
+    Look,
+}
+
+/// A row of failures.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    since: Instant,
+    times: u32,
+    /// Redis answered, but refuses this.
+    refused: Option<Activity>,
 }
 
 /// Whether a connection was just opened.
@@ -174,7 +219,7 @@ pub(super) async fn connect(config: &RedisConfig, answer: Duration) -> RedisResu
             // Right after a failover a sentinel may still name the old one.
             let (role,): (String,) = first_of_role(&mut opened).await?;
             if role != "master" {
-                return Err((redis::ErrorKind::Io, "the master that sentinel names is a replica").into());
+                return Err((ErrorKind::Io, "the master that sentinel names is a replica").into());
             }
             Ok(opened)
         }
@@ -188,7 +233,7 @@ async fn first_of_role(connection: &mut MultiplexedConnection) -> RedisResult<(S
 }
 
 async fn find_master(config: &RedisConfig, sentinel: &Sentinel) -> RedisResult<(String, u16)> {
-    let mut last = RedisError::from((redis::ErrorKind::InvalidClientConfig, "no sentinel is configured"));
+    let mut last = RedisError::from((ErrorKind::InvalidClientConfig, "no sentinel is configured"));
     for (host, port) in &sentinel.addresses {
         let user = with_credentials(RedisConnectionInfo::default(), None, sentinel.password.as_ref());
         let asked = async {
@@ -196,7 +241,7 @@ async fn find_master(config: &RedisConfig, sentinel: &Sentinel) -> RedisResult<(
             let mut ask = redis::cmd("SENTINEL");
             ask.arg("GET-MASTER-ADDR-BY-NAME").arg(&sentinel.master);
             let named: Option<(String, u16)> = ask.query_async(&mut connection).await?;
-            named.ok_or_else(|| (redis::ErrorKind::Client, "sentinel does not know the master").into())
+            named.ok_or_else(|| (ErrorKind::Client, "sentinel does not know the master").into())
         };
         match asked.await {
             Ok(address) => return Ok(address),

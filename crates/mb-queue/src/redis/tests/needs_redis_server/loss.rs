@@ -1,5 +1,7 @@
 //! Redis loses what it was given, in every way it can; nothing accepted is lost.
 
+use std::time::Duration;
+
 use super::super::server::Server;
 use super::world::World;
 
@@ -119,6 +121,14 @@ async fn a_redis_without_memory_is_waited_for() {
     world.accept(20_000).await;
     world.until("it refuses more", async || info(&server, "errorstat_OOM").await.is_some()).await;
     assert!(world.journal.status().depth >= 20_000);
+    let refusals = async || {
+        let refused = info(&server, "errorstat_OOM").await.expect("it refused");
+        refused.trim_start_matches("count=").parse::<u64>().expect("a number")
+    };
+    let before = refusals().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let tries = refusals().await - before;
+    assert!(tries < 200, "{tries} commands refused in a second");
     world.set_up(true);
     world.until_all_stored().await;
     assert_eq!(evicted(&server).await, 0);
