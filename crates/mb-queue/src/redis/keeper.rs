@@ -31,6 +31,14 @@ const REPORT: Duration = Duration::from_secs(10);
 /// Every so-manieth look at the stream, consumers that are gone are forgotten.
 const FORGET_EVERY: u32 = 60;
 
+/// Where a search begins, and what it says at its end.
+const START: &str = "0-0";
+/// Pieces of one search; a piece is ten times as long as what it may find.
+const MAX_SEARCHES: usize = 10;
+
+/// A unit that somebody holds: id, consumer, idle milliseconds, how often it was claimed.
+type Pending = (String, String, u64, u32);
+
 /// An entry of the stream: id, and fields with values in turn.
 type StreamEntry = (String, Vec<Vec<u8>>);
 
@@ -90,7 +98,7 @@ struct Side<'a> {
 impl<'a> Side<'a> {
     fn new(shared: &'a Shared, consumer: &'a str, answer: Duration) -> Self {
         let link = Link::new(Arc::clone(&shared.config), shared.health.clone(), answer);
-        Self { shared, config: &shared.config, consumer, link, cursor: "0-0".to_owned(), unit_size: 1, reported: None }
+        Self { shared, config: &shared.config, consumer, link, cursor: START.to_owned(), unit_size: 1, reported: None }
     }
 
     /// Reads new units as long as somebody wants some.
@@ -107,12 +115,20 @@ impl<'a> Side<'a> {
                     group::identity(&mut connection, self.config).await?;
                     self.recover(&mut connection).await?;
                 }
-                self.read_new(&mut connection, wanted.div_ceil(self.unit_size).clamp(1, MAX_UNITS)).await
+                // What others let lie is older than anything new.
+                let taken =
+                    if self.shared.may_take_over() { self.take_over(&mut connection).await? } else { Vec::new() };
+                if !taken.is_empty() {
+                    return Ok(taken);
+                }
+                let units = wanted.div_ceil(self.unit_size).clamp(1, MAX_UNITS);
+                let entries = self.read_new(&mut connection, units).await?;
+                Ok(entries.into_iter().map(|entry| (entry, 1)).collect())
             };
             match read.await {
                 Ok(entries) => {
                     self.link.works(Activity::Read);
-                    self.take(entries.into_iter().map(|entry| (entry, 1)));
+                    self.take(entries);
                 }
                 Err(error) if group::is_gone(&error) => self.make_group(Activity::Read, &mut connection).await,
                 Err(error) => self.link.failed(Activity::Read, &error).await,
@@ -132,7 +148,7 @@ impl<'a> Side<'a> {
     async fn recover(&mut self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         let mut pending = cmd("XPENDING");
         pending.arg(&self.config.stream).arg(&self.config.group).arg("-").arg("+").arg(1000).arg(self.consumer);
-        let rows: Vec<(String, String, u64, u32)> = pending.query_async(connection).await?;
+        let rows: Vec<Pending> = pending.query_async(connection).await?;
         let lost: Vec<_> = rows.into_iter().filter(|(id, ..)| !self.shared.holds(id)).collect();
         for chunk in lost.chunks(TAKE_OVER) {
             let mut claim = cmd("XCLAIM");
@@ -142,10 +158,11 @@ impl<'a> Side<'a> {
             }
             let entries: Vec<Option<StreamEntry>> = claim.query_async(connection).await?;
             let count = |id: &str| chunk.iter().find(|row| row.0 == id).map_or(1, |row| row.3 + 1);
-            self.take(entries.into_iter().flatten().map(|entry| {
+            let counted = |entry: StreamEntry| {
                 let times = count(&entry.0);
                 (entry, times)
-            }));
+            };
+            self.take(entries.into_iter().flatten().map(counted).collect());
         }
         Ok(())
     }
@@ -239,38 +256,50 @@ impl<'a> Side<'a> {
         match look.await {
             Ok(taken) => {
                 self.link.works(Activity::Look);
-                self.take(taken.into_iter());
+                self.take(taken);
             }
             Err(error) if group::is_gone(&error) => self.make_group(Activity::Look, &mut connection).await,
             Err(error) => self.link.failed(Activity::Look, &error).await,
         }
     }
 
+    /// Claims what others let lie for too long; each unit with how often it was claimed.
     async fn take_over(&mut self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<(StreamEntry, u32)>> {
-        let RedisConfig { stream, group, .. } = self.config;
+        let mut entries = Vec::new();
+        for _ in 0..MAX_SEARCHES {
+            entries = self.search(connection).await?;
+            if !entries.is_empty() || self.cursor == START {
+                break;
+            }
+        }
+        self.shared.set_may_take_over(!entries.is_empty());
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut counts = pipe();
+        for (id, _) in &entries {
+            counts.cmd("XPENDING").arg(&self.config.stream).arg(&self.config.group).arg(id).arg(id).arg(1);
+        }
+        let counts: Vec<Vec<Pending>> = counts.query_async(connection).await?;
+        let count = |rows: Vec<Pending>| rows.first().map_or(2, |row| row.3);
+        tracing::debug!(units = entries.len(), "took over what another worker let lie");
+        Ok(entries.into_iter().zip(counts.into_iter().map(count)).collect())
+    }
+
+    /// Looks through a piece of what is held by anybody.
+    async fn search(&mut self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<StreamEntry>> {
         let mut claim = cmd("XAUTOCLAIM");
-        claim.arg(stream).arg(group).arg(self.consumer).arg(millis(self.config.claim_idle));
+        claim.arg(&self.config.stream).arg(&self.config.group).arg(self.consumer).arg(millis(self.config.claim_idle));
         claim.arg(&self.cursor).arg("COUNT").arg(TAKE_OVER);
         let answer: Vec<Value> = claim.query_async(connection).await?;
         let mut parts = answer.into_iter();
         self.cursor = from_redis_value(parts.next().unwrap_or_default())?;
         // Redis 6.2 gives nothing for an entry that was deleted meanwhile.
         let entries: Vec<Option<StreamEntry>> = from_redis_value(parts.next().unwrap_or_default())?;
-        let entries: Vec<_> = entries.into_iter().flatten().collect();
-        if entries.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut counts = pipe();
-        for (id, _) in &entries {
-            counts.cmd("XPENDING").arg(stream).arg(group).arg(id).arg(id).arg(1);
-        }
-        let counts: Vec<Vec<(String, String, u64, u32)>> = counts.query_async(connection).await?;
-        let count = |rows: Vec<(String, String, u64, u32)>| rows.first().map_or(2, |row| row.3);
-        tracing::debug!(units = entries.len(), "took over what another worker let lie");
-        Ok(entries.into_iter().zip(counts.into_iter().map(count)).collect())
+        Ok(entries.into_iter().flatten().collect())
     }
 
-    fn take(&mut self, entries: impl Iterator<Item = (StreamEntry, u32)>) {
+    fn take(&mut self, entries: Vec<(StreamEntry, u32)>) {
         for ((id, fields), deliveries) in entries {
             let mut fields = fields.into_iter();
             let is_ours = fields.next().is_some_and(|name| name == unit::FIELD.as_bytes());

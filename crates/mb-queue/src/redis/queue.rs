@@ -43,13 +43,21 @@ struct State {
     settled: Vec<Settled>,
     /// Entries that waiting claims would take.
     wanted: usize,
+    /// The last search found units that others let lie: there may be more.
+    abandoned: bool,
     closed: bool,
 }
 
 impl RedisQueue {
     /// A queue for one worker, named so in Redis, and its keeper, which has to run for it to bring anything.
     pub fn new(config: RedisConfig, worker: &str, clock: Clock) -> (Self, QueueKeeper) {
-        let state = State { held: Held::new(config.claim_idle), settled: Vec::new(), wanted: 0, closed: false };
+        let state = State {
+            held: Held::new(config.claim_idle),
+            settled: Vec::new(),
+            wanted: 0,
+            abandoned: false,
+            closed: false,
+        };
         let shared = Arc::new(Shared {
             config: Arc::new(config),
             health: RedisHealth::new(clock),
@@ -141,6 +149,15 @@ impl Shared {
     pub(super) fn wanted(&self) -> usize {
         let state = self.lock();
         if state.held.waiting() > 0 { 0 } else { state.wanted }
+    }
+
+    /// Whether there may be more units that others let lie.
+    pub(super) fn may_take_over(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    pub(super) fn set_may_take_over(&self, abandoned: bool) {
+        self.lock().abandoned = abandoned;
     }
 
     /// Takes a unit from Redis; how many envelopes it has, `None` if it is no unit and was thrown away.

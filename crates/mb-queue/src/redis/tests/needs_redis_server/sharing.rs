@@ -43,6 +43,27 @@ async fn what_a_frozen_worker_holds_goes_to_another_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_worker_held_is_taken_over_without_pauses() {
+    let mut server = Server::start(&[]).await;
+    server.config.check_every = Duration::from_secs(1);
+    let mut world = World::of(&server);
+    let mut dead = worker(&server, "dead");
+    let mut held = 0;
+    for _ in 0..200 {
+        world.accept(1).await;
+        while held < world.accepted() {
+            held += dead.queue.claim("w", ALL).await.entries.len();
+        }
+    }
+    assert_eq!(server.run::<u64>("XLEN q").await, 200, "a unit each");
+    dead.keeper.abort_all();
+    let died = tokio::time::Instant::now();
+    world.work(1);
+    world.until_all_stored().await;
+    assert!(died.elapsed() < Duration::from_secs(6), "{:?}", died.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_stops_gives_back_what_it_did_not_begin() {
     let mut server = Server::start(&[]).await;
     server.config.claim_idle = Duration::from_mins(10);

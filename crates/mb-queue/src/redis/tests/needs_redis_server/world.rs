@@ -102,6 +102,11 @@ impl World {
         self.next += count;
     }
 
+    /// Messages accepted so far.
+    pub(super) fn accepted(&self) -> usize {
+        self.next as usize
+    }
+
     /// Waits until the store has all that was accepted, and the journal knows.
     pub(super) async fn until_all_stored(&self) {
         let missing = || (0..self.next).filter(|n| !self.store.has(id(*n))).count();
