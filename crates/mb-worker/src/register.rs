@@ -25,9 +25,9 @@ use crate::Shared;
 
 /// The longest pause between tries, in first pauses.
 const LONGEST_PAUSE: u32 = 100;
-/// Claims are given back when this part of their lease is left, in parts of it: so that no other worker holds them at the
-/// same time, even if they were on their way for as long.
-const LEASE_MARGIN: u32 = 4;
+/// Claims are given back after this part of their lease, so that no other worker holds them at the same time, even if they
+/// were on their way for as long as is left.
+const HOLD: f64 = 0.75;
 
 pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
     loop {
@@ -36,8 +36,7 @@ pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
             // The queue is shut down, which only the end of the process does.
             return;
         }
-        let lease = shared.config.lease;
-        let deadline = Instant::now() + (lease - lease / LEASE_MARGIN);
+        let deadline = Instant::now() + shared.config.lease.mul_f64(HOLD);
         hand_over(&shared, claimed, deadline, &soft).await;
     }
 }

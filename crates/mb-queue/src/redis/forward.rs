@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mb_core::Clock;
 use redis::aio::MultiplexedConnection;
@@ -26,6 +27,8 @@ use crate::queue::{Claim, Claimed};
 const CLAIM: Claim = Claim { entries: 8 * unit::MAX_ENTRIES, bytes: 1 << 20 };
 /// Units looked for in one round trip; the answer carries what it finds.
 const LOOK: usize = 32;
+/// That the queue is another one is reported no more often than this.
+const REPORT: Duration = Duration::from_secs(10);
 /// Units looked up in the journal at once.
 const FORGET: usize = 1024;
 
@@ -39,6 +42,8 @@ pub struct Forwarder {
     identity: Option<Identity>,
     /// Units in the stream as far as they may not be confirmed, with the ids that they have there.
     units: VecDeque<(u64, String)>,
+    /// When it was last reported that the queue is another one.
+    reported: Option<Instant>,
 }
 
 impl Forwarder {
@@ -46,7 +51,7 @@ impl Forwarder {
     pub fn new(journal: Journal, config: RedisConfig, clock: Clock) -> Self {
         let (config, health) = (Arc::new(config), RedisHealth::new(clock));
         let link = Link::new(Arc::clone(&config), health.clone(), ANSWER);
-        Self { journal, config, link, health, identity: None, units: VecDeque::new() }
+        Self { journal, config, link, health, identity: None, units: VecDeque::new(), reported: None }
     }
 
     /// How its Redis fares.
@@ -125,16 +130,21 @@ impl Forwarder {
             self.forget_confirmed();
             let missing = self.missing(connection).await?;
             if self.identity.is_some() {
-                tracing::info!(
-                    open = self.units.len(),
-                    missing = missing.len(),
-                    "the queue is another one than before"
-                );
+                self.report_change(missing.len());
             }
             self.journal.missing(&missing);
             self.identity = Some(identity);
         }
         Ok(())
+    }
+
+    /// A Redis that throws the stream away again and again must not fill the log.
+    fn report_change(&mut self, missing: usize) {
+        let now = Instant::now();
+        if self.reported.is_none_or(|reported| reported + REPORT < now) {
+            self.reported = Some(now);
+            tracing::info!(open = self.units.len(), missing, "the queue in redis is another one than before");
+        }
     }
 
     /// The open units that are not in the stream: dealt with, or lost.

@@ -55,7 +55,7 @@ async fn create(connection: &mut MultiplexedConnection, config: &RedisConfig) ->
     match group(config, "CREATE").arg("0").arg("MKSTREAM").exec_async(connection).await {
         Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
         Ok(()) => {
-            tracing::info!(stream = config.stream, group = config.group, "consumer group was made");
+            tracing::debug!(stream = config.stream, group = config.group, "consumer group was made");
             Ok(())
         }
         other => other,

@@ -59,17 +59,16 @@ async fn a_socket_file_is_a_way_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_checks_the_server_by_the_given_authority() {
+async fn tls_checks_the_server_by_the_given_authority_needs_openssl() {
     let dir = TempDir::new().expect("temporary folder");
     certificates(dir.path());
     let file = |name: &str| dir.path().join(name).to_str().expect("text").to_owned();
     let (tls_port, read) = (spare_port(), |name: &str| std::fs::read(dir.path().join(name)).expect("made"));
     let identity = Some((read("leaf.crt"), Secret::new(read("leaf.key"))));
     let tls = RedisTls { ca: Some(read("ca.crt")), identity };
-    let args = ["--tls-port", &tls_port.to_string(), "--tls-cert-file", &file("leaf.crt"), "--tls-key-file"];
-    let args: Vec<_> = args.into_iter().chain([&*file("leaf.key").leak(), "--tls-ca-cert-file"]).collect();
-    let ca = file("ca.crt");
-    let args: Vec<_> = args.into_iter().chain([&*ca]).collect();
+    let (port, certificate, key, ca) = (tls_port.to_string(), file("leaf.crt"), file("leaf.key"), file("ca.crt"));
+    let args =
+        ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
     let config = RedisConfig { tls: Some(tls.clone()), ..at(tls_port) };
     let server = Server::start_as(&args, config, spare_port()).await;
     carries_messages(&server.config).await;
