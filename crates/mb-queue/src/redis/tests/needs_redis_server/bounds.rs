@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::server::Server;
 use super::world::{World, rig};
+use crate::journal::tests::support::ids;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stream_never_holds_more_than_the_window_while_nothing_is_confirmed() {
@@ -51,4 +52,18 @@ async fn a_proxy_accepts_without_redis_and_catches_up_by_itself() {
     server.revive().await;
     world.until_all_stored().await;
     assert_eq!(world.store.registrations(), 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_restored_store_lacks_is_forwarded_again_and_nothing_else() {
+    let server = Server::start(&[]).await;
+    let mut world = World::of(&server);
+    world.work(1);
+    world.accept(2_000).await;
+    world.until_all_stored().await;
+    world.store.restore_without(&ids(500..900));
+    // The next question shows the new epoch.
+    world.accept(1).await;
+    world.until_all_stored().await;
+    assert_eq!(world.store.registrations(), 2_001);
 }

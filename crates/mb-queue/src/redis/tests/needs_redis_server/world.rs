@@ -1,6 +1,7 @@
 //! A small system around the queue: a journal with its forwarder and confirm loop, workers, and a store.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,17 +10,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::super::server::Server;
-use crate::journal::tests::support::{EPOCH, Rig, id, messages};
+use crate::journal::tests::support::{Rig, id, messages};
 use crate::redis::{Forwarder, RedisConfig, RedisQueue, unit};
 use crate::{Claim, Journal, Queue};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How often each message was registered.
+/// How often each message was registered, and which history this is.
 #[derive(Clone, Default)]
 pub(super) struct Store {
     registered: Arc<Mutex<HashMap<MessageId, u32>>>,
+    epoch: Arc<AtomicU8>,
 }
 
 impl Store {
@@ -34,6 +36,17 @@ impl Store {
     /// Register calls per message, all together.
     pub(super) fn registrations(&self) -> u32 {
         self.registered.lock().expect("no panic while held").values().sum()
+    }
+
+    /// As if a backup had been restored in which these are missing.
+    pub(super) fn restore_without(&self, lost: &[MessageId]) {
+        let mut registered = self.registered.lock().expect("no panic while held");
+        registered.retain(|id, _| !lost.contains(id));
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn epoch(&self) -> [u8; 16] {
+        [self.epoch.load(Ordering::SeqCst); 16]
     }
 
     pub(super) fn register(&self, ids: impl Iterator<Item = MessageId>) {
@@ -143,8 +156,9 @@ async fn confirm(journal: Journal, store: Store, mut up: watch::Receiver<bool>) 
         if up.wait_for(|up| *up).await.is_err() {
             return;
         }
+        let epoch = store.epoch();
         let lacking = asked.iter().map(|(_, id)| *id).filter(|id| !store.has(*id)).collect();
-        journal.confirm(EPOCH, &asked, &lacking);
+        journal.confirm(epoch, &asked, &lacking);
     }
 }
 
