@@ -108,6 +108,9 @@ pub const NOTICE_RESOLVE: &str = "/admin/notices/{id}/resolve";
 /// Figures.
 pub const STATS: &str = "/admin/stats";
 
+/// Give the store a new epoch.
+pub const NEW_EPOCH: &str = "/admin/store/new-epoch";
+
 /// Make a certificate.
 pub const CERTIFICATES_GENERATE: &str = "/admin/certificates/generate";
 /// Revoke certificates.
@@ -117,11 +120,19 @@ pub const CERTIFICATES_LIST: &str = "/admin/certificates/list";
 
 /// The CA certificate.
 pub const CA_CERTIFICATE: &str = "/pki/ca.crt";
+/// The revocation list, PEM.
+pub const CRL_PEM: &str = "/pki/crl.pem";
+/// The revocation list, DER.
+pub const CRL_DER: &str = "/pki/crl.der";
+/// Renew the certificate that the call is made with.
+pub const PKI_RENEW: &str = "/pki/renew";
 
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 /// The OpenAPI document as a page.
 pub const DOCS: &str = "/docs";
+/// How that page looks.
+pub const DOCS_STYLE: &str = "/docs/style.css";
 
 /// Service, version and status.
 pub const ROOT: &str = "/";
@@ -185,12 +196,17 @@ pub const SERVER: &[&str] = &[
     NOTICES,
     NOTICE_RESOLVE,
     STATS,
+    NEW_EPOCH,
     CERTIFICATES_GENERATE,
     CERTIFICATES_REVOKE,
     CERTIFICATES_LIST,
     CA_CERTIFICATE,
+    CRL_PEM,
+    CRL_DER,
+    PKI_RENEW,
     OPENAPI,
     DOCS,
+    DOCS_STYLE,
     ROOT,
     COMMON[0],
     COMMON[1],

@@ -20,11 +20,14 @@ pub mod mask;
 pub mod name;
 pub mod notice;
 pub mod policy;
+pub mod rate;
+pub mod recent;
 pub mod role;
 pub mod secret;
 pub mod session;
 pub mod state;
 pub mod submission;
+pub mod throttle;
 mod wire;
 
 pub use account::{Email, UserId, UserRole};

@@ -5,14 +5,16 @@
 //! its leaf certificate alone. Reading checks no signature: call it on a certificate that a handshake or
 //! [`crate::TrustAnchors`] has verified.
 
+use std::net::IpAddr;
+
 use mb_core::{ClientName, DomainName, Identity, Role, Timestamp};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ParsedExtension;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATION_NAME, OID_X509_ORGANIZATIONAL_UNIT, Oid};
 use x509_parser::prelude::FromDer;
 
-use crate::CryptoError;
 use crate::digest::sha256;
+use crate::{CryptoError, pem};
 
 /// Reads the identity that a verified leaf certificate carries.
 ///
@@ -42,6 +44,26 @@ pub fn from_der(der: &[u8]) -> Result<Identity, CryptoError> {
         not_before: timestamp(certificate.validity().not_before.timestamp()),
         not_after: timestamp(certificate.validity().not_after.timestamp()),
     })
+}
+
+/// The DNS names and addresses in a certificate's SAN (RFC 5280, section 4.2.1.6), as text; others are left out.
+///
+/// # Errors
+/// [`CryptoError::Malformed`] if the PEM holds no certificate.
+pub fn alternative_names(certificate_pem: &str) -> Result<Vec<String>, CryptoError> {
+    let der = pem::certificates(certificate_pem)?.swap_remove(0);
+    let (_, certificate) = X509Certificate::from_der(&der).map_err(|error| CryptoError::malformed(WHAT, error))?;
+    let names = certificate.subject_alternative_name().map_err(|error| CryptoError::malformed(WHAT, error))?;
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+            .map(IpAddr::from)
+            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+            .ok()
+            .map(|address| address.to_string()),
+        _ => None,
+    };
+    Ok(names.into_iter().flat_map(|names| names.value.general_names.iter().filter_map(text)).collect())
 }
 
 /// SHA-256 of a certificate's DER, lower hexadecimal.

@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod jwt;
 pub mod master;
+pub mod otp_token;
 pub mod password;
 pub mod pem;
 pub mod random;

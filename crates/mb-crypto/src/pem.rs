@@ -1,7 +1,7 @@
 //! PEM (RFC 7468) to DER, with errors that say what was expected.
 
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::CryptoError;
@@ -28,4 +28,14 @@ pub fn private_key(pem: &str) -> Result<Zeroizing<PrivateKeyDer<'static>>, Crypt
     PrivateKeyDer::from_pem_slice(pem.as_bytes())
         .map(Zeroizing::new)
         .map_err(|_| CryptoError::malformed("private key", "no unencrypted private key in PEM in it"))
+}
+
+/// The first revocation list in the text.
+///
+/// # Errors
+/// [`CryptoError::Malformed`] if there is none.
+pub fn revocation_list(pem: &str) -> Result<Vec<u8>, CryptoError> {
+    CertificateRevocationListDer::from_pem_slice(pem.as_bytes())
+        .map(|list| list.to_vec())
+        .map_err(|error| CryptoError::malformed("revocation list", error))
 }

@@ -1,4 +1,5 @@
-//! Small secrets of the store, sealed under the master key: TOTP secrets, mails that wait to be sent.
+//! Small secrets of the store, sealed under the master key: TOTP secrets, mails that wait to be sent. And what a caller
+//! holds for a few minutes and must not be able to read or make.
 //!
 //! Each purpose has an AES-256-GCM key of its own, derived from the master key by HKDF-SHA256, so that purposes share
 //! neither keys nor the bound of 2^32 random nonces per key (NIST SP 800-38D, section 8.3). The associated data is the
@@ -18,8 +19,10 @@ use crate::master::{self, MasterKey};
 pub enum Purpose {
     /// A user's second factor; the row is the user's id.
     TotpSecret,
-    /// A mail's text, which may carry a reset token.
+    /// A mail's text, which may carry a reset token; the row is the mail's recipient.
     MailBody,
+    /// What stands for a right password until the second factor is shown (see [`crate::otp_token`]); no column holds it.
+    OtpToken,
 }
 
 impl Purpose {
@@ -28,6 +31,7 @@ impl Purpose {
         match self {
             Self::TotpSecret => "users.totp_secret",
             Self::MailBody => "mail_outbox.body",
+            Self::OtpToken => "sign_in.otp_token",
         }
     }
 

@@ -82,6 +82,12 @@ impl TotpSecret {
         found
     }
 
+    /// The code of a time: what an authenticator shows.
+    pub fn code_at(&self, now: Timestamp) -> Secret<String> {
+        let code = self.code(u64::try_from(now.seconds()).unwrap_or(0) / STEP);
+        Secret::new(code.iter().copied().map(char::from).collect())
+    }
+
     /// HOTP (RFC 4226, section 5.3) at a counter, as ASCII digits.
     fn code(&self, counter: u64) -> [u8; DIGITS] {
         let key = hmac::Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, self.expose());

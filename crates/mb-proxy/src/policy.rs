@@ -8,19 +8,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use mb_api::client::Client;
+use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{Clock, Policy, Timestamp};
+use mb_runtime::PolicyFollower;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Shared;
 
-/// First and longest pause after a failed poll.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// After an answer without news the next question is asked no earlier than this after the last.
-const EARLIEST: Duration = Duration::from_secs(1);
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
 
@@ -100,8 +97,9 @@ impl PolicyKeeper {
         Ok(policy)
     }
 
-    fn version(&self) -> Option<u64> {
-        self.sender.borrow().as_ref().map(|policy| policy.version)
+    /// What a question for news says of the policy in effect.
+    fn held(&self) -> PolicyQuery {
+        PolicyQuery::of(self.sender.borrow().as_deref())
     }
 
     /// Takes a new policy, or the news that the held one is still current.
@@ -159,34 +157,15 @@ pub(crate) async fn follow(shared: Arc<Shared>, soft: CancellationToken) {
 }
 
 async fn follow_forever(keeper: &PolicyKeeper, server: &Client, clock: &Clock) {
-    let mut pause = BACKOFF.0;
+    let mut follower = PolicyFollower::new(server.clone());
     let mut kept_at: Option<Instant> = None;
-    // The first question after a silence is answered at once, so that a kept policy is known to be current again.
-    let mut in_touch = false;
     loop {
-        let (held, asked_at) = (keeper.version(), Instant::now());
-        match server.policy(held.filter(|_| in_touch)).await {
-            Ok(policy) => {
-                in_touch = true;
-                pause = BACKOFF.0;
-                let changed = policy.as_ref().is_some_and(|policy| Some(policy.version) != held);
-                keeper.adopt(policy, clock.now());
-                if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
-                    kept_at = keeper.keep().await.then(Instant::now);
-                }
-                if !changed {
-                    // A main server that does not hold the question must not be asked in a tight loop.
-                    tokio::time::sleep_until(asked_at + EARLIEST).await;
-                }
-            }
-            Err(error) => {
-                in_touch = false;
-                mb_runtime::logging::limited("policy", || {
-                    tracing::warn!(error = %error, "policy not received, the kept one stays in effect");
-                });
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(BACKOFF.1);
-            }
+        let held = keeper.held();
+        let policy = follower.next(held).await;
+        let changed = policy.as_ref().is_some_and(|policy| PolicyQuery::of(Some(policy)) != held);
+        keeper.adopt(policy, clock.now());
+        if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
+            kept_at = keeper.keep().await.then(Instant::now);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use mb_core::policy::MasterPublicKey;
 use mb_core::{KeyId, Secret, Timestamp, hex};
@@ -21,7 +22,7 @@ pub(crate) struct ActiveKey {
 }
 
 pub(crate) struct Sealer {
-    signer: Signer,
+    signer: ArcSwap<Signer>,
     current: Mutex<Option<Arc<ActiveKey>>>,
     idempotency: Secret<[u8; 32]>,
 }
@@ -44,7 +45,12 @@ impl Sealer {
             mb_crypto::files::write_private(secret_path, hex::encode(&secret).as_bytes())?;
             secret
         };
-        Ok(Self { signer, current: Mutex::new(None), idempotency: Secret::new(secret) })
+        Ok(Self { signer: ArcSwap::from_pointee(signer), current: Mutex::new(None), idempotency: Secret::new(secret) })
+    }
+
+    /// Signs later data keys with another certificate. The one in use stays: it is judged as of when it was signed.
+    pub(crate) fn adopt(&self, signer: Signer) {
+        self.signer.store(Arc::new(signer));
     }
 
     /// Keys content tags to this proxy, so that a stolen journal alone allows no guessing.
@@ -61,7 +67,7 @@ impl Sealer {
         if let Some(key) = current.as_ref().filter(|key| key.is_fresh(master, now)) {
             return Ok(Arc::clone(key));
         }
-        let (sealing, signed) = SealingKey::new(master, &self.signer, now)?;
+        let (sealing, signed) = SealingKey::new(master, &self.signer.load(), now)?;
         let key = Arc::new(ActiveKey { sealing, record: signed.encode().into(), master_key_id: master.id });
         *current = Some(Arc::clone(&key));
         Ok(key)

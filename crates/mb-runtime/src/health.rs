@@ -68,7 +68,7 @@ impl fmt::Debug for Health {
 impl Health {
     /// No checks yet. `version` is the program's.
     pub fn new(version: &'static str, clock: Clock, lifecycle: &Lifecycle) -> Self {
-        Self { version, clock, started: Instant::now(), stopping: lifecycle.soft(), checks: Vec::new() }
+        Self { version, clock, started: Instant::now(), stopping: lifecycle.leaving(), checks: Vec::new() }
     }
 
     /// Adds a check. It must be cheap: it runs each time someone asks.

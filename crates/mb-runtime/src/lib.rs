@@ -12,6 +12,7 @@ pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod nofile;
+mod policy_follower;
 mod policy_watch;
 
 pub use app::{App, AppConfig};
@@ -20,4 +21,5 @@ pub use health::{Check, Health};
 pub use lifecycle::{Criticality, Lifecycle};
 pub use listener::{Limits, Listener, PlainServer, PlainText, TlsServer};
 pub use metrics::Metrics;
+pub use policy_follower::PolicyFollower;
 pub use policy_watch::PolicyWatch;

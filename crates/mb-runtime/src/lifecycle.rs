@@ -41,6 +41,9 @@ pub struct Lifecycle {
 #[derive(Debug, Default)]
 struct Inner {
     tracker: TaskTracker,
+    /// From the signal to the soft stop.
+    drain_delay: Duration,
+    leaving: CancellationToken,
     soft: CancellationToken,
     hard: CancellationToken,
     /// The first critical task that died.
@@ -51,6 +54,12 @@ impl Lifecycle {
     /// A lifecycle that has just begun.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that goes on working for `drain_delay` after a signal while [`Lifecycle::leaving`] is said already, so that load
+    /// balancers look elsewhere first.
+    pub fn with_drain_delay(drain_delay: Duration) -> Self {
+        Self { inner: Arc::new(Inner { drain_delay, ..Inner::default() }) }
     }
 
     /// Runs `future`, as the component that calls, until it ends or the hard stop. `name` appears in the log and in the exit's reason.
@@ -75,6 +84,11 @@ impl Lifecycle {
         self.inner.tracker.spawn(logging::inherited(future));
     }
 
+    /// Cancelled when nobody should be sent here any more; intake still works. A token of its own.
+    pub fn leaving(&self) -> CancellationToken {
+        self.inner.leaving.child_token()
+    }
+
     /// Cancelled when intake must end. A token of its own; cancelling it stops nobody else.
     pub fn soft(&self) -> CancellationToken {
         self.inner.soft.child_token()
@@ -92,6 +106,7 @@ impl Lifecycle {
 
     /// Asks for a stop: begins the soft phase. [`Lifecycle::drain`] waits for its end.
     pub fn stop(&self) {
+        self.inner.leaving.cancel();
         self.inner.soft.cancel();
     }
 
@@ -142,13 +157,21 @@ impl Lifecycle {
         }
     }
 
-    /// Waits for a reason to stop, then stops. A second signal cuts the soft phase short.
+    /// Waits for a reason to stop, then stops. A second signal cuts the drain delay or the soft phase short.
     ///
     /// # Errors
     /// As [`Lifecycle::wait_for_signal`] and [`Lifecycle::drain`].
     pub async fn run(&self) -> Result<(), RuntimeError> {
         let mut signals = signal::Signals::new().map_err(RuntimeError::Signal)?;
         self.reason(&mut signals).await;
+        self.inner.leaving.cancel();
+        if !self.is_stopping() && !self.inner.drain_delay.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(self.inner.drain_delay) => {}
+                () = self.inner.soft.cancelled() => {}
+                _ = signals.next() => {}
+            }
+        }
         let mut drain = std::pin::pin!(self.drain());
         tokio::select! {
             result = &mut drain => return result,

@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use std::fmt;
+use std::sync::Arc;
 
 use mb_core::{Clock, Timestamp};
 use mb_crypto::jwt::JwtSecret;
@@ -13,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
 use crate::keyring::KeyRing;
+use crate::mail::Mailer;
 use crate::metrics::ServerMetrics;
+use crate::people::People;
 use crate::policy::PolicyFeed;
 use crate::{Parts, ServerError};
 
@@ -25,6 +28,9 @@ pub(crate) struct App {
     pub(crate) authority: Authority,
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
+    pub(crate) master: Arc<MasterKey>,
+    pub(crate) mail: Mailer,
+    pub(crate) people: People,
     pub(crate) search: SearchKey,
     pub(crate) policy: PolicyFeed,
     pub(crate) metrics: ServerMetrics,
@@ -41,13 +47,30 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, jwt, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, jwt, people, mail, clock, instance, stopping } = parts;
         let search = search_key(&store, &master).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
-        let keys = KeyRing::new(master, ca.certificate_pem())?;
+        let master = Arc::new(master);
+        let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
+        let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics);
-        Ok(Self { store, authority, keys, jwt, search, policy, metrics, clock, instance, stopping })
+        let people = People::new(people);
+        Ok(Self {
+            store,
+            authority,
+            keys,
+            jwt,
+            master,
+            mail,
+            people,
+            search,
+            policy,
+            metrics,
+            clock,
+            instance,
+            stopping,
+        })
     }
 }
 

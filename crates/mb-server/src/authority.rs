@@ -3,11 +3,15 @@
 //! The record is written before the certificate is handed out, so every certificate in the world can be listed and
 //! revoked; a crash in between leaves a record of a certificate that nobody holds.
 
+mod renewal;
+mod revocations;
+
 use std::time::Duration;
 
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{ClientName, Clock, DomainName, FieldError, Role, hex};
-use mb_crypto::ca::{Ca, IssueRequest, Issued};
+use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, hex};
+use mb_crypto::CryptoError;
+use mb_crypto::ca::{Ca, IssueRequest, Issued, Signed, SigningRequest};
 use mb_store::{CertificateFilter, CertificateRow, RevokeTarget, Store, StoreError};
 
 use crate::routes::store_fault;
@@ -57,25 +61,43 @@ impl Authority {
         self.ca.certificate_pem()
     }
 
-    /// Issues a certificate, creating its domain and client if they are new.
+    /// Issues a certificate with a fresh key, creating its domain and client if they are new.
     ///
     /// # Errors
     /// `validation_failed` for a bad name, `conflict` if the client belongs to another domain, `unavailable`.
     pub async fn issue(&self, order: Order, actor: &str) -> Result<Issued, ApiError> {
         let domain = self.place(&order, actor).await?;
-        let request = IssueRequest {
+        let issued = self.ca.issue(&self.request(&order, domain.as_ref())).map_err(bad_order)?;
+        self.record(&issued.identity, &issued.certificate_pem, actor).await?;
+        Ok(issued)
+    }
+
+    /// Issues a certificate for a key that its holder keeps.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`]; `validation_failed` if `request` is no sound signing request.
+    pub async fn sign(&self, order: Order, request: &str, actor: &str) -> Result<Signed, ApiError> {
+        let request = SigningRequest::from_pem(request).map_err(|error| {
+            ApiError::invalid(vec![FieldError::new("/csr", "invalid", error.to_string())]).caused_by(error)
+        })?;
+        let domain = self.place(&order, actor).await?;
+        let signed = self.ca.sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
+        self.record(&signed.identity, &signed.certificate_pem, actor).await?;
+        Ok(signed)
+    }
+
+    fn request<'a>(&self, order: &'a Order, domain: Option<&'a DomainName>) -> IssueRequest<'a> {
+        IssueRequest {
             name: &order.name,
             role: order.role,
-            domain: domain.as_ref(),
+            domain,
             sans: &order.sans,
             validity: order.validity.unwrap_or(DEFAULT_VALIDITY),
             now: self.clock.now(),
-        };
-        let issued = self.ca.issue(&request).map_err(|error| {
-            let field = FieldError::new("/sans", "invalid", "not a host name or address that a certificate can carry");
-            ApiError::invalid(vec![field]).caused_by(error)
-        })?;
-        let identity = &issued.identity;
+        }
+    }
+
+    async fn record(&self, identity: &Identity, certificate_pem: &str, actor: &str) -> Result<(), ApiError> {
         let row = CertificateRow {
             issuer: identity.issuer,
             serial: identity.serial.clone(),
@@ -85,11 +107,10 @@ impl Authority {
             domain: identity.domain.clone(),
             not_before: identity.not_before,
             not_after: identity.not_after,
-            certificate_pem: issued.certificate_pem.clone(),
+            certificate_pem: certificate_pem.to_owned(),
             revocation: None,
         };
-        self.store.insert_certificate(&row, actor).await.map_err(store_fault)?;
-        Ok(issued)
+        self.store.insert_certificate(&row, actor).await.map_err(store_fault)
     }
 
     async fn place(&self, order: &Order, actor: &str) -> Result<Option<DomainName>, ApiError> {
@@ -139,6 +160,11 @@ impl Authority {
         }
         self.store.revoke(&target, reason, actor).await.map_err(store_fault)
     }
+}
+
+fn bad_order(error: CryptoError) -> ApiError {
+    let field = FieldError::new("/sans", "invalid", "not a host name or address that a certificate can carry");
+    ApiError::invalid(vec![field]).caused_by(error)
 }
 
 /// Reads a serial number as `openssl` and `ca list` print it: hexadecimal, colons allowed, leading zeros dropped.

@@ -11,7 +11,7 @@ use mb_api::credentials::Credentials;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::account::{UserAction, manageable};
-use mb_core::{ClientName, Role, UserRole};
+use mb_core::{ClientName, Role, SessionId, UserRole};
 use mb_crypto::CryptoError;
 use mb_crypto::token::{Token, TokenKind};
 use mb_store::{Session, User};
@@ -82,6 +82,11 @@ impl Caller {
         self.person.as_ref().ok_or_else(|| ApiError::new(ProblemCode::Forbidden, reason))
     }
 
+    /// The session that the request came in, if it is somebody's.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.person.as_ref().map(|person| person.session.id)
+    }
+
     /// Whose messages the caller may see.
     ///
     /// # Errors
@@ -101,11 +106,11 @@ impl Caller {
     }
 }
 
-fn forbidden() -> ApiError {
+pub(crate) fn forbidden() -> ApiError {
     ApiError::new(ProblemCode::Forbidden, "your account's role does not entitle to this")
 }
 
-fn invalid_token() -> ApiError {
+pub(crate) fn invalid_token() -> ApiError {
     ApiError::new(ProblemCode::InvalidToken, "the token is not, or no longer, good: sign in again")
 }
 

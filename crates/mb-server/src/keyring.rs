@@ -66,18 +66,24 @@ impl BadKey {
 
 #[derive(Debug)]
 pub(crate) struct KeyRing {
-    master: MasterKey,
+    master: Arc<MasterKey>,
     anchors: TrustAnchors,
     opened: RwLock<HashMap<KeyId, Arc<OpenedKey>>>,
 }
 
 impl KeyRing {
-    pub(crate) fn new(master: MasterKey, ca_pem: &str) -> Result<Self, CryptoError> {
+    pub(crate) fn new(master: Arc<MasterKey>, ca_pem: &str) -> Result<Self, CryptoError> {
         Ok(Self { master, anchors: TrustAnchors::from_pem(ca_pem)?, opened: RwLock::default() })
     }
 
     pub(crate) fn find(&self, id: KeyId) -> Option<Arc<OpenedKey>> {
         self.opened.read().ok()?.get(&id).cloned()
+    }
+
+    /// As after a restart: every key has to be proven anew.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        self.opened.write().expect("nobody panicked with it").clear();
     }
 
     /// Proves a record and opens its key.

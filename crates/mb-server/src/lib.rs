@@ -5,38 +5,41 @@
 
 mod actor;
 mod app;
+mod audit;
 pub mod authority;
 mod caller;
 mod contents;
+mod jobs;
 mod keyring;
+mod mail;
 mod metrics;
+mod notices;
+mod opening;
+mod people;
 mod policy;
 mod routes;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use mb_core::{Clock, Policy};
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
-use mb_runtime::lifecycle::{Criticality, Lifecycle};
+use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::{Instance, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+pub use crate::audit::chain::Notary;
 pub use crate::authority::Authority;
-
-/// How often the policy version in the store is compared, for changes made by another main server.
-const POLICY_CHECK: Duration = Duration::from_secs(1);
-
-/// How often the dead letters are counted, for the gauge.
-const COUNTING: Duration = Duration::from_secs(15);
+pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
+pub use crate::people::PeopleConfig;
+pub use crate::routes::openapi_text;
 
 /// Why the main server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,9 @@ pub enum ServerError {
         "the store was sealed under another encryption key: put back the secrets/encryption.key that belongs to it"
     )]
     OtherMasterKey,
+    /// Mail is configured in a way that cannot work.
+    #[error("{0}")]
+    Mail(&'static str),
 }
 
 /// What the main server is made of.
@@ -65,6 +71,10 @@ pub struct Parts {
     pub master: MasterKey,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
+    /// What signing in is told.
+    pub people: PeopleConfig,
+    /// How mail is sent.
+    pub mail: MailConfig,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.
@@ -111,23 +121,14 @@ impl MainServer {
         self.app.store.check().await
     }
 
-    /// Starts the background work.
-    pub fn start(&self, lifecycle: &Lifecycle) {
-        let (app, soft) = (Arc::clone(&self.app), lifecycle.soft());
-        lifecycle.spawn("policy refresh", Criticality::Critical, async move {
-            let mut ticks = tokio::time::interval(POLICY_CHECK);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            while soft.run_until_cancelled(ticks.tick()).await.is_some() {
-                app.policy.follow(&app.store).await;
-            }
-        });
-        let (app, soft) = (Arc::clone(&self.app), lifecycle.soft());
-        lifecycle.spawn("count dead letters", Criticality::Critical, async move {
-            let mut ticks = tokio::time::interval(COUNTING);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            while soft.run_until_cancelled(ticks.tick()).await.is_some() {
-                app.count_dead_letters().await;
-            }
-        });
+    /// How sending mail goes, for health.
+    pub fn mail(&self) -> MailState {
+        self.app.mail.state()
+    }
+
+    /// Starts the background work. `notary` signs the audit log.
+    pub fn start(&self, lifecycle: &Lifecycle, notary: Notary) {
+        people::start(&self.app, lifecycle);
+        jobs::start(&self.app, lifecycle, notary);
     }
 }

@@ -7,6 +7,7 @@ use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Metrics};
 pub(crate) struct ServerMetrics {
     registered: Counter,
     results: CounterFamily,
+    sign_ins: CounterFamily,
     pub(crate) dead_letters: Gauge,
 }
 
@@ -26,7 +27,17 @@ impl ServerMetrics {
                 "Envelopes answered by register, by result: stored, duplicate, quarantined, refused.",
                 "result",
             ),
+            sign_ins: metrics.counter_family(
+                "mb_server_sign_ins",
+                "Sign-ins by result: ok, or the code of the refusal.",
+                "result",
+            ),
         }
+    }
+
+    /// Counts a sign-in; `result` is `ok` or a problem's code.
+    pub(crate) fn sign_in(&self, result: &'static str) {
+        self.sign_ins.inc_by(result, 1);
     }
 
     pub(crate) fn registered(&self, results: &[RegisterResult]) {

@@ -1,25 +1,43 @@
 //! The main server's routes, one file per resource.
 
+mod audit;
+mod auth;
 mod certificates;
+mod clients;
 mod confirm;
+mod domains;
+mod messages;
+mod notices;
+mod openapi;
+mod pki;
 mod policy;
+mod profile;
 mod public;
 mod register;
+mod sessions;
+mod stats;
 mod status;
+mod store;
+mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use mb_api::paths;
 use mb_api::problem::ApiError;
 
 use crate::app::App;
 
+pub use openapi::text as openapi_text;
+
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(public::root))
-        .route(paths::CA_CERTIFICATE, get(public::ca))
+        .route(paths::CA_CERTIFICATE, get(pki::ca))
+        .route(paths::CRL_PEM, get(pki::crl_pem))
+        .route(paths::CRL_DER, get(pki::crl_der))
+        .route(paths::PKI_RENEW, post(pki::renew))
         .route(paths::REGISTER, post(register::register))
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))
@@ -27,7 +45,73 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
+        .merge(administration())
+        .merge(people())
+        .merge(openapi::router())
         .with_state(app)
+}
+
+/// What administrators, and in part users, ask for.
+fn administration() -> Router<Arc<App>> {
+    Router::new()
+        .route(paths::PORTAL_MESSAGES, get(messages::list))
+        .route(paths::PORTAL_MESSAGE, get(messages::show))
+        .route(paths::CLIENTS, get(clients::list))
+        .route(paths::CLIENT, get(clients::show))
+        .route(paths::CLIENT_STATUS, put(clients::set_status))
+        .route(paths::CLIENT_RATE_LIMIT, put(clients::set_rate_limit))
+        .route(paths::DOMAINS, get(domains::list).post(domains::create))
+        .route(paths::DOMAIN, get(domains::show).put(domains::set))
+        .route(paths::AUDIT, get(audit::list))
+        .route(paths::AUDIT_VERIFY, get(audit::verify))
+        .route(paths::NOTICES, get(notices::list))
+        .route(paths::NOTICE_RESOLVE, post(notices::resolve))
+        .route(paths::STATS, get(stats::stats))
+        .route(paths::NEW_EPOCH, post(store::new_epoch))
+}
+
+/// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
+async fn announce(app: &App) -> Result<(), ApiError> {
+    app.policy.refresh(&app.store).await.map_err(store_fault)?;
+    app.policy.adopted().await;
+    Ok(())
+}
+
+/// A stored JSON object. What is none any more is shown as text, so that the row that holds it can still be read.
+fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Map::from_iter([("text".to_owned(), text.into())]))
+}
+
+/// Signing in, one's own account, other people's accounts.
+fn people() -> Router<Arc<App>> {
+    use profile::two_factor;
+    use users::{access, terms};
+    Router::new()
+        .route(paths::AUTH_LOGIN, post(auth::login))
+        .route(paths::AUTH_REFRESH, post(auth::refresh))
+        .route(paths::AUTH_LOGOUT, post(auth::logout))
+        .route(paths::AUTH_FORGOT_PASSWORD, post(auth::forgot_password))
+        .route(paths::AUTH_RESET_PASSWORD, post(auth::reset_password))
+        .route(paths::SESSIONS, get(sessions::show).post(sessions::open).delete(sessions::close))
+        .route(paths::SESSIONS_OTP, post(sessions::open_with_otp))
+        .route(paths::PROFILE, get(profile::show))
+        .route(paths::PROFILE_PASSWORD, put(profile::change_password))
+        .route(paths::PROFILE_TWO_FACTOR, post(two_factor::offer))
+        .route(paths::PROFILE_TWO_FACTOR_CONFIRM, post(two_factor::confirm))
+        .route(paths::PROFILE_TWO_FACTOR_DISABLE, post(two_factor::disable))
+        .route(paths::PROFILE_RECOVERY_CODES, post(two_factor::replace_codes))
+        .route(paths::PROFILE_SESSIONS, get(profile::sessions).delete(profile::end_sessions))
+        .route(paths::PROFILE_SESSION, delete(profile::end_session))
+        .route(paths::USERS, get(users::list).post(users::create))
+        .route(paths::USER, get(users::show).delete(users::delete))
+        .route(paths::USER_ROLE, put(terms::set_role))
+        .route(paths::USER_CLIENT, put(terms::set_client))
+        .route(paths::USER_EXPIRY, put(terms::set_expiry))
+        .route(paths::USER_SENDING, put(terms::set_sending))
+        .route(paths::USER_STATUS, put(access::set_status))
+        .route(paths::USER_PASSWORD, put(access::set_password))
+        .route(paths::USER_TWO_FACTOR, delete(access::reset_two_factor))
+        .route(paths::USER_SESSIONS, get(access::sessions).delete(access::end_sessions))
 }
 
 /// A fault of the store as the caller sees it, the reason stays in the log. A fault that repeating does not cure must not

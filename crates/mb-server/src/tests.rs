@@ -1,5 +1,13 @@
 //! The main server's routes with a real store, real certificates and real keys.
 
 mod access;
+mod asking;
+mod auditing;
+mod clients;
+mod domains;
+mod figures;
 mod fixture;
+mod messages;
+mod notices;
+mod people;
 mod registering;

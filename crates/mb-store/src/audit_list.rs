@@ -7,8 +7,9 @@ use mb_core::Timestamp;
 
 use crate::Store;
 use crate::audit::{self, AuditEntry};
+use crate::audit_chain::AuditHead;
 use crate::error::StoreError;
-use crate::value::Value;
+use crate::value::{Row, Value};
 
 /// Which rows to list; `None` matches all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -34,11 +35,20 @@ pub struct AuditPlace {
     pub id: i64,
 }
 
+/// A row in the list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedEntry {
+    /// The row.
+    pub entry: AuditEntry,
+    /// The chain up to it, once it is chained.
+    pub chained: Option<AuditHead>,
+}
+
 /// A page of the list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditPage {
     /// The rows, newest first.
-    pub entries: Vec<AuditEntry>,
+    pub entries: Vec<ListedEntry>,
     /// Where the next page begins, if there may be one.
     pub next: Option<AuditPlace>,
 }
@@ -52,7 +62,7 @@ const WINDOW: u32 = 1000;
 macro_rules! window {
     ($by:literal) => {
         concat!(
-            "SELECT id, at, actor, action, object, detail FROM audit_log WHERE ",
+            "SELECT id, at, actor, action, object, detail, position, hash FROM audit_log WHERE ",
             $by,
             "at >= ?1 AND at <= ?2 AND (at < ?2 OR id < ?3) ORDER BY at DESC, id DESC LIMIT ?4"
         )
@@ -62,6 +72,11 @@ macro_rules! window {
 pub(crate) const BY_TIME: &str = window!("");
 pub(crate) const BY_ACTOR: &str = window!("actor = ?5 AND ");
 pub(crate) const BY_OBJECT: &str = window!("object = ?5 AND ");
+
+/// A broken place in the chain is for its check to find, and keeps nobody from reading the list.
+fn read_chained(row: &Row) -> Option<AuditHead> {
+    Some(AuditHead { position: row.unsigned(6).ok()?, hash: row.array(7).ok()? })
+}
 
 impl AuditFilter {
     fn matches(&self, entry: &AuditEntry) -> bool {
@@ -99,7 +114,7 @@ impl Store {
         let window = if sifts { WINDOW } else { limit.saturating_add(1) };
         let from = Value::Time(filter.from.unwrap_or(Timestamp::from_micros(i64::MIN)));
         let mut place = filter.start(after);
-        let mut entries = Vec::<AuditEntry>::new();
+        let mut entries = Vec::<ListedEntry>::new();
         let mut looked_at = 0;
         loop {
             let values = [from, Value::Time(place.at), Value::Int(place.id), Value::Int(window.into()), wanted];
@@ -111,10 +126,10 @@ impl Store {
                     continue;
                 }
                 if entries.len() >= limit as usize {
-                    let next = entries.last().map(|last| AuditPlace { at: last.at, id: last.id });
+                    let next = entries.last().map(|last| AuditPlace { at: last.entry.at, id: last.entry.id });
                     return Ok(AuditPage { entries, next });
                 }
-                entries.push(entry);
+                entries.push(ListedEntry { chained: read_chained(row), entry });
             }
             looked_at += window;
             if rows.len() < window as usize {

@@ -46,7 +46,7 @@ use tokio::task::JoinHandle;
 
 pub use audit::AuditEntry;
 pub use audit_chain::{AuditCheckpoint, AuditHead, ChainedEntry};
-pub use audit_list::{AuditFilter, AuditPage, AuditPlace};
+pub use audit_list::{AuditFilter, AuditPage, AuditPlace, ListedEntry};
 pub use certificates::{CertificateFilter, CertificateRow, CertificateStatus, Revocation, RevokeTarget};
 pub use clients::{Client, ClientFilter};
 pub use counters::{CounterEvent, Instance};

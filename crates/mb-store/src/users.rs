@@ -20,6 +20,10 @@ pub struct NewUser {
     pub role: UserRole,
     /// Whose messages a [`UserRole::User`] sees.
     pub client: Option<ClientName>,
+    /// Whether the user may send messages in its client's name.
+    pub may_send: bool,
+    /// From then on the user may not sign in.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A user.
@@ -99,8 +103,8 @@ const PAGE: &str = select!(
     "WHERE email > ? AND (? IS NULL OR role = ?) AND (? IS NULL OR active = ?) AND (? IS NULL OR client = ?) \
      ORDER BY email LIMIT ?"
 );
-const INSERT: &str = "INSERT INTO users (email, password_hash, role, client, active, created_at, password_changed_at) \
-                      VALUES (?, ?, ?, ?, 1, ?, ?)";
+const INSERT: &str = "INSERT INTO users (email, password_hash, role, client, active, created_at, password_changed_at, \
+                      may_send, expires_at) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)";
 
 pub(crate) fn read(row: &Row) -> Result<User, StoreError> {
     Ok(User {
@@ -151,6 +155,8 @@ impl Store {
             Value::text(user.client.as_ref().map(ClientName::as_str)),
             Value::Time(now),
             Value::Time(now),
+            Value::Int(user.may_send.into()),
+            Value::time(user.expires_at),
         ];
         if let Err(error) = tx.execute(INSERT, values).await {
             tx.rollback().await?;
@@ -162,7 +168,12 @@ impl Store {
         }
         let row = tx.fetch_optional(BY_EMAIL, [Value::Text(&email)]).await?;
         let added = read(&row.ok_or(StoreError::Missing("user"))?)?;
-        let detail = json!({ "role": user.role.as_str(), "client": user.client });
+        let detail = json!({
+            "role": user.role.as_str(),
+            "client": user.client,
+            "may_send": user.may_send,
+            "expires_at": user.expires_at,
+        });
         audit::insert(&mut tx, &Change::new(self, actor, "user.create", &email).detail(detail)).await?;
         tx.commit().await?;
         Ok(added)

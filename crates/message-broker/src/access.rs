@@ -11,6 +11,7 @@ use mb_api::dto::{GenerateCertificate, GeneratedCertificate};
 use mb_api::peer::Peer;
 use mb_core::{ClientName, Clock, Identity, Role};
 use mb_runtime::metrics::Metrics;
+use mb_server::MainServer;
 use mb_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,7 @@ pub struct Access {
 
 #[derive(Debug)]
 struct Here {
+    server: MainServer,
     store: Store,
     /// Keeps others out.
     _lock: RoleLock,
@@ -66,7 +68,7 @@ impl Access {
     /// The store cannot be read, the file cannot be written.
     pub async fn publish_revocations(&self, layout: &Layout) -> Result<()> {
         match &self.here {
-            Some(here) => bootstrap::write_crl(layout, &here.store, &Clock::System).await,
+            Some(here) => bootstrap::write_crl(layout, here.server.authority()).await,
             None => Ok(()),
         }
     }
@@ -87,7 +89,7 @@ impl Access {
         let peer = Peer::in_process(component_identity(layout, Role::Admin)?);
         let app = wiring::in_process_service(server.router(), resolved.config.server.in_flight, &mut metrics);
         let client = Client::new(Transport::in_process(app, peer));
-        Ok(Self { client, here: Some(Here { store, _lock: lock }) })
+        Ok(Self { client, here: Some(Here { server, store, _lock: lock }) })
     }
 
     fn remote(layout: &Layout, url: &str) -> Result<Self> {

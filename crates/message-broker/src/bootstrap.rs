@@ -6,6 +6,7 @@
 
 mod certificates;
 mod crl;
+mod mail;
 
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Secret};
@@ -13,7 +14,7 @@ use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_runtime::metrics::Metrics;
-use mb_server::{MainServer, Parts};
+use mb_server::{MainServer, Parts, PeopleConfig};
 use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ use crate::config::{Config, Resolved};
 use crate::layout::{Layout, read_secret, read_text};
 
 pub use certificates::{DEMO, component_certificates, demo_client};
-pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
+pub use crl::{RENEW_AFTER, write_crl};
 
 /// Who is named in audit rows for what the first start makes.
 const ACTOR: &str = "system:first-start";
@@ -56,7 +57,6 @@ async fn new_ca(layout: &Layout, store: &Store, clock: &Clock) -> Result<Ca> {
     // The key first: a crash in between leaves a key that certified nothing, and the next start makes both anew.
     mb_crypto::files::write_private(&key, ca.private_key_pem().expose().as_bytes()).context("write ca.key")?;
     mb_crypto::files::write_public(&certificate, ca.certificate_pem().as_bytes()).context("write ca.crt")?;
-    crl::write(layout, &ca, &[], clock.now())?;
     Ok(ca)
 }
 
@@ -151,10 +151,12 @@ pub async fn main_server(
         None => new_master_key(layout, &store).await?,
     };
     keep_public_half(layout, &master)?;
-    refresh_crl(layout, &store, clock).await?;
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let parts = Parts { store: store.clone(), ca, master, jwt, clock: clock.clone(), instance, stopping };
+    let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
+    let mail = mail::settings(layout, resolved)?;
+    let parts = Parts { store: store.clone(), ca, master, jwt, people, mail, clock: clock.clone(), instance, stopping };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
+    write_crl(layout, server.authority()).await?;
     Ok((server, store))
 }
 
@@ -204,7 +206,14 @@ impl PreparedAdmin {
     /// The store cannot be written.
     pub async fn store(self, store: &Store) -> Result<FirstAdmin> {
         let email = self.admin.email.clone();
-        let user = NewUser { email, password_hash: self.hash, role: UserRole::Admin, client: None };
+        let user = NewUser {
+            email,
+            password_hash: self.hash,
+            role: UserRole::Admin,
+            client: None,
+            may_send: false,
+            expires_at: None,
+        };
         store.insert_user(&user, ACTOR).await.context("store the first admin")?;
         Ok(self.admin)
     }

@@ -2,11 +2,13 @@
 //!
 //! Data goes to stdout, words to stderr; business errors exit 1, usage errors 2 (contract, section 6).
 
+mod admin;
 mod ca;
 mod completions;
 mod config;
 mod journal;
 mod migrate;
+mod process;
 mod role;
 mod up;
 
@@ -15,12 +17,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use mb_core::Role;
 
 use crate::bench::BenchArgs;
+use crate::doctor::DoctorArgs;
 use crate::layout::Layout;
 use crate::send::SendArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, output, send, torture};
+use crate::{access, bench, doctor, output, send, torture};
 
 /// Takes in messages over mutual TLS, loses none, and hands them on.
 #[derive(Debug, Parser)]
@@ -50,6 +54,9 @@ enum Command {
     /// Issue, list, verify and revoke certificates
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Administer people, clients, domains, messages and the store
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Submit one message
     Send(SendArgs),
     /// Measure a running broker
@@ -62,6 +69,8 @@ enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Say what is wrong with this installation and how to mend it
+    Doctor(DoctorArgs),
     /// Print a completion script
     Completions(completions::CompletionsArgs),
 }
@@ -90,12 +99,13 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let layout = Layout::new(&cli.data_dir);
     match cli.command {
         Command::Up => up::run(&layout),
-        Command::MainServer => role::run("main-server"),
-        Command::Proxy => role::run("proxy"),
-        Command::Worker => role::run("worker"),
-        Command::Portal => role::run("portal"),
+        Command::MainServer => role::run(&layout, Role::Server),
+        Command::Proxy => role::run(&layout, Role::Proxy),
+        Command::Worker => role::run(&layout, Role::Worker),
+        Command::Portal => role::run(&layout, Role::Portal),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
+        Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;
@@ -104,6 +114,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
         Command::Config(command) => config::run(&layout, &command),
+        Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
         Command::Completions(args) => Ok(completions::run(&args)),
     }
 }

@@ -5,15 +5,18 @@
 //! its default. Unknown keys are errors that name the nearest valid one, so a typing error never silently runs defaults.
 
 mod layers;
+mod mail;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use mb_core::Secret;
+use mb_core::domain::MAX_RATE_LIMIT;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
 pub use layers::Source;
+pub use mail::{Mail, MailTls};
 
 /// The default file, which is also the manual.
 pub const DEFAULT: &str = include_str!("config/default.toml");
@@ -22,10 +25,16 @@ pub const DEFAULT: &str = include_str!("config/default.toml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The system as a whole.
+    pub system: System,
+    /// Stopping.
+    pub shutdown: Shutdown,
     /// The proxy.
     pub proxy: Proxy,
     /// The main server.
     pub server: Server,
+    /// The certificate authority.
+    pub pki: Pki,
     /// The worker.
     pub worker: Worker,
     /// The portal.
@@ -36,10 +45,40 @@ pub struct Config {
     pub queue: Queue,
     /// The store.
     pub store: Store,
+    /// Mail.
+    pub mail: Mail,
     /// Logging.
     pub log: Log,
     /// Metrics.
     pub metrics: Metrics,
+}
+
+/// `[system]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// How strict it is.
+    pub environment: Environment,
+}
+
+/// What the system is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Trying out.
+    #[serde(alias = "dev", alias = "test", alias = "staging")]
+    Development,
+    /// Real messages.
+    #[serde(alias = "prod")]
+    Production,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// Seconds.
+    pub drain_delay: u64,
 }
 
 /// `[proxy]`
@@ -56,6 +95,8 @@ pub struct Proxy {
     pub in_flight: usize,
     /// Seconds.
     pub policy_max_age: u64,
+    /// Messages per minute and client; 0 is no limit.
+    pub rate_limit: u32,
 }
 
 /// `[server]`
@@ -72,6 +113,8 @@ pub struct Server {
     pub in_flight: usize,
     /// Extra names and addresses for component certificates, separated by commas; empty = none.
     pub primary_domain: String,
+    /// Where other roles reach it.
+    pub url: String,
 }
 
 impl Server {
@@ -79,6 +122,14 @@ impl Server {
     pub fn own_names(&self) -> Vec<String> {
         self.primary_domain.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
+}
+
+/// `[pki]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pki {
+    /// Seconds.
+    pub component_validity: u64,
 }
 
 /// `[worker]`
@@ -103,6 +154,8 @@ pub struct Portal {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
+    /// Where people reach it, `https://host[:port]`.
+    pub url: String,
 }
 
 /// `[journal]`
@@ -139,6 +192,20 @@ pub enum QueueBackend {
 pub struct Store {
     /// `sqlite://PATH`.
     pub url: String,
+}
+
+impl Store {
+    /// Whether the database is a file of this machine.
+    pub fn is_embedded(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    /// The password in the URL, still %-encoded; `None` for a database that has no user.
+    pub fn password(&self) -> Option<String> {
+        let (_, rest) = self.url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite")?;
+        let (user, _) = rest.rsplit_once('@')?;
+        Some(user.split_once(':').map_or_else(String::new, |(_, password)| password.to_owned()))
+    }
 }
 
 /// `[log]`
@@ -184,6 +251,18 @@ pub struct Setting {
     pub value: toml::Value,
     /// Which layer set it.
     pub source: Source,
+}
+
+impl Setting {
+    /// The value as it may be shown: the password in a URL is hidden.
+    pub fn shown(&self) -> toml::Value {
+        let Some(text) = self.value.as_str() else { return self.value.clone() };
+        let hidden = text.split_once("://").zip(text.rsplit_once('@')).and_then(|((scheme, _), (before, host))| {
+            let (user, _) = before[scheme.len() + 3..].split_once(':')?;
+            Some(format!("{scheme}://{user}:***@{host}"))
+        });
+        hidden.map_or_else(|| self.value.clone(), toml::Value::String)
+    }
 }
 
 /// The configuration with the origin of each value.
@@ -234,14 +313,22 @@ impl Resolved {
 }
 
 impl Config {
+    /// Whether weak secrets are refused.
+    pub const fn is_production(&self) -> bool {
+        matches!(self.system.environment, Environment::Production)
+    }
+
     fn check(&self) -> Result<()> {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
         }
-        let ranges: [(&str, u64, u64, u64); 10] = [
+        let ranges: [(&str, u64, u64, u64); 13] = [
+            ("pki.component_validity", self.pki.component_validity, 15, 315_360_000),
+            ("shutdown.drain_delay", self.shutdown.drain_delay, 0, 600),
             ("proxy.connections", self.proxy.connections as u64, 1, 1_000_000),
             ("proxy.in_flight", self.proxy.in_flight as u64, 1, 1_000_000),
             ("proxy.policy_max_age", self.proxy.policy_max_age, 60, 31_536_000),
+            ("proxy.rate_limit", self.proxy.rate_limit.into(), 0, MAX_RATE_LIMIT.into()),
             ("server.connections", self.server.connections as u64, 1, 1_000_000),
             ("server.in_flight", self.server.in_flight as u64, 1, 1_000_000),
             ("worker.concurrency", self.worker.concurrency as u64, 1, 64),
@@ -255,12 +342,16 @@ impl Config {
                 bail!("{key} is {value}: allowed is {least} to {most}");
             }
         }
+        self.mail.check()?;
         for name in self.server.own_names() {
             if ServerName::try_from(name.strip_prefix("*.").unwrap_or(&name)).is_err() {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
         }
-        if !self.store.url.starts_with("sqlite:") {
+        if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
+            bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
+        }
+        if !self.store.is_embedded() {
             let scheme = self.store.url.split(':').next().unwrap_or_default();
             bail!("store.url has the scheme {scheme:?}: this version stores in sqlite://PATH only");
         }
@@ -291,7 +382,7 @@ pub fn environment(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn load(toml: &str, env: &[(&str, &str)]) -> Result<Resolved> {
+    pub(super) fn load(toml: &str, env: &[(&str, &str)]) -> Result<Resolved> {
         let dir = tempfile::tempdir()?;
         std::fs::write(dir.path().join("message-broker.toml"), toml)?;
         let env: Vec<_> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -319,6 +410,7 @@ mod tests {
         assert!(error("[journal]\nkeep_for = 99999999999", &[]).contains("journal.keep_for"));
         assert!(error("", &[("PRIMARY_DOMAIN", "ok.example, not ok")]).contains("server.primary_domain"));
         assert!(error("[store]\nurl = \"mysql://x\"", &[]).contains("sqlite"));
+        assert!(error("", &[("PORTAL_URL", "portal.example")]).contains("portal.url"));
         assert!(error("[log]\nlevel = \"loud\"", &[]).contains("log.level"));
         assert!(error("[proxy\n", &[]).contains("message-broker.toml"));
     }
@@ -339,6 +431,19 @@ mod tests {
         let names = |text: &str| load("", &[("PRIMARY_DOMAIN", text)]).expect("valid").config.server.own_names();
         assert_eq!(names("a.example, 10.0.0.7 ,*.b.example,"), ["a.example", "10.0.0.7", "*.b.example"]);
         assert!(names("").is_empty());
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let shown = |text: &str| {
+            let value = toml::Value::String(text.to_owned());
+            Setting { key: "store.url".into(), value, source: Source::Default }.shown().to_string()
+        };
+        assert_eq!(shown("mysql://me:p%40ss@host/db"), "\"mysql://me:***@host/db\"");
+        assert_eq!(shown("mysql+pymysql://me:a@b@host/db"), "\"mysql+pymysql://me:***@host/db\"");
+        for plain in ["sqlite://message-broker.db", "https://localhost:8000", "a@b", "mysql://me@host/db"] {
+            assert_eq!(shown(plain), format!("{plain:?}"));
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::response::Response as AxumResponse;
 use bytes::Bytes;
@@ -35,15 +37,26 @@ pub enum Transport {
 /// A pool of TLS connections to one main server, HTTP/2 where it is offered.
 #[derive(Clone, Debug)]
 pub struct Mtls {
-    pool: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pool: Arc<ArcSwap<Pool>>,
     authority: Authority,
 }
+
+type Pool = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The main server's router and the peer that it sees.
 #[derive(Clone)]
 pub struct InProcess {
     service: BoxCloneSyncService<Request<Body>, AxumResponse, Infallible>,
-    peer: Peer,
+    peer: Arc<ArcSwap<Peer>>,
+}
+
+/// Another certificate for a client that goes on working.
+#[derive(Clone, Debug)]
+pub struct NewIdentity {
+    /// Whom it names, for calls within the process.
+    pub peer: Peer,
+    /// The certificate with its key, and the trust, for calls over the network.
+    pub tls: rustls::ClientConfig,
 }
 
 impl fmt::Debug for InProcess {
@@ -67,7 +80,16 @@ impl Transport {
         S: tower::Service<Request<Body>, Response = AxumResponse, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
+        let peer = Arc::new(ArcSwap::from_pointee(peer));
         Self::InProcess(InProcess { service: BoxCloneSyncService::new(service), peer })
+    }
+
+    /// Makes all later calls with another certificate, of clones too; calls under way finish as they began.
+    pub(super) fn adopt(&self, identity: NewIdentity) {
+        match self {
+            Self::Mtls(mtls) => mtls.pool.store(Arc::new(pool(identity.tls))),
+            Self::InProcess(inner) => inner.peer.store(Arc::new(identity.peer)),
+        }
     }
 
     pub(super) async fn call(
@@ -86,33 +108,14 @@ impl Transport {
 }
 
 impl Mtls {
-    fn new(mut tls: rustls::ClientConfig, base: &str) -> Result<Self, ClientError> {
+    fn new(tls: rustls::ClientConfig, base: &str) -> Result<Self, ClientError> {
         let bad = |why: &str| ClientError::BadRequest(format!("{base}: {why}"));
         let uri: Uri = base.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
         if uri.scheme() != Some(&Scheme::HTTPS) || !matches!(uri.path(), "" | "/") {
             return Err(bad("the main server's URL is https://host[:port]"));
         }
         let authority = uri.authority().cloned().ok_or_else(|| bad("it names no host"))?;
-        // The connector sets the protocols itself and takes no configuration that names some.
-        tls.alpn_protocols.clear();
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(Duration::from_secs(5)));
-        tcp.set_keepalive(Some(Duration::from_mins(1)));
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_all_versions().wrap_connector(tcp);
-        let pool = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_mins(1))
-            .pool_max_idle_per_host(32)
-            .http2_initial_stream_window_size(1 << 20)
-            .http2_initial_connection_window_size(4 << 20)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .build(connector);
-        Ok(Self { pool, authority })
+        Ok(Self { pool: Arc::new(ArcSwap::from_pointee(pool(tls))), authority })
     }
 
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
@@ -124,7 +127,8 @@ impl Mtls {
             Some(parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
         parts.uri = Uri::from_parts(uri).map_err(|error| ClientError::BadRequest(error.to_string()))?;
         let request = Request::from_parts(parts, Full::new(body));
-        let response = self.pool.request(request).await.map_err(|error| ClientError::Unreachable(error.into()))?;
+        let response =
+            self.pool.load_full().request(request).await.map_err(|error| ClientError::Unreachable(error.into()))?;
         let (parts, body) = response.into_parts();
         Ok(Response::from_parts(parts, read(body).await?))
     }
@@ -133,7 +137,7 @@ impl Mtls {
 impl InProcess {
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
         let mut request = request.map(Body::from);
-        request.extensions_mut().insert(self.peer.clone());
+        request.extensions_mut().insert(Peer::clone(&self.peer.load()));
         let response = match self.service.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -141,6 +145,28 @@ impl InProcess {
         let (parts, body) = response.into_parts();
         Ok(Response::from_parts(parts, read(body).await?))
     }
+}
+
+fn pool(mut tls: rustls::ClientConfig) -> Pool {
+    // The connector sets the protocols itself and takes no configuration that names some.
+    tls.alpn_protocols.clear();
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(Duration::from_secs(5)));
+    tcp.set_keepalive(Some(Duration::from_mins(1)));
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_all_versions().wrap_connector(tcp);
+    legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_mins(1))
+        .pool_max_idle_per_host(32)
+        .http2_initial_stream_window_size(1 << 20)
+        .http2_initial_connection_window_size(4 << 20)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .build(connector)
 }
 
 async fn read<B>(body: B) -> Result<Bytes, ClientError>

@@ -82,6 +82,13 @@ pub struct ResetPassword {
     pub peer_address: Option<IpAddr>,
 }
 
+/// What was done, or will be, of a request that has nothing else to tell.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct Accepted {
+    /// For people.
+    pub detail: String,
+}
+
 /// A portal signs a person in.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -181,7 +188,7 @@ pub struct Profile {
     pub password_changed_at: Timestamp,
 }
 
-/// Changes one's own password. Ends all other sessions.
+/// Changes one's own password. Ends all sessions, also the one that asks.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {

@@ -1,5 +1,6 @@
 //! Recovery codes: what lets a person in whose authenticator is lost, each once.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use mb_core::Secret;
 
@@ -55,5 +56,9 @@ impl RecoveryCode {
         let mut out = [0; 32];
         out.copy_from_slice(context.sign().as_ref());
         out
+    }
+    /// Whether `kept` is this code's hash, in constant time.
+    pub fn is(&self, secret: &TotpSecret, kept: &[u8]) -> bool {
+        verify_slices_are_equal(&self.hash(secret), kept).is_ok()
     }
 }

@@ -5,33 +5,44 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use mb_api::dto::{
     CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
     SecretText,
 };
 use mb_api::page::{Cursor, Page, PageQuery};
-use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
+use mb_api::{Query, paths};
 use mb_core::{FieldError, Role, Timestamp, hex};
 
-use super::store_fault;
-use crate::actor;
+use super::{announce, store_fault};
 use crate::app::App;
 use crate::authority::{Order, Which};
+use crate::caller::Caller;
 
 /// The most bytes of a request.
 const MAX_BODY: usize = 64 << 10;
 /// The longest validity: the CA's own.
 const MAX_DAYS: u32 = 3650;
 
+#[utoipa::path(
+    post, path = paths::CERTIFICATES_GENERATE, tag = "certificates", operation_id = "generate_certificate",
+    summary = "Make a key and a certificate",
+    description = "The private key is in this answer and nowhere else.",
+    request_body = GenerateCertificate,
+    responses(
+        (status = 201, body = GeneratedCertificate),
+        (status = 409, description = "The client belongs to another domain"),
+    ),
+    security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
+)]
 pub(crate) async fn generate(
     State(app): State<Arc<App>>,
-    peer: Peer,
+    caller: Caller,
     body: Body,
 ) -> Result<(StatusCode, Json<GeneratedCertificate>), ApiError> {
-    let actor = actor::require(&app, &peer, &[Role::Admin])?;
+    let actor = caller.admin()?;
     let request: GenerateCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let role = request.role.unwrap_or(Role::Client);
     if request.validity_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
@@ -61,8 +72,19 @@ pub(crate) async fn generate(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-pub(crate) async fn revoke(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Json<Revoked>, ApiError> {
-    let actor = actor::require(&app, &peer, &[Role::Admin])?;
+#[utoipa::path(
+    post, path = paths::CERTIFICATES_REVOKE, tag = "certificates", operation_id = "revoke_certificates",
+    summary = "Revoke certificates",
+    description = "Answered when the proxies know it: the next request with one of them is refused.",
+    request_body = RevokeCertificate,
+    responses(
+        (status = 200, body = Revoked),
+        (status = 404, description = "Nothing has that name or serial number"),
+    ),
+    security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
+)]
+pub(crate) async fn revoke(State(app): State<Arc<App>>, caller: Caller, body: Body) -> Result<Json<Revoked>, ApiError> {
+    let actor = caller.admin()?;
     let request: RevokeCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let which = match (request.client_id, request.serial) {
         (Some(name), None) => Which::Name(name.as_str().to_owned()),
@@ -70,23 +92,31 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, peer: Peer, body: Body) 
         _ => return Err(ApiError::new(ProblemCode::MalformedRequest, "name either client_id or serial")),
     };
     let rows = app.authority.revoke(&which, request.reason.as_deref().unwrap_or_default(), actor.as_str()).await?;
-    app.policy.refresh(&app.store).await.map_err(store_fault)?;
     // Who was revoked is refused on its next request: so the answer waits for those who refuse.
-    app.policy.adopted().await;
+    announce(&app).await?;
     Ok(Json(Revoked { revoked: rows.into_iter().map(|row| hex::encode(&row.serial)).collect() }))
 }
 
+#[utoipa::path(
+    get, path = paths::CERTIFICATES_LIST, tag = "certificates", operation_id = "list_certificates",
+    summary = "List certificates",
+    description = "In the order in which they were issued.",
+    params(PageQuery),
+    responses((status = 200, body = Page<CertificateRow>)),
+    security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
+)]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    peer: Peer,
+    caller: Caller,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<CertificateRow>>, ApiError> {
-    actor::require(&app, &peer, &[Role::Admin])?;
+    caller.admin()?;
     let (limit, after) = query.resolve()?;
-    let mut rows = app.store.certificate_page(after.map(place), limit + 1).await.map_err(store_fault)?;
+    let mut rows =
+        app.store.certificate_page(after.map(|cursor| cursor.place()), limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|(place, row)| cursor(*place, row).encode());
+    let next = rows.last().filter(|_| more).map(|(place, row)| Cursor::numbered(row.not_before, *place).encode());
     let now = app.clock.now();
     Ok(Json(Page { data: rows.into_iter().map(|(_, row)| present(row, now)).collect(), next }))
 }
@@ -110,14 +140,4 @@ fn present(row: mb_store::CertificateRow, now: Timestamp) -> CertificateRow {
         revoked_at,
         reason,
     }
-}
-
-/// The cursor of a row: its place alone counts, the time only fills its part.
-fn cursor(place: i64, row: &mb_store::CertificateRow) -> Cursor {
-    Cursor { at: row.not_before, id: i128::from(place).to_be_bytes() }
-}
-
-/// The place that a cursor names; one of another list names the end.
-fn place(cursor: Cursor) -> i64 {
-    i64::try_from(i128::from_be_bytes(cursor.id)).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use mb_api::dto::{ConfirmAnswer, ConfirmRequest, Epoch};
+use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::Role;
@@ -19,6 +20,13 @@ use crate::app::App;
 /// The most ids of one request.
 const MAX_IDS: usize = 10_000;
 
+#[utoipa::path(
+    post, path = paths::CONFIRM, tag = "internal", operation_id = "confirm",
+    summary = "Which of these messages does the store lack?",
+    request_body = ConfirmRequest,
+    responses((status = 200, body = ConfirmAnswer)),
+    security(("certificate" = ["proxy"])),
+)]
 pub(crate) async fn confirm(
     State(app): State<Arc<App>>,
     peer: Peer,

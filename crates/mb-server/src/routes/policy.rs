@@ -3,18 +3,30 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use mb_api::client::POLL;
 use mb_api::dto::PolicyQuery;
 use mb_api::peer::Peer;
 use mb_api::problem::ApiError;
+use mb_api::{Query, paths};
 use mb_core::Role;
 
 use crate::actor;
 use crate::app::App;
 
+#[utoipa::path(
+    get, path = paths::POLICY, tag = "internal", operation_id = "policy",
+    summary = "Wait for a policy other than one's own",
+    description = "At once if there is another, else when it changes; after 30 s without a change there is none.",
+    params(PolicyQuery),
+    responses(
+        (status = 200, body = mb_api::schema::Policy),
+        (status = 204, description = "The caller's is the newest"),
+    ),
+    security(("certificate" = ["proxy"]), ("certificate" = ["worker"]), ("certificate" = ["portal"])),
+)]
 pub(crate) async fn policy(
     State(app): State<Arc<App>>,
     peer: Peer,
@@ -26,7 +38,10 @@ pub(crate) async fn policy(
     }
     let mut feed = app.policy.subscribe();
     // "Another", not "newer": after the restore of a backup the store's version may be lower than the caller's.
-    let changed = feed.wait_for(|policy| Some(policy.version) != query.since);
+    let changed = feed.wait_for(|policy| {
+        let proxies = policy.limits.proxies;
+        Some(policy.version) != query.since || query.proxies.is_some_and(|held| held != proxies)
+    });
     let waited = app.stopping.run_until_cancelled(tokio::time::timeout(POLL, changed)).await;
     match waited {
         Some(Ok(Ok(policy))) => Ok(Json(policy.as_ref()).into_response()),

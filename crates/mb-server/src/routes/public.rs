@@ -1,26 +1,26 @@
-//! What anyone may ask: who answers here, and the CA's certificate.
-
-use std::sync::Arc;
+//! What anyone may ask: who answers here.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
+use mb_api::paths;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::app::App;
-
-#[derive(Debug, Serialize)]
+/// Who answers here.
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Root {
+    /// The program.
     service: &'static str,
+    /// Its version.
     version: &'static str,
+    /// `running`.
     status: &'static str,
 }
 
+#[utoipa::path(
+    get, path = paths::ROOT, tag = "public", operation_id = "root",
+    summary = "Who answers here",
+    responses((status = 200, body = Root)),
+)]
 pub(crate) async fn root() -> Json<Root> {
     Json(Root { service: "message-broker", version: env!("CARGO_PKG_VERSION"), status: "running" })
-}
-
-pub(crate) async fn ca(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/x-pem-file")], app.authority.ca_pem().to_owned())
 }

@@ -10,22 +10,31 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
+use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::Role;
 use mb_core::envelope::Envelope;
 use mb_core::handover::Batch;
-use mb_core::{KeyId, Role};
 use mb_store::{ExistingMessage, NewDeadLetter, RegisterBatch, Registered};
 
 use super::store_fault;
 use crate::actor;
 use crate::app::App;
 use crate::contents::{self, Examination, Examined};
-use crate::keyring::OpenedKey;
+use crate::opening;
 
 /// The most bytes of one request.
 const MAX_BODY: usize = 32 << 20;
 
+#[utoipa::path(
+    post, path = paths::REGISTER, tag = "internal", operation_id = "register",
+    summary = "Hand over a batch of envelopes",
+    description = "The body is a hand-over batch in its binary form.",
+    request_body(content = Vec<u8>, content_type = mb_core::handover::MEDIA_TYPE),
+    responses((status = 200, body = RegisterAnswer)),
+    security(("certificate" = ["worker"])),
+)]
 pub(crate) async fn register(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Response, ApiError> {
     actor::require(&app, &peer, &[Role::Worker])?;
     let body = mb_runtime::body::read_body(body, MAX_BODY).await?;
@@ -128,8 +137,8 @@ async fn same_message(app: &App, new: &Envelope<'_>, existing: &ExistingMessage)
     if existing.header.topic != new.header.topic || existing.header.client != new.header.client {
         return Ok(false);
     }
-    let (Some(new_key), Some(old_key)) = (key(app, new.header.key_id).await?, key(app, existing.header.key_id).await?)
-    else {
+    let key = |id| async move { opening::key(app, id).await.map_err(store_fault) };
+    let (Some(new_key), Some(old_key)) = (key(new.header.key_id).await?, key(existing.header.key_id).await?) else {
         return Ok(false);
     };
     let mut header = Vec::with_capacity(256);
@@ -138,12 +147,4 @@ async fn same_message(app: &App, new: &Envelope<'_>, existing: &ExistingMessage)
         return Ok(false);
     };
     Ok(new.as_slice() == old.as_slice())
-}
-
-async fn key(app: &App, id: KeyId) -> Result<Option<Arc<OpenedKey>>, ApiError> {
-    if let Some(opened) = app.keys.find(id) {
-        return Ok(Some(opened));
-    }
-    let row = app.store.data_key(id).await.map_err(store_fault)?;
-    Ok(row.and_then(|row| app.keys.open(&row.record, true).ok()))
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use mb_api::dto::{InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
+use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{MessageState, Role, Timestamp};
@@ -14,6 +15,14 @@ use super::store_fault;
 use crate::actor;
 use crate::app::App;
 
+#[utoipa::path(
+    post, path = paths::STATUS, tag = "internal", operation_id = "statuses",
+    summary = "Where do a client's messages stand?",
+    description = "Ids that the store does not hold are left out.",
+    request_body = InternalStatusRequest,
+    responses((status = 200, body = StatusAnswer)),
+    security(("certificate" = ["proxy"])),
+)]
 pub(crate) async fn status(
     State(app): State<Arc<App>>,
     peer: Peer,

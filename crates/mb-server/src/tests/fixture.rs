@@ -18,12 +18,14 @@ use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_crypto::pem;
 use mb_runtime::app::AppConfig;
+use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::Store;
+use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
-use crate::{MainServer, Parts};
+use crate::{MailConfig, MainServer, Parts, PeopleConfig};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -33,9 +35,10 @@ pub(super) struct Fixture {
     pub(super) server: MainServer,
     pub(super) proxy: Issued,
     pub(super) key: Key,
-    app: mb_runtime::app::App,
+    pub(super) app: mb_runtime::app::App,
+    _lifecycle: Lifecycle,
     master: MasterPublicKey,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// A data key and its record.
@@ -60,6 +63,8 @@ impl Fixture {
             ca,
             master,
             jwt: JwtSecret::generate(),
+            people: PeopleConfig { portal_url: "https://portal.example".into() },
+            mail: MailConfig::default(),
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),
@@ -67,9 +72,11 @@ impl Fixture {
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
         let config = AppConfig::new(Role::Server, paths::SERVER);
         let app = mb_runtime::app::App::new(config, server.router(), &mut metrics);
+        let lifecycle = Lifecycle::new();
+        crate::people::start(&server.app, &lifecycle);
         let proxy = issue(&server, "proxy", Role::Proxy).await;
         let key = new_key(&public, &proxy, NOW);
-        Self { clock, store, server, proxy, key, app, master: public, _directory: directory }
+        Self { clock, store, server, proxy, key, app, _lifecycle: lifecycle, master: public, directory }
     }
 
     /// A client of the main server with a new certificate of `role`.
@@ -109,6 +116,15 @@ impl Fixture {
     /// The same with the record of the proxy's first key.
     pub(super) async fn register(&self, envelopes: &[Vec<u8>]) -> Vec<RegisterResult> {
         self.register_with(&[&self.key.record], envelopes).await
+    }
+
+    /// Changes the database behind the store's back.
+    pub(super) async fn execute(&self, sql: &str) {
+        let path = self.directory.path().join("store.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("opens");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("executes");
+        connection.close().await.expect("closes");
     }
 
     /// The ids and reasons of all dead letters, newest first.

@@ -158,6 +158,8 @@ pub(crate) async fn one_address_is_one_user_in_any_case(fixture: Fixture) {
         password_hash: "$argon2id$".into(),
         role,
         client: of.map(client),
+        may_send: false,
+        expires_at: None,
     };
     let admin = store.insert_user(&new("Root@Example.org", UserRole::Admin, None), "setup").await.expect("inserts");
     assert_eq!((admin.email.as_str(), admin.active), ("root@example.org", true));

@@ -75,7 +75,7 @@ pub(crate) async fn the_log_is_searched_page_by_page(fixture: Fixture) {
         let (mut after, mut found) = (None, Vec::new());
         loop {
             let page = store.audit_page(filter, after, 2).await.expect("reads");
-            found.extend(page.entries.into_iter().map(|entry| entry.action));
+            found.extend(page.entries.into_iter().map(|row| row.entry.action));
             match page.next {
                 Some(next) => after = Some(next),
                 None => return found,

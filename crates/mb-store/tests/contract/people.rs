@@ -9,7 +9,14 @@ use crate::fixture::{Fixture, NOW, client, domain};
 use crate::signing_in::{digest, session};
 
 pub(crate) async fn user(store: &Store, email: &str, role: UserRole) -> User {
-    let new = NewUser { email: email.into(), password_hash: "$argon2id$1".into(), role, client: None };
+    let new = NewUser {
+        email: email.into(),
+        password_hash: "$argon2id$1".into(),
+        role,
+        client: None,
+        may_send: false,
+        expires_at: None,
+    };
     store.insert_user(&new, "setup").await.expect("inserts")
 }
 

@@ -4,6 +4,7 @@
 //! counts as missing.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mb_core::{Clock, Role};
@@ -16,11 +17,12 @@ use rustls_pki_types::DnsName;
 use super::ACTOR;
 use crate::config::Config;
 use crate::layout::{COMPONENTS, KeyPair, Layout, read_secret, read_text};
+use crate::wiring::renewal_due;
 
 /// The client that a first start makes, for trying things out.
 pub const DEMO: &str = "demo";
 
-/// Issues the certificates of components that have none that can be used.
+/// Issues the certificates of components that have none that can be used, or one that nears its end.
 ///
 /// # Errors
 /// The store or a file cannot be read or written.
@@ -32,6 +34,7 @@ pub async fn component_certificates(
     clock: &Clock,
 ) -> Result<()> {
     let judge = Judge::new(authority, store, clock)?;
+    let validity = Some(Duration::from_secs(config.pki.component_validity));
     for role in COMPONENTS {
         let (certificate, key) = layout.component(role.as_str());
         if judge.usable(&certificate, &key, role.as_str(), role).await? {
@@ -39,8 +42,7 @@ pub async fn component_certificates(
         }
         let sans =
             if role.serves() { config.server.own_names().into_iter().chain(host_name()).collect() } else { Vec::new() };
-        issue(layout, authority, Order { name: role.as_str().to_owned(), role, domain: None, sans, validity: None })
-            .await?;
+        issue(layout, authority, Order { name: role.as_str().to_owned(), role, domain: None, sans, validity }).await?;
     }
     Ok(())
 }
@@ -98,6 +100,7 @@ impl<'a> Judge<'a> {
     fn sound(&self, chain: &str, key: &str, name: &str, role: Role) -> Result<([u8; 16], Vec<u8>)> {
         let identity = self.anchors.verify(&mb_crypto::pem::certificates(chain)?, self.clock.now())?;
         anyhow::ensure!(identity.role == role && identity.name == name, "it is another's");
+        anyhow::ensure!(role.has_domain() || !renewal_due(&identity, self.clock), "two thirds of its life are over");
         mb_crypto::tls::client_config(Some((chain, key)), self.ca_pem, &[])?;
         Ok((identity.issuer, identity.serial))
     }

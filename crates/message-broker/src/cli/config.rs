@@ -45,8 +45,8 @@ pub(crate) fn run(layout: &Layout, command: &ConfigCommand) -> Result<ExitCode> 
                 .settings
                 .into_iter()
                 .map(|setting| Row {
+                    value: setting.shown(),
                     key: setting.key,
-                    value: setting.value,
                     source: (*sources).then(|| setting.source.to_string()),
                 })
                 .collect();

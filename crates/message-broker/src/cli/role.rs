@@ -1,14 +1,118 @@
 //! `main-server`, `proxy`, `worker`, `portal`: one component alone.
+//!
+//! They start in any order: each says what it waits for and goes on when it is there.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use mb_core::{Clock, Role};
+use mb_runtime::logging::Component;
+use mb_runtime::{Lifecycle, Listener, Metrics};
+use mb_server::MainServer;
+use mb_store::{Store, StoreError};
 
-/// # Errors
-/// Always, for now: the embedded queue lives in one process.
-pub(crate) fn run(role: &str) -> Result<ExitCode> {
-    bail!(
-        "{role} cannot run alone on the embedded queue and database, which live in one process: \
-         run `message-broker up`, which runs all four components"
-    )
+use super::{process, runtime};
+use crate::bootstrap;
+use crate::config::{QueueBackend, Resolved};
+use crate::layout::Layout;
+use crate::lock::RoleLock;
+use crate::wiring::{self, Running, Wiring};
+
+/// How often a database that is away is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Runs the component of `role` until a signal.
+pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
+    let (name, components): (_, &'static [Component]) = match role {
+        Role::Proxy => ("proxy", &[Component::Proxy]),
+        Role::Worker => ("worker", &[Component::Worker]),
+        Role::Portal => ("portal", &[Component::Portal]),
+        _ => ("main-server", &[Component::MainServer]),
+    };
+    process::run(layout, components, |resolved| {
+        let embedded = resolved.config.queue.backend == QueueBackend::Embedded;
+        if embedded && matches!(role, Role::Proxy | Role::Worker) {
+            bail!(
+                "{name} cannot run alone on the embedded queue, which lives in one process: run `message-broker up`, \
+                 which runs all four components, or set queue.backend = \"redis\" (MB_QUEUE__BACKEND=redis)"
+            );
+        }
+        let lock = RoleLock::take(layout, name)?;
+        runtime()?.block_on(serve(layout, resolved, role, &lock))
+    })
+}
+
+async fn serve(layout: &Layout, resolved: &Resolved, role: Role, lock: &RoleLock) -> Result<()> {
+    let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
+    let listener = wiring::bind(&resolved.config, role)?;
+    let wiring = Wiring { layout, config: &resolved.config, clock: Clock::System, lifecycle: &lifecycle };
+    let starting = async {
+        let started = start(&wiring, resolved, role, listener, lock).await;
+        match &started {
+            Ok(Some(_)) => tracing::info!("started"),
+            Ok(None) | Err(_) => lifecycle.stop(),
+        }
+        started
+    };
+    // A signal must find its handler while something is waited for.
+    let (ended, started) = tokio::join!(lifecycle.run(), starting);
+    if let Some(running) = started? {
+        running.close().await;
+    }
+    tracing::info!("stopped");
+    ended.context("run")
+}
+
+/// Starts the role; `None` if a stop was asked for before it could.
+async fn start(
+    wiring: &Wiring<'_>,
+    resolved: &Resolved,
+    role: Role,
+    listener: Listener,
+    lock: &RoleLock,
+) -> Result<Option<Running>> {
+    if role == Role::Server {
+        let mut metrics = Metrics::new();
+        let Some((server, store)) = main_server(wiring, resolved, &mut metrics).await? else { return Ok(None) };
+        let url = format!("https://localhost:{}", listener.local_addr().port());
+        let running = wiring.main_server_alone(listener, &server, store, metrics)?;
+        lock.announce(Some(url))?;
+        return Ok(Some(running));
+    }
+    if !wiring.certificate_is_here(role).await {
+        return Ok(None);
+    }
+    wiring.portal_alone(listener).map(Some)
+}
+
+/// Opens the main server as soon as its database answers.
+async fn main_server(
+    wiring: &Wiring<'_>,
+    resolved: &Resolved,
+    metrics: &mut Metrics,
+) -> Result<Option<(MainServer, Store)>> {
+    let (layout, clock, lifecycle) = (wiring.layout, &wiring.clock, wiring.lifecycle);
+    loop {
+        let opened = bootstrap::main_server(layout, resolved, clock, metrics, lifecycle.soft()).await;
+        let (server, store) = match opened {
+            Ok(opened) => opened,
+            Err(error) if passes(&error) => {
+                mb_runtime::logging::limited("database", || {
+                    tracing::warn!(error = format!("{error:#}"), "waiting for the database");
+                });
+                match lifecycle.soft().run_until_cancelled(tokio::time::sleep(RETRY)).await {
+                    Some(()) => continue,
+                    None => return Ok(None),
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        bootstrap::component_certificates(layout, &resolved.config, server.authority(), &store, clock).await?;
+        return Ok(Some((server, store)));
+    }
+}
+
+fn passes(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing))
 }

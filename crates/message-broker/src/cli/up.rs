@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mb_core::Clock;
@@ -9,43 +10,28 @@ use mb_runtime::logging::Component;
 use mb_runtime::{Lifecycle, Metrics};
 use mb_store::Store;
 
-use super::runtime;
+use super::{process, runtime};
 use crate::bootstrap::{self, DEMO, FirstAdmin, PreparedAdmin};
 use crate::config::{self, Resolved};
 use crate::layout::Layout;
 use crate::lock::RoleLock;
-use crate::logs;
 use crate::output;
 use crate::wiring::{Ports, Wiring};
 
 const ROLES: [&str; 4] = ["main-server", "proxy", "worker", "portal"];
 
 pub(crate) fn run(layout: &Layout) -> Result<ExitCode> {
-    layout.create()?;
-    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
-    let logs = logs::start(layout, &resolved.config, &Component::ALL)?;
-    let ended = serve(layout, &resolved);
-    if let Err(error) = &ended {
-        logs.ended(&format!("{error:#}"));
-    }
-    logs.close();
-    ended
+    process::run(layout, &Component::ALL, |resolved| serve(layout, resolved))
 }
 
-fn serve(layout: &Layout, resolved: &Resolved) -> Result<ExitCode> {
-    for warning in &resolved.warnings {
-        tracing::warn!(warning, "configuration");
-    }
-    if let Err(error) = mb_runtime::nofile::raise() {
-        tracing::warn!(%error, "limit of open files not raised");
-    }
+fn serve(layout: &Layout, resolved: &Resolved) -> Result<()> {
     let email = resolved.secret("ADMIN_EMAIL")?.map(|email| email.expose().clone());
     let password = resolved.secret("ADMIN_PASSWORD")?;
     let locks = ROLES.iter().map(|role| RoleLock::take(layout, role)).collect::<Result<Vec<_>>>()?;
     runtime()?.block_on(async {
         let ports = Ports::bind(&resolved.config)?;
         let clock = Clock::System;
-        let lifecycle = Lifecycle::new();
+        let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
         let mut metrics = Metrics::new();
         let config = &resolved.config;
         let (server, store) = bootstrap::main_server(layout, resolved, &clock, &mut metrics, lifecycle.soft()).await?;
@@ -67,7 +53,7 @@ fn serve(layout: &Layout, resolved: &Resolved) -> Result<ExitCode> {
         let (ended, greeted) = tokio::join!(lifecycle.run(), greeting);
         running.close().await;
         tracing::info!("stopped");
-        greeted.and(ended.context("run")).map(|()| ExitCode::SUCCESS)
+        greeted.and(ended.context("run"))
     })
 }
 

@@ -34,25 +34,32 @@ impl fmt::Display for Source {
 }
 
 /// The deployment guide's names for keys.
-const ALIASES: [(&str, &str); 14] = [
+const ALIASES: &[(&str, &str)] = &[
+    ("ENVIRONMENT", "system.environment"),
     ("PROXY_HOST", "proxy.host"),
     ("PROXY_PORT", "proxy.port"),
     ("MAIN_SERVER_HOST", "server.host"),
     ("MAIN_SERVER_PORT", "server.port"),
     ("PRIMARY_DOMAIN", "server.primary_domain"),
+    ("MAIN_SERVER_URL", "server.url"),
     ("METRICS_HOST", "worker.host"),
     ("METRICS_PORT", "worker.port"),
     ("METRICS_ENABLED", "metrics.enabled"),
     ("WORKER_CONCURRENCY", "worker.concurrency"),
     ("PORTAL_HOST", "portal.host"),
     ("PORTAL_PORT", "portal.port"),
+    ("PORTAL_URL", "portal.url"),
     ("DATABASE_URL", "store.url"),
+    ("SMTP_HOST", "mail.host"),
+    ("SMTP_PORT", "mail.port"),
+    ("SMTP_USER", "mail.user"),
+    ("SMTP_FROM", "mail.from"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FILE_PATH", "log.dir"),
 ];
 
 /// Settings that are secrets and no keys: never from TOML or flags. Each may also be `NAME_FILE`, the path of a file.
-const SECRETS: [&str; 3] = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "JWT_SECRET"];
+const SECRETS: [&str; 4] = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "JWT_SECRET", "SMTP_PASSWORD"];
 
 /// Names that are read elsewhere and are no keys.
 const NOT_KEYS: [&str; 1] = ["MB_DATA_DIR"];

@@ -42,7 +42,7 @@ impl Ports {
         Self { proxy: port(0), server: port(1), worker: port(2), portal: port(3) }
     }
 
-    fn environment(self) -> Vec<(String, String)> {
+    pub(crate) fn environment(self) -> Vec<(String, String)> {
         let pair = |name: &str, port: u16| (format!("MB_{name}__PORT"), port.to_string());
         vec![
             pair("PROXY", self.proxy),

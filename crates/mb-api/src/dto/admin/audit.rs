@@ -12,7 +12,7 @@ use crate::schema;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
-    /// Who did it, e.g. `user:ann@example.org`.
+    /// Who did it: a user's address, or a certificate's role and name, e.g. `admin:admin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// How the action begins, e.g. `user.`.

@@ -1,0 +1,75 @@
+//! Following the main server's policy by long poll (design, section 7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mb_api::client::Client;
+use mb_api::dto::PolicyQuery;
+use mb_core::Policy;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::logging;
+
+/// First and longest pause after a failed poll.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// After an answer without news the next question is asked no earlier than this after the last: a main server that does
+/// not hold the question must not be asked in a tight loop.
+const EARLIEST: Duration = Duration::from_secs(1);
+
+/// Asks the main server for its policy, again and again.
+#[derive(Debug)]
+pub struct PolicyFollower {
+    server: Client,
+    /// The first question after a silence is answered at once, so that a kept policy is known to be current again.
+    in_touch: bool,
+    pause: Duration,
+    not_before: Option<Instant>,
+}
+
+impl PolicyFollower {
+    /// One that has asked nothing yet.
+    pub const fn new(server: Client) -> Self {
+        Self { server, in_touch: false, pause: BACKOFF.0, not_before: None }
+    }
+
+    /// Waits for an answer: a policy, or `None` if the one of `held` is still current. Failed questions are
+    /// logged and asked again.
+    pub async fn next(&mut self, held: PolicyQuery) -> Option<Policy> {
+        if let Some(not_before) = self.not_before.take() {
+            tokio::time::sleep_until(not_before).await;
+        }
+        loop {
+            let asked_at = Instant::now();
+            let ask = if self.in_touch { held } else { PolicyQuery::default() };
+            match self.server.policy(ask).await {
+                Ok(policy) => {
+                    (self.in_touch, self.pause) = (true, BACKOFF.0);
+                    if policy.as_ref().is_none_or(|policy| Some(policy.version) == held.since) {
+                        self.not_before = Some(asked_at + EARLIEST);
+                    }
+                    return policy;
+                }
+                Err(error) => {
+                    self.in_touch = false;
+                    logging::limited("policy", || {
+                        tracing::warn!(error = %error, "policy not received, the kept one stays in effect");
+                    });
+                    tokio::time::sleep(self.pause).await;
+                    self.pause = (self.pause * 2).min(BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    /// Sends every policy to `sender`, for as long as it is polled.
+    pub async fn feed(mut self, sender: watch::Sender<Option<Arc<Policy>>>) {
+        loop {
+            let held = PolicyQuery::of(sender.borrow().as_deref());
+            if let Some(policy) = self.next(held).await {
+                sender.send_replace(Some(Arc::new(policy)));
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Checking the audit log, one bounded stretch at a time: rows against the chain, checkpoints against both.
+//!
+//! A row is judged by the hash that it claims to follow, so that one changed row is one fault and not one for every row
+//! behind it. What the chain alone cannot show - all of it made anew, or its end cut off - a checkpoint shows, for its
+//! signature's key does not lie in the database.
+
+use std::collections::HashMap;
+
+use mb_api::dto::{AuditFault, AuditFaultKind, AuditReport};
+use mb_api::page::Cursor;
+use mb_api::problem::ApiError;
+use mb_core::Timestamp;
+use mb_core::audit::GENESIS;
+use mb_crypto::audit::{Checkpoint, link, verify_checkpoint};
+use mb_crypto::{TrustAnchors, pem};
+use mb_store::{AuditCheckpoint, ChainedEntry, Store, StoreError};
+
+use crate::app::App;
+use crate::routes::store_fault;
+
+/// Rows of one stretch.
+const ROWS: u32 = 5000;
+/// Checkpoints of one stretch; each costs the check of a signature.
+const CHECKPOINTS: u32 = 500;
+/// Rows without a place that are counted.
+const UNCHAINED: u32 = 1000;
+/// Faults that are told.
+const FAULTS: usize = 100;
+
+/// Where a stretch begins: behind a place of the chain and behind a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    position: u64,
+    checkpoint: i64,
+}
+
+impl Place {
+    pub(crate) const START: Self = Self { position: 0, checkpoint: 0 };
+
+    /// Reads [`Place::cursor`]. A cursor of another list names some place, which is as good as any to begin at.
+    pub(crate) fn from_cursor(cursor: Cursor) -> Self {
+        let both = u128::from_be_bytes(cursor.id);
+        let half = |bits: u128| i64::try_from(bits & u128::from(u64::MAX)).unwrap_or(i64::MAX);
+        Self { position: half(both >> 64).unsigned_abs(), checkpoint: half(both) }
+    }
+
+    fn cursor(self) -> Cursor {
+        let both = u128::from(self.position) << 64 | u128::from(self.checkpoint.unsigned_abs());
+        Cursor { at: Timestamp::default(), id: both.to_be_bytes() }
+    }
+}
+
+/// What the check of a stretch found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) faults: Vec<AuditFault>,
+    rows: u64,
+    checkpoints: u64,
+    last_position: Option<u64>,
+    signed_position: Option<u64>,
+    unchained: u64,
+    pub(crate) next: Option<Place>,
+}
+
+impl Found {
+    pub(crate) fn report(self) -> AuditReport {
+        AuditReport {
+            intact: self.faults.is_empty(),
+            rows: self.rows,
+            checkpoints: self.checkpoints,
+            last_position: self.last_position,
+            signed_position: self.signed_position,
+            unchained: self.unchained,
+            faults: self.faults,
+            next: self.next.map(|place| place.cursor().encode()),
+        }
+    }
+
+    fn fault(&mut self, kind: AuditFaultKind, position: u64, detail: impl Into<String>) {
+        if self.faults.len() < FAULTS {
+            self.faults.push(AuditFault { kind, position, detail: detail.into() });
+        }
+    }
+}
+
+/// Checks the stretch behind `place`.
+pub(crate) async fn stretch(app: &App, place: Place) -> Result<Found, ApiError> {
+    let anchors = TrustAnchors::from_pem(app.authority.ca_pem()).map_err(ApiError::internal)?;
+    let stretch = Stretch::read(&app.store, place).await.map_err(store_fault)?;
+    // Thousands of hashes and hundreds of signatures: not on a thread that serves requests.
+    let checking = tokio::task::spawn_blocking(move || stretch.check(&anchors));
+    checking.await.map_err(ApiError::internal)
+}
+
+/// What is read before anything is checked.
+struct Stretch {
+    place: Place,
+    /// The row at the place itself.
+    before: Option<ChainedEntry>,
+    rows: Vec<ChainedEntry>,
+    /// Those that this stretch checks, with their ids, and the rows at their places that are not among `rows`.
+    checkpoints: Vec<(i64, AuditCheckpoint)>,
+    others: HashMap<u64, ChainedEntry>,
+    unchained: u64,
+    next: Option<Place>,
+}
+
+impl Stretch {
+    async fn read(store: &Store, place: Place) -> Result<Self, StoreError> {
+        let before = if place.position == 0 { None } else { at(store, place.position).await? };
+        let rows = store.audit_chain(place.position, ROWS).await?;
+        let whole = rows.len() < ROWS as usize;
+        let end = rows.last().map_or(place.position, |row| row.position);
+        let mut checkpoints = store.checkpoints(place.checkpoint, CHECKPOINTS).await?;
+        let mut more = checkpoints.len() == CHECKPOINTS as usize;
+        if !whole && let Some(later) = checkpoints.iter().position(|(_, checkpoint)| checkpoint.position > end) {
+            checkpoints.truncate(later);
+            more = false;
+        }
+        let mut others = HashMap::new();
+        for (_, AuditCheckpoint { position, .. }) in &checkpoints {
+            if (*position <= place.position || *position > end)
+                && let Some(row) = at(store, *position).await?
+            {
+                others.insert(*position, row);
+            }
+        }
+        let next = (!whole || more)
+            .then(|| Place { position: end, checkpoint: checkpoints.last().map_or(place.checkpoint, |(id, _)| *id) });
+        let unchained = if next.is_none() { store.unchained_audit(UNCHAINED).await?.len() as u64 } else { 0 };
+        Ok(Self { place, before, rows, checkpoints, others, unchained, next })
+    }
+
+    fn check(self, anchors: &TrustAnchors) -> Found {
+        let mut found = Found { unchained: self.unchained, next: self.next, ..Found::default() };
+        self.check_rows(&mut found);
+        for (_, checkpoint) in &self.checkpoints {
+            self.check_checkpoint(checkpoint, anchors, &mut found);
+        }
+        found
+    }
+
+    fn check_rows(&self, found: &mut Found) {
+        let mut position = self.place.position;
+        let mut hash = if position == 0 { Some(GENESIS) } else { self.before.as_ref().map(|row| row.hash) };
+        for row in &self.rows {
+            if row.position != position + 1 {
+                let detail = format!("places {} to {} have no row", position + 1, row.position - 1);
+                found.fault(AuditFaultKind::Missing, position + 1, detail);
+                hash = None;
+            }
+            if hash.is_some_and(|hash| hash != row.prev_hash) {
+                let detail = "the row names another hash before it than the one that is there";
+                found.fault(AuditFaultKind::Broken, row.position, detail);
+            }
+            if link(&row.prev_hash, &row.entry.record()) != row.hash {
+                let detail = format!("row {} is not what it was when it was chained", row.entry.id);
+                found.fault(AuditFaultKind::Changed, row.position, detail);
+            }
+            found.rows += 1;
+            (position, hash) = (row.position, Some(row.hash));
+        }
+        found.last_position = self.rows.last().map(|row| row.position);
+    }
+
+    fn check_checkpoint(&self, kept: &AuditCheckpoint, anchors: &TrustAnchors, found: &mut Found) {
+        found.checkpoints += 1;
+        let signed = Checkpoint { at: kept.at, last_id: kept.audit_id, hash: kept.hash };
+        let certificate = pem::certificates(&kept.certificate_pem);
+        let genuine = certificate.is_ok_and(|chain| {
+            chain.first().is_some_and(|leaf| verify_checkpoint(&signed, leaf, &kept.signature, anchors).is_ok())
+        });
+        if !genuine {
+            let detail = "no main server of this installation signed this checkpoint";
+            return found.fault(AuditFaultKind::BadSignature, kept.position, detail);
+        }
+        match self.row(kept.position) {
+            None => {
+                let detail = format!("a checkpoint signs row {} here, which is gone", kept.audit_id);
+                found.fault(AuditFaultKind::Missing, kept.position, detail);
+            }
+            Some(row) if row.entry.id != kept.audit_id || row.hash != kept.hash => {
+                let detail = format!("a checkpoint signs row {} here with another hash", kept.audit_id);
+                found.fault(AuditFaultKind::BadCheckpoint, kept.position, detail);
+            }
+            Some(_) => found.signed_position = found.signed_position.max(Some(kept.position)),
+        }
+    }
+
+    fn row(&self, position: u64) -> Option<&ChainedEntry> {
+        let found = self.rows.binary_search_by_key(&position, |row| row.position);
+        found.ok().and_then(|index| self.rows.get(index)).or_else(|| self.others.get(&position))
+    }
+}
+
+async fn at(store: &Store, position: u64) -> Result<Option<ChainedEntry>, StoreError> {
+    let row = store.audit_chain(position.saturating_sub(1), 1).await?.pop();
+    Ok(row.filter(|row| row.position == position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_travel_as_cursors() {
+        for place in [Place::START, Place { position: 7, checkpoint: 9 }, Place { position: 1 << 40, checkpoint: 0 }] {
+            assert_eq!(Place::from_cursor(place.cursor()), place);
+        }
+        let foreign = Place::from_cursor(Cursor { at: Timestamp::default(), id: [0xff; 16] });
+        assert_eq!(foreign, Place { position: i64::MAX.unsigned_abs(), checkpoint: i64::MAX });
+    }
+}

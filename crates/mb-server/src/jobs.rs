@@ -1,0 +1,136 @@
+//! What the main server does by itself. Each job is a task of its own, so that none waits for another; those that must run
+//! once, however many main servers there are, run where the lease is held.
+
+mod leader;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mb_runtime::lifecycle::{Criticality, Lifecycle};
+use mb_store::StoreError;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::audit::chain::{self, Notary, Urgency};
+use crate::{mail, notices};
+use leader::Lead;
+
+/// How often the policy version in the store is compared, for changes made by another main server.
+const POLICY_CHECK: Duration = Duration::from_secs(1);
+/// How often the dead letters are counted, for the gauge.
+const COUNTING: Duration = Duration::from_secs(15);
+/// How often new audit rows are looked for: half of the second within which they are chained.
+const CHAINING: Duration = Duration::from_millis(500);
+/// How often mails that are due are looked for.
+const MAILING: Duration = Duration::from_secs(2);
+/// How often news are looked for that somebody should know of.
+const NOTICING: Duration = Duration::from_secs(15);
+/// How often certificates are looked through for those that expire.
+const CERTIFICATES: Duration = Duration::from_hours(1);
+/// How often the whole audit log is checked.
+const CHECKING: Duration = Duration::from_hours(6);
+/// How often what time has ended is removed.
+const SWEEPING: Duration = Duration::from_mins(5);
+
+pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
+    let lead = leader::start(app, lifecycle);
+    let jobs = Jobs { app, lifecycle, lead: &lead };
+    jobs.every("policy refresh", POLICY_CHECK, |app| async move { app.policy.follow(&app.store).await });
+    jobs.every("count dead letters", COUNTING, |app| async move { app.count_dead_letters().await });
+    // Each mail is leased, so any main server may send it.
+    jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
+    jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });
+    jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
+    jobs.once("audit check", CHECKING, |app| async move {
+        if let Err(error) = notices::audit(&app).await {
+            tracing::warn!(%error, "audit log not checked");
+        }
+        Ok(())
+    });
+    let told = Arc::new(tokio::sync::Mutex::default());
+    jobs.once("notices", NOTICING, move |app| {
+        let told = Arc::clone(&told);
+        async move {
+            notices::dead_letters(&app, &mut *told.lock().await).await?;
+            notices::mail(&app).await?;
+            notices::digest::run(&app).await
+        }
+    });
+    let (app, soft) = (Arc::clone(app), lifecycle.soft());
+    lifecycle.spawn("audit chain", Criticality::Critical, async move { keep_chain(&app, lead, soft, notary).await });
+}
+
+/// Where jobs run.
+struct Jobs<'a> {
+    app: &'a Arc<App>,
+    lifecycle: &'a Lifecycle,
+    lead: &'a Lead,
+}
+
+impl Jobs<'_> {
+    /// Runs a job again and again until the soft stop, which does not cut a run short.
+    fn every<F>(&self, name: &'static str, period: Duration, job: impl Fn(Arc<App>) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (app, soft) = (Arc::clone(self.app), self.lifecycle.soft());
+        self.lifecycle.spawn(name, Criticality::Critical, async move {
+            let mut ticks = ticks(period);
+            while soft.run_until_cancelled(ticks.tick()).await.is_some() {
+                job(Arc::clone(&app)).await;
+            }
+        });
+    }
+
+    /// The same where the lease is held, and only there; as soon as it is. A job that failed is tried again at its next
+    /// turn.
+    fn once<F>(&self, name: &'static str, period: Duration, job: impl Fn(Arc<App>) -> F + Send + 'static)
+    where
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        let (app, soft, mut lead) = (Arc::clone(self.app), self.lifecycle.soft(), self.lead.clone());
+        self.lifecycle.spawn(name, Criticality::Critical, async move {
+            let mut ticks = ticks(period);
+            while soft.run_until_cancelled(ticks.tick()).await.is_some()
+                && soft.run_until_cancelled(lead.gained()).await.is_some()
+            {
+                report(name, job(Arc::clone(&app)).await);
+            }
+        });
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn keep_chain(app: &App, leads: Lead, soft: CancellationToken, mut notary: Notary) {
+    let mut ticks = ticks(CHAINING);
+    while soft.run_until_cancelled(ticks.tick()).await.is_some() {
+        if leads.holds() {
+            report("audit chain", chain_once(app, &mut notary, Urgency::Collect).await);
+        } else {
+            notary.forget();
+        }
+    }
+    // What was done until now is signed before the lease goes to another.
+    if leads.holds() {
+        report("audit chain", chain_once(app, &mut notary, Urgency::Now).await);
+    }
+    leads.end(app).await;
+}
+
+async fn chain_once(app: &App, notary: &mut Notary, urgency: Urgency) -> Result<(), StoreError> {
+    chain::extend(app).await?;
+    notary.sign(app, urgency).await
+}
+
+/// Until the next turn one line is enough.
+fn report(job: &'static str, outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        mb_runtime::logging::limited(job, || tracing::warn!(%error, job, "job not done"));
+    }
+}

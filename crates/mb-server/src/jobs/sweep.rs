@@ -1,0 +1,49 @@
+//! What time has ended is removed: sessions, tokens, mails that are done with, notices that were resolved. In steps small
+//! enough that no request waits for one of them.
+
+use std::time::Duration;
+
+use mb_store::StoreError;
+
+use crate::app::App;
+
+/// Rows of one step.
+const STEP: u32 = 500;
+/// Steps of one run and kind; what is left has time until the next run.
+const STEPS: u32 = 20;
+/// How long it can be seen what became of a mail.
+const MAIL_KEPT: Duration = Duration::from_hours(7 * 24);
+/// How long a resolved notice can be seen.
+const NOTICES_KEPT: Duration = Duration::from_hours(90 * 24);
+
+pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
+    for kind in [Kind::Expired, Kind::Mail, Kind::Notices] {
+        for _ in 0..STEPS {
+            if kind.step(app).await? == 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Sessions and tokens that are over.
+    Expired,
+    Mail,
+    Notices,
+}
+
+impl Kind {
+    /// Removes some; how many.
+    async fn step(self, app: &App) -> Result<u64, StoreError> {
+        let now = app.clock.now();
+        match self {
+            Self::Expired => app.store.purge_expired(STEP).await,
+            Self::Mail => app.store.sweep_mail(now.minus(MAIL_KEPT), STEP).await,
+            Self::Notices => app.store.sweep_notices(now.minus(NOTICES_KEPT), STEP).await,
+        }
+    }
+}

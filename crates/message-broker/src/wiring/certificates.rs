@@ -1,0 +1,231 @@
+//! A role's certificate while it runs: files that change are taken up, and what nears its end is renewed.
+//!
+//! The files are the one place: whoever renews writes them, and this notices, whether it was an operator, the main server
+//! on the same machine or this very task. Open connections go on. A pair that cannot be used changes nothing: the last
+//! good one stays in use, the log says so, and the next change is tried again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use mb_api::client::{Client, NewIdentity};
+use mb_api::peer::Peer;
+use mb_core::{Clock, Identity, Role};
+use mb_crypto::ca::{BACKDATED, SigningRequest};
+use mb_crypto::data_key::Signer;
+use mb_crypto::tls::ReloadableServerConfig;
+use mb_proxy::Proxy;
+use mb_runtime::Criticality;
+use mb_runtime::metrics::{Gauge, Metrics};
+
+use super::{Link, Wiring};
+use crate::layout::{KeyPair, Layout, read_secret, read_text};
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A failed renewal is tried again after this, or a twelfth of the certificate's life if that is shorter.
+const RETRY: Duration = Duration::from_mins(10);
+
+/// What uses a role's certificate.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    pub(super) tls: Option<Arc<ReloadableServerConfig>>,
+    pub(super) client: Option<Client>,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) expiry: Option<Gauge>,
+}
+
+impl Wiring<'_> {
+    /// Keeps the certificate of `role` current for its `users`. `link` is its way to a main server that may renew it.
+    pub(super) fn keep_certificate(&self, role: Role, link: Option<&Link>, users: Users) {
+        let renews = matches!(link, Some(Link::Remote)).then(|| users.client.clone()).flatten();
+        let keeper = Keeper { layout: self.layout.clone(), clock: self.clock.clone(), role, users, renews };
+        let soft = self.lifecycle.soft();
+        self.lifecycle.spawn("certificate", Criticality::Critical, async move {
+            soft.run_until_cancelled(keeper.run()).await;
+        });
+    }
+}
+
+impl Wiring<'_> {
+    /// The gauge of when the certificate of `role` ends.
+    pub(super) fn certificate_expiry(&self, role: Role, metrics: &mut Metrics) -> Option<Gauge> {
+        let family = metrics.gauge_family(
+            "mb_certificate_expiry_timestamp_seconds",
+            "When the component's certificate expires, seconds since 1970.",
+            "role",
+        );
+        Some(family.of(role.as_str()))
+    }
+}
+
+struct Keeper {
+    layout: Layout,
+    clock: Clock,
+    role: Role,
+    users: Users,
+    /// Who renews; `None` where the main server of this process does.
+    renews: Option<Client>,
+}
+
+/// A pair that can be used.
+struct Pair {
+    identity: Identity,
+    tls: rustls::ServerConfig,
+    client: rustls::ClientConfig,
+    signer: Option<Signer>,
+}
+
+/// When each file was last changed.
+type Seen = Vec<Option<SystemTime>>;
+
+impl Keeper {
+    async fn run(self) {
+        let mut taken_up = self.seen();
+        let mut last_seen = taken_up.clone();
+        let mut held = self.load().ok();
+        if let Some(pair) = &held {
+            self.show(&pair.identity);
+        }
+        let mut not_before = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now_seen = self.seen();
+            // Files that still change are looked at again: a pair is written one file after the other.
+            let settled = last_seen == now_seen;
+            last_seen.clone_from(&now_seen);
+            if settled && now_seen != taken_up {
+                taken_up = now_seen;
+                held = self.take_up().or(held);
+            }
+            let due = held.as_ref().map(|pair| renewal_due(&pair.identity, &self.clock));
+            if due == Some(true) && self.renews.is_some() && tokio::time::Instant::now() >= not_before {
+                let life = held.as_ref().map_or(RETRY, |pair| pair.identity.not_after.since(pair.identity.not_before));
+                not_before = tokio::time::Instant::now() + RETRY.min(life / 12);
+                if let Err(error) = self.renew().await {
+                    tracing::warn!(role = %self.role, error = format!("{error:#}"), "certificate not renewed");
+                }
+            }
+        }
+    }
+
+    /// Uses the files as they are now; `None` if they cannot be used.
+    fn take_up(&self) -> Option<Pair> {
+        match self.load() {
+            Ok(mut pair) => {
+                self.hand_out(&mut pair);
+                tracing::info!(role = %self.role, expires_at = %pair.identity.not_after, "certificate taken up");
+                Some(pair)
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(role = %self.role, error, "certificate files cannot be used, the last good ones stay");
+                None
+            }
+        }
+    }
+
+    fn hand_out(&self, pair: &mut Pair) {
+        if let Some(tls) = &self.users.tls {
+            tls.replace(pair.tls.clone());
+        }
+        if let Some(client) = &self.users.client {
+            let peer = Peer::in_process(Arc::new(pair.identity.clone()));
+            client.adopt(NewIdentity { peer, tls: pair.client.clone() });
+        }
+        if let Some((proxy, signer)) = self.users.proxy.as_ref().zip(pair.signer.take()) {
+            proxy.adopt(signer);
+        }
+        self.show(&pair.identity);
+    }
+
+    fn show(&self, identity: &Identity) {
+        if let Some(expiry) = &self.users.expiry {
+            expiry.set(f64::from(u32::try_from(identity.not_after.seconds()).unwrap_or(u32::MAX)));
+        }
+    }
+
+    fn load(&self) -> Result<Pair> {
+        let (certificate, key) = self.layout.component(self.role.as_str());
+        let (chain, key) = (read_text(&certificate)?, read_secret(&key)?);
+        let ca = read_text(&self.layout.ca_certificate())?;
+        let anchors = mb_crypto::TrustAnchors::from_pem(&ca).context("read ca.crt")?;
+        let identity = anchors
+            .verify(&mb_crypto::pem::certificates(&chain)?, self.clock.now())
+            .with_context(|| format!("read {}", certificate.display()))?;
+        anyhow::ensure!(identity.role == self.role, "{} is of role {}", certificate.display(), identity.role);
+        let signer = (self.role == Role::Proxy).then(|| Signer::from_pem(&chain, key.expose())).transpose()?;
+        Ok(Pair {
+            tls: mb_crypto::tls::server_config(&chain, key.expose(), &ca)?,
+            client: mb_crypto::tls::client_config(Some((&chain, key.expose())), &ca, &[])?,
+            identity,
+            signer,
+        })
+    }
+
+    /// Gets a certificate for a new key over the one in use and writes both; the next look takes them up.
+    async fn renew(&self) -> Result<()> {
+        let Some(client) = &self.renews else { return Ok(()) };
+        let name = self.role.as_str();
+        let (key, request) = SigningRequest::create(name).context("make a signing request")?;
+        let certificate = client.renew_certificate(request).await.context("ask the main server")?;
+        let chain = mb_crypto::pem::certificates(&certificate).context("read its answer")?;
+        let fingerprint = chain.first().map(|leaf| mb_crypto::identity::fingerprint(leaf)).unwrap_or_default();
+        let ca_certificate = &read_text(&self.layout.ca_certificate())?;
+        let certificate = &certificate;
+        let pair = KeyPair {
+            name,
+            role: self.role,
+            certificate,
+            private_key: &key,
+            ca_certificate,
+            fingerprint: &fingerprint,
+        };
+        self.layout.write(&pair)?;
+        tracing::info!(role = %self.role, "certificate renewed");
+        Ok(())
+    }
+
+    fn seen(&self) -> Seen {
+        let (certificate, key) = self.layout.component(self.role.as_str());
+        let paths: [PathBuf; 3] = [certificate, key, self.layout.ca_certificate()];
+        paths.iter().map(|path| modified(path)).collect()
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// Whether two thirds of its life are over.
+pub(crate) fn renewal_due(identity: &Identity, clock: &Clock) -> bool {
+    let issued_at = identity.not_before.plus(BACKDATED);
+    let life = identity.not_after.since(issued_at);
+    clock.now().since(issued_at) >= life * 2 / 3
+}
+
+#[cfg(test)]
+mod tests {
+    use mb_core::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn renewal_is_due_at_two_thirds_of_the_life_since_it_was_issued() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let identity = Identity {
+            name: "proxy".into(),
+            role: Role::Proxy,
+            domain: None,
+            issuer: [0; 16],
+            serial: vec![1],
+            fingerprint: String::new(),
+            not_before: at(1_000_000).minus(BACKDATED),
+            not_after: at(1_000_900),
+        };
+        assert!(!renewal_due(&identity, &Clock::manual(at(1_000_599))));
+        assert!(renewal_due(&identity, &Clock::manual(at(1_000_600))));
+    }
+}

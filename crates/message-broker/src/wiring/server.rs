@@ -1,0 +1,88 @@
+//! The main server's port, its metrics and the revocation list on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mb_core::Role;
+use mb_runtime::metrics::Metrics;
+use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
+use mb_server::{MainServer, Notary};
+use mb_store::Store;
+
+use super::certificates::Users;
+use super::{Wiring, connections, health, in_process_service};
+use crate::bootstrap;
+use crate::layout::{read_secret, read_text};
+
+/// How often it is asked whether a certificate nears its end.
+const RENEWAL: Duration = Duration::from_hours(1);
+
+impl Wiring<'_> {
+    /// Starts the main server on its port; the service that answers there, for callers in this process.
+    pub(super) fn main_server(
+        &self,
+        listener: Listener,
+        server: &MainServer,
+        policy: PolicyWatch,
+        mut metrics: Metrics,
+    ) -> Result<App> {
+        let expiry = self.certificate_expiry(Role::Server, &mut metrics);
+        server.start(self.lifecycle, self.notary()?);
+        let health = health::server(self.health(), server, self.clock.clone());
+        let access = self.restricted(policy.clone());
+        let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
+        let app = in_process_service(router, self.config.server.in_flight, &mut metrics);
+        let tls = self.tls(Role::Server)?;
+        self.keep_certificate(Role::Server, None, Users { tls: Some(Arc::clone(&tls)), expiry, ..Users::default() });
+        let tls = TlsServer::new(listener, tls, app.clone());
+        TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
+            .start(self.lifecycle);
+        Ok(app)
+    }
+
+    /// The main server's certificate signs the audit log's checkpoints.
+    fn notary(&self) -> Result<Notary> {
+        let (chain, key) = self.layout.component(Role::Server.as_str());
+        Notary::from_pem(&read_text(&chain)?, &read_secret(&key)?).context("read certs/server.crt")
+    }
+
+    /// Renews the certificates of components in this data directory when two thirds of their lives are over; whoever uses
+    /// them notices.
+    pub(super) fn component_certificates(&self, server: &MainServer, store: &Store) {
+        let (layout, config, clock) = (self.layout.clone(), self.config.clone(), self.clock.clone());
+        let (server, store, soft) = (server.clone(), store.clone(), self.lifecycle.soft());
+        let pause = RENEWAL.min(Duration::from_secs(config.pki.component_validity) / 12);
+        self.lifecycle.spawn("component certificates", Criticality::Critical, async move {
+            while soft.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+                let authority = server.authority();
+                let renewed = bootstrap::component_certificates(&layout, &config, authority, &store, &clock).await;
+                if let Err(error) = renewed {
+                    tracing::warn!(error = format!("{error:#}"), "component certificates not renewed");
+                }
+            }
+        });
+    }
+
+    /// Keeps `crl.pem` current: after every change of the policy, and daily so that it does not run out.
+    pub(super) fn revocation_list(&self, server: &MainServer) {
+        let (layout, server, stopping) = (self.layout.clone(), server.clone(), self.lifecycle.soft());
+        let mut policy = server.policy();
+        self.lifecycle.spawn("revocation list", Criticality::Ordinary, async move {
+            let mut written = true;
+            loop {
+                let wait = if written { bootstrap::RENEW_AFTER } else { Duration::from_mins(1) };
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(wait) => {}
+                    changed = policy.changed() => if changed.is_err() { return },
+                }
+                let outcome = bootstrap::write_crl(&layout, server.authority()).await;
+                written = outcome.is_ok();
+                if let Err(error) = outcome {
+                    tracing::warn!(error = format!("{error:#}"), "crl.pem not written");
+                }
+            }
+        });
+    }
+}
