@@ -1,6 +1,6 @@
 //! Test suites that need more than the Rust toolchain, and what to do where it is missing.
 //!
-//! A test that needs suite `x` has `needs_x` in its name (a module of that name will do), so that a run without it
+//! A test that needs suite `x-y` has `needs_x_y` in its name (a module of that name will do), so that a run without it
 //! leaves the test out instead of letting it pass unseen; the runner then counts it as skipped. A test that only looks
 //! a little less closely without a program reads `MB_SKIP_SUITES`, a comma list of the suites that are left out.
 
@@ -35,8 +35,8 @@ enum Source {
 
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
 /// answer waits for the disk; `chromium` uses the portal, led by its driver; `schemathesis` makes up requests from the
-/// OpenAPI document.
-const SUITES: [Suite; 5] = [
+/// OpenAPI document; `redis-server` is the queue of separate processes, and its own Sentinel.
+const SUITES: [Suite; 6] = [
     Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
     Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
     Suite { program: "strace", with: &[], source: Source::Debian(&["strace"]) },
@@ -46,7 +46,15 @@ const SUITES: [Suite; 5] = [
         source: Source::Debian(&["chromium", "chromium-driver", "fonts-dejavu-core"]),
     },
     Suite { program: "schemathesis", with: &[], source: Source::Python("schemathesis==4.32.5") },
+    Suite { program: "redis-server", with: &[], source: Source::Debian(&["redis-server"]) },
 ];
+
+impl Suite {
+    /// What the names of its tests contain.
+    pub(crate) fn mark(self) -> String {
+        format!("needs_{}", self.program.replace('-', "_"))
+    }
+}
 
 /// Provides what the suites need where that is allowed; the suites that stay out, and how it went.
 pub(crate) fn prepare(options: &Options) -> (Vec<Suite>, Outcome) {
@@ -166,6 +174,11 @@ mod tests {
     fn nothing_is_installed_where_that_is_forbidden() {
         let forbidden = Options { no_install: true, ..Options::default() };
         assert_eq!(obstacle(&forbidden), Some("--no-install"));
+    }
+
+    #[test]
+    fn a_mark_can_stand_in_the_name_of_a_test() {
+        assert_eq!(SUITES.map(Suite::mark), ["needs_openssl", "needs_curl", "needs_strace", "needs_redis_server"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod admission;
 mod confirm;
+mod forward;
 mod meter;
 mod metrics;
 mod policy;

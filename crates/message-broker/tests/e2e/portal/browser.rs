@@ -1,4 +1,4 @@
-//! A real browser, driven over WebDriver on loopback: headless Chromium with a profile of its own.
+//! A real browser, driven over `WebDriver` on loopback: headless Chromium with a profile of its own.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
