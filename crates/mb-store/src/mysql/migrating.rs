@@ -11,7 +11,7 @@ use sqlx::pool::PoolConnection;
 use super::{MySql, within};
 use crate::error::StoreError;
 
-const LOCK: &str = "SELECT COALESCE(GET_LOCK(CONCAT('message-broker.', MD5(DATABASE())), 60), 0)";
+const LOCK: &str = "SELECT COALESCE(GET_LOCK(CONCAT('message-broker.', LEFT(SHA2(DATABASE(), 256), 32)), 60), 0)";
 
 /// Longer than the lock is waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(90);

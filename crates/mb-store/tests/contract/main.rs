@@ -9,21 +9,31 @@ mod reading;
 mod registering;
 mod running;
 mod schema;
+#[path = "../server/mod.rs"]
+mod server;
 mod signing_in;
 mod tenants;
 
 use fixture::Fixture;
 
-macro_rules! on_every_backend {
-    ($($area:ident: $($behaviour:ident),+;)+) => {
-        mod sqlite {
+macro_rules! on {
+    ($backend:ident, $fixture:ident: $($area:ident: $($behaviour:ident),+;)+) => {
+        mod $backend {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
-                    super::$area::$behaviour(super::Fixture::sqlite().await).await;
+                    super::$area::$behaviour(super::Fixture::$fixture().await).await;
                 }
             )+)+
         }
+    };
+}
+
+macro_rules! on_every_backend {
+    ($($behaviours:tt)+) => {
+        on! { sqlite, sqlite: $($behaviours)+ }
+        on! { needs_mariadbd, mariadb: $($behaviours)+ }
+        on! { needs_mysqld, mysql: $($behaviours)+ }
     };
 }
 
@@ -62,7 +72,6 @@ on_every_backend! {
     schema:
         migrating_again_does_nothing,
         a_newer_schema_is_refused,
-        what_was_answered_survives_without_a_close,
         a_closed_store_says_so,
         a_fault_of_one_call_does_not_reach_the_others;
     people:
@@ -109,4 +118,9 @@ on_every_backend! {
         a_clients_rate_limit_reaches_the_policy,
         clients_come_in_pages_without_the_archived,
         figures_count_messages_by_age_and_clients_by_what_they_may;
+}
+
+on! { sqlite_files, sqlite:
+    schema:
+        what_was_answered_survives_without_a_close;
 }
