@@ -29,7 +29,7 @@ use crate::value::{Row, Value, mysql_arguments};
 const CONNECTIONS: u32 = 10;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest that a statement may take; a lock is waited for much shorter.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -28,6 +28,12 @@ impl<'a> Value<'a> {
         text.map_or(Self::Null, Self::Text)
     }
 
+    /// What names are compared with, where any text may come: names are ASCII, a column of them takes nothing else, and what
+    /// follows behind that is part of none.
+    pub(crate) fn name(text: &'a str) -> Self {
+        Self::Text(&text[..text.find(|c: char| !c.is_ascii()).unwrap_or(text.len())])
+    }
+
     pub(crate) fn time(time: Option<Timestamp>) -> Self {
         time.map_or(Self::Null, Self::Time)
     }

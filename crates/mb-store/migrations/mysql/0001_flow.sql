@@ -42,7 +42,7 @@ CREATE TABLE certificates (
     id                BIGINT        NOT NULL AUTO_INCREMENT PRIMARY KEY,
     issuer            BINARY(16)    NOT NULL,
     serial            VARBINARY(64) NOT NULL,
-    fingerprint       VARCHAR(64)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    fingerprint       VARCHAR(64)   NOT NULL,
     name              VARCHAR(255)  NOT NULL,
     role              VARCHAR(32)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     domain            VARCHAR(63)   CHARACTER SET ascii COLLATE ascii_bin,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sqlx::MySql as Driver;
 use sqlx::migrate::{AppliedMigration, Migrate as _, Migrator};
+use sqlx::mysql::MySqlPool;
 use sqlx::pool::PoolConnection;
 
 use super::{MySql, within};
@@ -16,8 +17,11 @@ const LOCK: &str = "SELECT COALESCE(GET_LOCK(CONCAT('message-broker.', LEFT(SHA2
 /// Longer than the lock is waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The right to migrate; it ends with its connection.
-pub(crate) struct Migrating(PoolConnection<Driver>);
+/// The right to migrate; it ends with the connection that holds it.
+pub(crate) struct Migrating {
+    _lock: PoolConnection<Driver>,
+    pool: MySqlPool,
+}
 
 impl MySql {
     /// Waits until nobody else migrates.
@@ -28,7 +32,7 @@ impl MySql {
         if within(LOCK_TIMEOUT, locked).await? != 1 {
             return Err(StoreError::Busy(std::sync::Arc::new(sqlx::Error::PoolTimedOut)));
         }
-        Ok(Migrating(connection))
+        Ok(Migrating { _lock: connection, pool: self.pool.clone() })
     }
 
     /// Which migrations the database has.
@@ -41,7 +45,7 @@ impl MySql {
 
 impl Migrating {
     /// Applies what is lacking. It may take as long as it takes.
-    pub(crate) async fn run(mut self, migrator: &Migrator) -> Result<(), StoreError> {
-        Ok(migrator.run(&mut *self.0).await?)
+    pub(crate) async fn run(self, migrator: &Migrator) -> Result<(), StoreError> {
+        Ok(migrator.run(&self.pool).await?)
     }
 }

@@ -76,6 +76,14 @@ impl Fixture {
         }
     }
 
+    /// The database on a server.
+    pub(crate) fn database(&self) -> &Database {
+        match &self.place {
+            Place::Server(database) => database,
+            Place::Files(_) => panic!("a file is on no server"),
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         match &self.place {
             Place::Files(directory) => directory.path().join(name),

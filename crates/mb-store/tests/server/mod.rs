@@ -5,14 +5,12 @@
 //! server as a whole, such as killing it, it does to one of its own. Servers listen on loopback alone, keep their files in
 //! the temporary directory and are set up badly on purpose: another time zone, no strictness, folding text.
 
-mod process;
+pub(crate) mod process;
 mod shared;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection};
-
-pub(crate) use process::Server;
 
 /// Whose server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

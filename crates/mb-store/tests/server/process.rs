@@ -24,9 +24,8 @@ const CARELESS: [&str; 4] = [
 /// Where a server's files lie, as seen from outside and by the server itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    product: Product,
     pub(crate) outside: PathBuf,
-    inside: PathBuf,
+    pub(crate) inside: PathBuf,
 }
 
 impl Place {
@@ -44,54 +43,7 @@ impl Place {
         fs::create_dir_all(&outside).expect("creates");
         fs::set_permissions(&outside, fs::Permissions::from_mode(0o755)).expect("opens");
         own(product, &outside);
-        Self { product, outside, inside }
-    }
-
-    /// Writes a file that the server may read.
-    pub(crate) fn write(&self, name: &str, text: &str) -> String {
-        let path = self.outside.join(name);
-        fs::write(&path, text).expect("writes");
-        own(self.product, &path);
-        self.inside.join(name).display().to_string()
-    }
-}
-
-/// A running server; killed with the value.
-pub(crate) struct Server {
-    product: Product,
-    place: Place,
-    pub(crate) port: u16,
-    options: Vec<String>,
-    child: Child,
-}
-
-impl Server {
-    /// Starts a server of one's own, with further options.
-    pub(crate) fn start(product: Product, name: &str, options: impl FnOnce(&Place) -> Vec<String>) -> Self {
-        let place = Place::empty(product, &format!("mb-store-{name}-{}", std::process::id()));
-        initialize(product, &place);
-        let (port, options) = (spare_port(), options(&place));
-        let child = run(product, &place, port, &options);
-        Self { product, place, port, options, child }
-    }
-
-    /// Ends it as a fault of the machine would.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("is running");
-        self.child.wait().expect("ends");
-    }
-
-    /// Starts it again on its files and port.
-    pub(crate) fn start_again(&mut self) {
-        self.child = run(self.product, &self.place, self.port, &self.options);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.place.outside);
+        Self { outside, inside }
     }
 }
 
@@ -105,7 +57,7 @@ fn is_administrator() -> bool {
 }
 
 /// A server that the machine's administrator starts runs as a user of its own, whom either system knows by another number.
-fn own(product: Product, path: &Path) {
+pub(crate) fn own(product: Product, path: &Path) {
     if !is_administrator() {
         return;
     }
