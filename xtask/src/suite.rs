@@ -3,6 +3,9 @@
 //! A test that needs suite `x` has `needs_x` in its name (a module of that name will do), so that a run without it
 //! leaves the test out instead of letting it pass unseen; the runner then counts it as skipped. A test that only looks
 //! a little less closely without a program reads `MB_SKIP_SUITES`, a comma list of the suites that are left out.
+//!
+//! A program that no package of this system brings is unpacked by a script from where it moves on from day to day. Whether
+//! it is to be had today is no verdict on a change, so its suite alone may stay out where nothing else may: loudly.
 
 use std::process::{Command, Stdio};
 
@@ -18,16 +21,37 @@ pub(crate) const SKIP_VARIABLE: &str = "MB_SKIP_SUITES";
 pub(crate) struct Suite {
     /// The program.
     pub(crate) program: &'static str,
-    package: &'static str,
+    source: Source,
+}
+
+/// Where a program comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    /// A package of this system.
+    Debian(&'static str),
+    /// A script of this package, and the folder below `target` that it fills.
+    Script(&'static str, &'static str),
 }
 
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
-/// answer waits for the disk.
-const SUITES: [Suite; 3] = [
-    Suite { program: "openssl", package: "openssl" },
-    Suite { program: "curl", package: "curl" },
-    Suite { program: "strace", package: "strace" },
+/// answer waits for the disk; `mariadbd` and `mysqld` are the databases that the store is for besides its own file.
+const SUITES: [Suite; 5] = [
+    Suite { program: "openssl", source: Source::Debian("openssl") },
+    Suite { program: "curl", source: Source::Debian("curl") },
+    Suite { program: "strace", source: Source::Debian("strace") },
+    Suite { program: "mariadbd", source: Source::Debian("mariadb-server") },
+    Suite { program: "mysqld", source: Source::Script("xtask/mysql.sh", "target/mysql") },
 ];
+
+impl Suite {
+    fn is_here(&self) -> bool {
+        match self.source {
+            Source::Debian(_) => command::find(self.program).is_some(),
+            // Written last.
+            Source::Script(_, folder) => command::root().join(folder).join("ready").is_file(),
+        }
+    }
+}
 
 /// Provides what the suites need where that is allowed; the suites that stay out, and how it went.
 pub(crate) fn prepare(options: &Options) -> (Vec<Suite>, Outcome) {
@@ -40,7 +64,6 @@ pub(crate) fn prepare(options: &Options) -> (Vec<Suite>, Outcome) {
     if let Some(reason) = obstacle(options) {
         return skipped(missing, reason);
     }
-    println!("installing from Debian: {}", packages(&missing).join(" "));
     install(&missing);
     let missing = self::missing();
     if missing.is_empty() { (missing, Outcome::Passed) } else { skipped(missing, "the installation failed") }
@@ -52,15 +75,20 @@ pub(crate) fn names(suites: &[Suite]) -> String {
 }
 
 fn missing() -> Vec<Suite> {
-    SUITES.into_iter().filter(|suite| command::find(suite.program).is_none()).collect()
+    SUITES.into_iter().filter(|suite| !suite.is_here()).collect()
 }
 
 fn packages(suites: &[Suite]) -> Vec<&'static str> {
-    suites.iter().map(|suite| suite.package).collect()
+    let package = |suite: &Suite| match suite.source {
+        Source::Debian(package) => Some(package),
+        Source::Script(..) => None,
+    };
+    suites.iter().filter_map(package).collect()
 }
 
 fn skipped(missing: Vec<Suite>, reason: &str) -> (Vec<Suite>, Outcome) {
-    let outcome = Outcome::Skipped(format!("no test of {} will run: {reason}", names(&missing)));
+    let why = format!("no test of {} will run: {reason}", names(&missing));
+    let outcome = if packages(&missing).is_empty() { Outcome::Excused(why) } else { Outcome::Skipped(why) };
     (missing, outcome)
 }
 
@@ -83,11 +111,23 @@ fn install(suites: &[Suite]) {
         command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
         command
     };
-    for command in [
-        apt().args(["update", "--quiet"]),
-        apt().args(["install", "--yes", "--no-install-recommends"]).args(packages(suites)),
-    ] {
-        if let Err(error) = command::succeeds(command) {
+    let packages = packages(suites);
+    let mut commands = Vec::new();
+    if !packages.is_empty() {
+        let (mut update, mut install) = (apt(), apt());
+        update.args(["update", "--quiet"]);
+        install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
+        commands.extend([update, install]);
+    }
+    for suite in suites {
+        if let Source::Script(script, folder) = suite.source {
+            let mut unpack = Command::new("bash");
+            unpack.args([script, folder]).current_dir(command::root()).stdin(Stdio::null());
+            commands.push(unpack);
+        }
+    }
+    for mut command in commands {
+        if let Err(error) = command::succeeds(&mut command) {
             println!("{error:#}");
         }
     }
@@ -114,5 +154,13 @@ mod tests {
         assert_eq!(names(&left_out), "openssl,strace");
         let expected = "no test of openssl,strace will run: only root may install it";
         assert_eq!(outcome, Outcome::Skipped(expected.to_owned()));
+    }
+
+    #[test]
+    fn only_what_no_package_brings_may_stay_out_everywhere() {
+        let mysqld = SUITES[4];
+        let excused = Outcome::Excused("no test of mysqld will run: the installation failed".to_owned());
+        assert_eq!(skipped(vec![mysqld], "the installation failed").1, excused);
+        assert!(matches!(skipped(vec![mysqld, SUITES[3]], "the installation failed").1, Outcome::Skipped(_)));
     }
 }
