@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use mb_core::{ClientName, DomainName};
+use sqlx::mysql::MySqlDatabaseError;
 
 /// A fault of the store.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -107,7 +108,7 @@ impl StoreError {
 /// The number of an error of `MySQL`'s
 /// (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>), the same in `MariaDB` below 1900.
 fn mysql_number(error: &sqlx::Error) -> Option<u16> {
-    error.as_database_error()?.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number())
+    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
 /// Sorts what `MySQL` says. Who may not come in any more, or finds nothing there, is as one who cannot reach it: an operator

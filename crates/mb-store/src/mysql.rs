@@ -44,7 +44,7 @@ const BEGIN_ATTEMPTS: u32 = 3;
 /// off or bent is refused. `sqlx` itself asks that rows count which an UPDATE finds, as they do in `SQLite`.
 const SESSION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
      SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY', autocommit = 1, innodb_lock_wait_timeout = 5, lock_wait_timeout = 20";
+NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY', autocommit = 1, innodb_lock_wait_timeout = 3, lock_wait_timeout = 20";
 
 /// The turn is the lock on a row that is always there.
 const BEGIN: &str = "START TRANSACTION; SELECT 1 FROM settings WHERE name = 'policy_version' FOR UPDATE";

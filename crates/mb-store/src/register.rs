@@ -83,7 +83,7 @@ const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 const STATEMENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How often the same is tried while others stand in the way.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 5;
 
 static INSERTS: LazyLock<[Insert; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_text));
 

@@ -37,7 +37,7 @@ async fn sessions_are_strict_and_speak_utc(product: Product) {
                @@session.character_set_results, @@session.collation_connection, @@session.innodb_lock_wait_timeout)";
     for pool in [&mysql(&store).pool, &mysql(&store).registering] {
         let said = sqlx::query_scalar::<_, String>(sql).fetch_one(pool).await.unwrap();
-        assert_eq!(said, "+00:00 utf8mb4 utf8mb4 utf8mb4_bin 5");
+        assert_eq!(said, "+00:00 utf8mb4 utf8mb4 utf8mb4_bin 3");
         let mode = sqlx::query_scalar::<_, String>("SELECT @@session.sql_mode").fetch_one(pool).await.unwrap();
         assert!(mode.contains("STRICT_ALL_TABLES") && !mode.contains("NO_BACKSLASH_ESCAPES"), "{mode}");
     }
@@ -72,4 +72,28 @@ async fn a_registering_connection_that_was_cut_is_replaced(product: Product) {
     server::administer(database.port, &format!("KILL {id}")).await;
     store.register(call()).await.unwrap();
     store.check().await.unwrap();
+}
+
+/// What a server says is sorted by what is to be done: try again at once, later, when an operator has been there, never.
+async fn faults_are_sorted_by_what_is_to_be_done(product: Product) {
+    let (store, _database) = store(product).await;
+    let cases = [
+        (1213, "busy", true),
+        (1205, "busy", true),
+        (3101, "busy", true),
+        (1114, "full", false),
+        (1290, "read-only", false),
+        (1045, "unavailable", false),
+        (1047, "unavailable", false),
+        (1317, "unavailable", false),
+        (1062, "refused", false),
+        (1406, "refused", false),
+    ];
+    for (number, word, conflict) in cases {
+        let sql = format!("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'said by the test'");
+        let error = mysql(&store).pool.execute(AssertSqlSafe(sql)).await.unwrap_err();
+        let error = StoreError::from(error);
+        assert!(error.to_string().contains(word), "{number}: {error}");
+        assert_eq!((error.is_conflict(), error.is_passing()), (conflict, word != "refused"), "{number}");
+    }
 }

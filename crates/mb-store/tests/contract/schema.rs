@@ -65,7 +65,7 @@ pub(crate) async fn a_fault_of_one_call_does_not_reach_the_others(fixture: Fixtu
     // While another connection holds the lock, the calls gather in one group.
     beside.run_either("BEGIN IMMEDIATE", "LOCK TABLES messages WRITE").await;
     let call = |messages| fixture.store.register(batch(messages));
-    let (first, refused, second, _) =
+    let (first, refused, second, ()) =
         tokio::join!(call(vec![message(1)]), call(vec![message(20), bad]), call(vec![message(3)]), async {
             beside.run_either("COMMIT", "UNLOCK TABLES").await;
         },);

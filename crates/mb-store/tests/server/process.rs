@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Product;
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What a careless administrator might have set.
 const CARELESS: [&str; 4] = [
@@ -72,17 +72,21 @@ pub(crate) fn own(product: Product, path: &Path) {
 
 fn program(product: Product, mariadb: &str) -> Command {
     let mut command = match product {
-        Product::MariaDb => Command::new(mariadb),
+        Product::MariaDb => Command::new(installed(mariadb)),
         Product::MySql => {
             let mut command = Command::new("chroot");
             command.arg(root()).arg("mysqld");
             command
         }
     };
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin")).stdin(Stdio::null()).stdout(Stdio::null());
-    command.arg("--no-defaults");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).arg("--no-defaults");
     command
+}
+
+/// Servers lie among the programs for administrators, which are not on everyone's search path.
+fn installed(program: &str) -> PathBuf {
+    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(program));
+    folders.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(program))
 }
 
 fn as_user(command: &mut Command) {

@@ -57,6 +57,7 @@ fn running(folder: &Path) -> Option<u16> {
     greets(port).then_some(port)
 }
 
+#[expect(clippy::zombie_processes, reason = "the keeper ends the server, and itself")]
 fn start(product: Product, folder: &Path) -> u16 {
     let place = Place::empty(product, &format!("mb-store-shared-{product:?}").to_lowercase());
     initialize(product, &place);

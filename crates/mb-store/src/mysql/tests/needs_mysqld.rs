@@ -23,3 +23,8 @@ async fn a_registering_connection_that_was_cut_is_replaced() {
 async fn hot_statements_go_by_the_index_that_is_made_for_them() {
     super::plans::hot_statements_go_by_the_index_that_is_made_for_them(PRODUCT).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_are_sorted_by_what_is_to_be_done() {
+    super::faults_are_sorted_by_what_is_to_be_done(PRODUCT).await;
+}
