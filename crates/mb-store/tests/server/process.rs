@@ -3,8 +3,6 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,7 +39,6 @@ impl Place {
         };
         let _ = fs::remove_dir_all(&outside);
         fs::create_dir_all(&outside).expect("creates");
-        fs::set_permissions(&outside, fs::Permissions::from_mode(0o755)).expect("opens");
         own(product, &outside);
         Self { outside, inside }
     }
@@ -52,8 +49,21 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/mysql/root").canonicalize().expect("mysql is unpacked")
 }
 
+#[cfg(unix)]
 fn is_administrator() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+#[cfg(not(unix))]
+fn is_administrator() -> bool {
+    false
+}
+
+/// Lets a process outlive the group of the one that starts it.
+pub(crate) fn apart(command: &mut Command) -> &mut Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command
 }
 
 /// A server that the machine's administrator starts runs as a user of its own, whom either system knows by another number.
@@ -67,8 +77,16 @@ pub(crate) fn own(product: Product, path: &Path) {
     };
     let users = fs::read_to_string(users).expect("lists the users");
     let user = users.lines().find_map(|line| line.strip_prefix("mysql:x:")?.split(':').next()?.parse().ok());
-    chown(path, Some(user.expect("there is such a user")), None).expect("hands it over");
+    give(path, user.expect("there is such a user"));
 }
+
+#[cfg(unix)]
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::chown(path, Some(user), None).expect("hands it over");
+}
+
+#[cfg(not(unix))]
+fn give(_: &Path, _: u32) {}
 
 fn program(product: Product, mariadb: &str) -> Command {
     let mut command = match product {
@@ -121,7 +139,7 @@ pub(crate) fn run(product: Product, place: &Place, port: u16, options: &[String]
         command.arg("--mysqlx=OFF");
     }
     let log = fs::File::create(place.outside.join("server.log")).expect("creates");
-    let mut child = command.stderr(log).process_group(0).spawn().expect("starts");
+    let mut child = apart(&mut command).stderr(log).spawn().expect("starts");
     let began = Instant::now();
     while !greets(port) {
         let ended = child.try_wait().expect("can be asked");

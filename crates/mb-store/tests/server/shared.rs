@@ -1,12 +1,11 @@
 //! The server that tests share, across processes.
 
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Product;
-use super::process::{Place, greets, initialize, run, spare_port};
+use super::process::{Place, apart, greets, initialize, run, spare_port};
 
 /// Nothing of it is meant to last: no write waits for the disk.
 const FORGETFUL: [&str; 4] = [
@@ -65,7 +64,7 @@ fn start(product: Product, folder: &Path) -> u16 {
     let server = run(product, &place, port, &FORGETFUL.map(str::to_owned));
     let mut keeper = Command::new("sh");
     keeper.args(["-c", KEEPER, "keeper"]).arg(folder).arg(server.id().to_string()).arg(&place.outside);
-    keeper.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().expect("starts");
+    apart(&mut keeper).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
     fs::write(folder.join("port"), port.to_string()).expect("writes");
     port
 }
