@@ -23,11 +23,12 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Where a program of this name is found on the search path.
+/// Where a program of this name is found on the search path, or among those for administrators, which is not on everyone's.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(&file)).find(|candidate| candidate.is_file())
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    folders.map(|folder| folder.join(&file)).find(|candidate| candidate.is_file())
 }
 
 /// Runs to the end; true if the program says that it succeeded.

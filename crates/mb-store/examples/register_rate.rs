@@ -1,6 +1,9 @@
-//! How many messages per second one writer registers. Prints rows per second and what the file has grown to.
+//! How many messages per second one writer registers. Prints rows per second and what the database has grown to.
 //!
-//! `cargo run --release -p mb-store --example register_rate -- [ROWS] [ROWS_PER_CALL] [CALLS_AT_ONCE]`
+//! `cargo run --release -p mb-store --example register_rate -- [ROWS] [ROWS_PER_CALL] [CALLS_AT_ONCE] [ADDRESS]`
+//!
+//! Without an address it is a file in the present folder, which goes again. A database at an address must be there; it is
+//! migrated, and keeps its rows.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -57,12 +60,13 @@ fn message(random: &mut Random, ids: &IdSource, clients: &[ClientName]) -> NewMe
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
-    let mut argument = |default| arguments.next().unwrap_or(Ok(default));
+    let mut arguments = std::env::args().skip(1);
+    let mut argument = |default| arguments.next().map_or(Ok(default), |argument| argument.parse::<usize>());
     let (rows, per_call, at_once) = (argument(300_000)?, argument(500)?, argument(4)?);
 
     let directory = tempfile::tempdir_in(".")?;
-    let address = directory.path().join("store.db").display().to_string();
+    let file = || directory.path().join("store.db").display().to_string();
+    let address = arguments.next().unwrap_or_else(file);
     let store = Store::open(&address, Clock::System).await?;
     store.migrate().await?;
 

@@ -2,67 +2,90 @@
 //!
 //! A closed set, chosen once by the address: an enum, so that every place that must differ is found by the compiler.
 
-use std::path::Path;
+use mb_core::{Clock, Timestamp};
 
-use sqlx::SqlSafeStr;
-
+use crate::address::Address;
 use crate::error::StoreError;
+use crate::mysql::{self, MySql};
 use crate::sqlite::{self, Sqlite};
-use crate::value::{Row, Value, sqlite_arguments};
+use crate::statement::Statement;
+use crate::value::{Row, Value};
 
 /// The database.
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
     Sqlite(Sqlite),
+    MySql(MySql),
 }
 
 impl Backend {
-    /// Opens the database at `address`: `sqlite://PATH`, `sqlite:PATH` or a bare path.
+    /// Opens the database at `address`; see [`Address`].
     pub(crate) async fn open(address: &str) -> Result<Self, StoreError> {
-        let path = match address.split_once(':') {
-            Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
-            Some((_, rest)) if rest.starts_with("//") => {
-                return Err(StoreError::UnknownAddress(without_password(address)));
-            }
-            _ => address,
-        };
-        if path.is_empty() || path.starts_with(":memory:") {
-            return Err(StoreError::UnknownAddress(address.to_owned()));
+        match Address::parse(address)? {
+            Address::Sqlite(path) => Sqlite::open(&path).await.map(Self::Sqlite),
+            Address::MySql(options) => MySql::open(*options).await.map(Self::MySql),
         }
-        Ok(Self::Sqlite(Sqlite::open(Path::new(path)).await?))
     }
 
-    /// Begins a transaction that may write; waits for its turn.
+    /// Begins a transaction that looks and then acts; waits for its turn.
     pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
         match self {
             Self::Sqlite(db) => db.begin().await.map(Transaction::Sqlite),
+            Self::MySql(db) => db.begin().await.map(Transaction::MySql),
+        }
+    }
+
+    /// Begins a transaction that waits for nobody's turn where the database can tell rows apart that are taken: it acts on
+    /// rows that it has locked, and skips what others have.
+    pub(crate) async fn begin_leasing(&self) -> Result<Transaction, StoreError> {
+        match self {
+            Self::Sqlite(db) => db.begin().await.map(Transaction::Sqlite),
+            Self::MySql(db) => db.begin_beside().await.map(Transaction::MySql),
+        }
+    }
+
+    /// Begins a transaction that only inserts, and finds out by unique keys what another one has inserted.
+    pub(crate) async fn begin_registering(&self) -> Result<Transaction, StoreError> {
+        match self {
+            Self::Sqlite(db) => db.begin().await.map(Transaction::Sqlite),
+            Self::MySql(db) => db.begin_registering().await.map(Transaction::MySql),
         }
     }
 
     /// Reads rows, in a snapshot of their own.
     pub(crate) async fn fetch<'a>(
         &self,
-        sql: impl SqlSafeStr,
+        sql: impl Statement,
         values: impl IntoIterator<Item = Value<'a>>,
     ) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Sqlite(db) => db.fetch(sql, values).await,
+            Self::Sqlite(db) => db.fetch(sql.sqlite(), values).await,
+            Self::MySql(db) => db.fetch(sql.mysql(), values).await,
         }
     }
 
     /// Reads at most one row.
     pub(crate) async fn fetch_optional<'a>(
         &self,
-        sql: impl SqlSafeStr,
+        sql: impl Statement,
         values: impl IntoIterator<Item = Value<'a>>,
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.fetch(sql, values).await?.into_iter().next())
+    }
+
+    /// The time that all who share the database agree on: the server's, or for a file this machine's.
+    pub(crate) async fn now(&self, clock: &Clock) -> Result<Timestamp, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(clock.now()),
+            Self::MySql(db) => db.now().await,
+        }
     }
 
     /// Bytes on disk.
     pub(crate) async fn size(&self) -> u64 {
         match self {
             Self::Sqlite(db) => db.size().await,
+            Self::MySql(db) => db.size().await,
         }
     }
 
@@ -70,66 +93,64 @@ impl Backend {
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(db) => db.close().await,
+            Self::MySql(db) => db.close().await,
         }
-    }
-}
-
-/// A database's address for an error message: what stands before the last `@` may be a password.
-fn without_password(address: &str) -> String {
-    match (address.split_once("://"), address.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        _ => address.to_owned(),
     }
 }
 
 /// A write transaction; undone unless [`Transaction::commit`] succeeds.
 pub(crate) enum Transaction {
     Sqlite(sqlite::Transaction),
+    MySql(mysql::Transaction),
 }
 
 impl Transaction {
-    /// Runs a statement; how many rows it changed.
+    /// Runs a statement; how many rows it changed, or found where it changed nothing.
     pub(crate) async fn execute<'a>(
         &mut self,
-        sql: impl SqlSafeStr,
+        sql: impl Statement,
         values: impl IntoIterator<Item = Value<'a>>,
     ) -> Result<u64, StoreError> {
         match self {
-            Self::Sqlite(tx) => {
-                let arguments = sqlite_arguments(values)?;
-                Ok(sqlx::query_with(sql, arguments).execute(tx.connection()).await?.rows_affected())
-            }
+            Self::Sqlite(tx) => tx.execute(sql.sqlite(), values).await,
+            Self::MySql(tx) => tx.execute(sql.mysql(), values).await,
         }
     }
 
     /// Reads rows, seeing this transaction's own changes.
     pub(crate) async fn fetch<'a>(
         &mut self,
-        sql: impl SqlSafeStr,
+        sql: impl Statement,
         values: impl IntoIterator<Item = Value<'a>>,
     ) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Sqlite(tx) => {
-                let arguments = sqlite_arguments(values)?;
-                let rows = sqlx::query_with(sql, arguments).fetch_all(tx.connection()).await?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
-            }
+            Self::Sqlite(tx) => tx.fetch(sql.sqlite(), values).await,
+            Self::MySql(tx) => tx.fetch(sql.mysql(), values).await,
         }
     }
 
     /// Reads at most one row.
     pub(crate) async fn fetch_optional<'a>(
         &mut self,
-        sql: impl SqlSafeStr,
+        sql: impl Statement,
         values: impl IntoIterator<Item = Value<'a>>,
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.fetch(sql, values).await?.into_iter().next())
+    }
+
+    /// See [`Backend::now`].
+    pub(crate) async fn now(&mut self, clock: &Clock) -> Result<Timestamp, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(clock.now()),
+            Self::MySql(tx) => tx.now().await,
+        }
     }
 
     /// Makes the changes durable.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
+            Self::MySql(tx) => tx.commit().await,
         }
     }
 
@@ -137,6 +158,7 @@ impl Transaction {
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await,
+            Self::MySql(tx) => tx.rollback().await,
         }
     }
 }

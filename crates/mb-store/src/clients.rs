@@ -125,7 +125,7 @@ impl Store {
     ) -> Result<Vec<Client>, StoreError> {
         let status = Value::text(filter.status.map(ClientStatus::as_str));
         let archived = Value::Text(ClientStatus::Archived.as_str());
-        let [after, limit] = [Value::Text(after.unwrap_or_default()), Value::Int(limit.into())];
+        let [after, limit] = [Value::name(after.unwrap_or_default()), Value::Int(limit.into())];
         let rows = match &filter.domain {
             None => self.backend().fetch(PAGE, [after, status, status, archived, limit]).await?,
             Some(domain) => {

@@ -9,6 +9,7 @@ use mb_core::{DomainName, MessageState, Timestamp};
 use crate::Store;
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::statement::Dialects;
 use crate::value::Value;
 
 /// What is counted.
@@ -65,6 +66,13 @@ impl CounterEvent {
 /// The domain under which is counted what has none that could be read.
 const NO_DOMAIN: &str = "";
 
+const COUNT_UP: Dialects = Dialects {
+    sqlite: "INSERT INTO counters (hour, domain, event, instance, count) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (hour, domain, event, instance) DO UPDATE SET count = count + excluded.count",
+    mysql: "INSERT INTO counters (hour, domain, event, instance, count) VALUES (?, ?, ?, ?, ?) \
+            ON DUPLICATE KEY UPDATE count = count + VALUES(count)",
+};
+
 /// Additions that wait for the end of their transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Additions<'a>(BTreeMap<Key<'a>, i64>);
@@ -88,8 +96,6 @@ impl<'a> Additions<'a> {
     }
 
     pub(crate) async fn write(self, tx: &mut Transaction) -> Result<(), StoreError> {
-        let sql = "INSERT INTO counters (hour, domain, event, instance, count) VALUES (?, ?, ?, ?, ?) \
-                   ON CONFLICT (hour, domain, event, instance) DO UPDATE SET count = count + excluded.count";
         for ((hour, domain, event, instance), count) in self.0 {
             let values = [
                 Value::Int(hour),
@@ -98,7 +104,7 @@ impl<'a> Additions<'a> {
                 Value::Text(instance),
                 Value::Int(count),
             ];
-            tx.execute(sql, values).await?;
+            tx.execute(COUNT_UP, values).await?;
         }
         Ok(())
     }
@@ -121,11 +127,11 @@ impl Store {
         let hours = [Value::Int(hour(from)), Value::Int(hour(to))];
         let rows = match domain {
             None => {
-                let sql = "SELECT event, SUM(count) FROM counters WHERE hour >= ? AND hour < ? GROUP BY event";
+                let sql = "SELECT event, CAST(SUM(count) AS SIGNED) FROM counters WHERE hour >= ? AND hour < ? GROUP BY event";
                 self.backend().fetch(sql, hours).await?
             }
             Some(domain) => {
-                let sql = "SELECT event, SUM(count) FROM counters \
+                let sql = "SELECT event, CAST(SUM(count) AS SIGNED) FROM counters \
                            WHERE hour >= ? AND hour < ? AND domain = ? GROUP BY event";
                 self.backend().fetch(sql, [hours[0], hours[1], Value::Text(domain.as_str())]).await?
             }

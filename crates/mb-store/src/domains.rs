@@ -71,7 +71,7 @@ impl Store {
 
     /// At most `limit` domains by name, behind the name `after` if given.
     pub async fn domain_page(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>, StoreError> {
-        let values = [Value::Text(after.unwrap_or_default()), Value::Int(limit.into())];
+        let values = [Value::name(after.unwrap_or_default()), Value::Int(limit.into())];
         self.backend().fetch(PAGE, values).await?.iter().map(read).collect()
     }
 

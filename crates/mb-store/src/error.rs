@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use mb_core::{ClientName, DomainName};
+use sqlx::mysql::MySqlDatabaseError;
 
 /// A fault of the store.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -28,6 +29,22 @@ pub enum StoreError {
     /// The address of the database is not one that this program knows.
     #[error("`{0}` is not the address of a database that this program knows")]
     UnknownAddress(String),
+    /// The address names a database that this program knows, and cannot be used.
+    #[error("`{address}` cannot be used: {reason}")]
+    UnusableAddress {
+        /// The address without its password.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The server at the address would not keep what the store relies on.
+    #[error("the database server {version} cannot be used: {reason}")]
+    UnusableServer {
+        /// What the server says it is.
+        version: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A newer program has migrated the database.
     #[error("the database has schema {found}, this program knows {known} at most: use the newer program")]
     SchemaNewer {
@@ -70,6 +87,11 @@ impl StoreError {
         matches!(self, Self::Busy(_) | Self::Full(_) | Self::ReadOnly(_) | Self::Unavailable(_) | Self::Closed)
     }
 
+    /// Whether another transaction stood in the way, so that the same one may be tried again at once.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Busy(error) if mysql_number(error).is_some())
+    }
+
     /// Whether a row with the same key was there.
     pub(crate) fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Refused(error)
@@ -83,18 +105,69 @@ impl StoreError {
     }
 }
 
+/// The number of an error of `MySQL`'s
+/// (<https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>), the same in `MariaDB` below 1900.
+fn mysql_number(error: &sqlx::Error) -> Option<u16> {
+    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+}
+
+/// Sorts what `MySQL` says. Who may not come in any more, or finds nothing there, is as one who cannot reach it: an operator
+/// corrects it, and nothing that waits is at fault.
+fn of_mysql(number: u16, error: sqlx::Error) -> StoreError {
+    match number {
+        // Lock wait, deadlock (Galera's certification too), record changed, certification of Group Replication.
+        1205 | 1213 | 1020 | 3101 => StoreError::Busy(Arc::new(error)),
+        // Disk full, table full.
+        1021 | 1114 => StoreError::Full(Arc::new(error)),
+        // Read-only table, server, transaction, mode.
+        1036 | 1290 | 1792 | 1836 => StoreError::ReadOnly(Arc::new(error)),
+        // I/O, too many connections, access, no database, node not ready, shutdown, network, killed, resources, host.
+        1026
+        | 1030
+        | 1040
+        | 1042..=1045
+        | 1047
+        | 1049
+        | 1053
+        | 1077..=1080
+        | 1129
+        | 1130
+        | 1142
+        | 1143
+        | 1152..=1161
+        | 1180..=1184
+        | 1203
+        | 1226
+        | 1227
+        | 1317
+        | 1698
+        | 1927
+        | 3024
+        | 4031 => StoreError::Unavailable(Arc::new(error)),
+        _ => StoreError::Refused(Arc::new(error)),
+    }
+}
+
 /// Sorts by `SQLite`'s primary result code (<https://sqlite.org/rescode.html>), the low byte of the extended one.
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if let Some(number) = mysql_number(&error) {
+            return of_mysql(number, error);
+        }
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let code = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
         match (code, error) {
             (Some(5 | 6), error) | (None, error @ sqlx::Error::PoolTimedOut) => Self::Busy(Arc::new(error)),
             (Some(13), error) => Self::Full(Arc::new(error)),
             (Some(8), error) => Self::ReadOnly(Arc::new(error)),
-            (Some(7 | 9 | 10 | 14 | 15), error) | (None, error @ (sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed)) => {
-                Self::Unavailable(Arc::new(error))
-            }
+            (Some(7 | 9 | 10 | 14 | 15), error)
+            | (
+                None,
+                error @ (sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::WorkerCrashed),
+            ) => Self::Unavailable(Arc::new(error)),
             (Some(11 | 26), _) => Self::Damaged("file"),
             (None, sqlx::Error::PoolClosed) => Self::Closed,
             (_, error) => Self::Refused(Arc::new(error)),

@@ -15,7 +15,7 @@ impl Store {
     /// Takes or prolongs the lease `name` for `ttl`; whether `holder` has it now. Another's lease is taken once it has
     /// ended.
     pub async fn try_lead(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool, StoreError> {
-        let now = self.now();
+        let now = self.backend().now(self.clock()).await?;
         let name = Value::Text(name);
         // Who does not lead asks often; only who may take the lease waits for its turn to write.
         if let Some(row) = self.backend().fetch_optional(SELECT, [name]).await?
@@ -25,7 +25,7 @@ impl Store {
             return Ok(false);
         }
         let mut tx = self.backend().begin().await?;
-        let now = self.now();
+        let now = tx.now(self.clock()).await?;
         let held = tx.fetch_optional(SELECT, [name]).await?;
         let others = held.as_ref().map(|row| Ok::<_, StoreError>(row.text(0)? != holder && row.time(1)? > now));
         if others.transpose()? == Some(true) {

@@ -5,6 +5,7 @@
 //! audit row. Reads go by their own connections and never wait for a write. Times are the caller's or the clock's that
 //! the store was opened with; nothing here reads another.
 
+mod address;
 mod audit;
 mod audit_chain;
 mod audit_list;
@@ -22,6 +23,7 @@ mod mail;
 mod message_list;
 mod messages;
 mod migration;
+mod mysql;
 mod notices;
 mod policy;
 mod refresh_tokens;
@@ -31,6 +33,7 @@ mod second_factor;
 mod sessions;
 mod settings;
 mod sqlite;
+mod statement;
 mod stats;
 mod user_changes;
 mod users;
@@ -89,8 +92,8 @@ struct Shared {
 }
 
 impl Store {
-    /// Opens the database at `address` (`sqlite://PATH` or a path) and creates the file if there is none; does not
-    /// migrate.
+    /// Opens the database at `address`: `sqlite://PATH` or a path, whose file is created if there is none, or
+    /// `mysql://USER:PASSWORD@HOST/DATABASE`, which must be there. Does not migrate.
     #[expect(
         clippy::disallowed_methods,
         reason = "the store owns its writer: it ends with the store, close() awaits it"
@@ -146,8 +149,12 @@ impl Store {
         &self.shared.backend
     }
 
+    fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     fn now(&self) -> Timestamp {
-        self.shared.clock.now()
+        self.clock().now()
     }
 }
 

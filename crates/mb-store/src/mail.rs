@@ -11,6 +11,7 @@ use mb_core::Timestamp;
 use crate::Store;
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 /// A mail to send.
@@ -64,6 +65,13 @@ pub struct MailBacklog {
 const DUE: &str = "SELECT id, recipient, subject, body, created_at, attempts FROM mail_outbox \
                    WHERE next_attempt_at <= ? ORDER BY next_attempt_at, id LIMIT ?";
 
+/// What another one is leasing is passed by; where there is one writer, no other one is.
+const LEASE: Dialects = Dialects {
+    sqlite: DUE,
+    mysql: "SELECT id, recipient, subject, body, created_at, attempts FROM mail_outbox \
+            WHERE next_attempt_at <= ? ORDER BY next_attempt_at, id LIMIT ? FOR UPDATE SKIP LOCKED",
+};
+
 fn read(row: &Row) -> Result<Mail, StoreError> {
     Ok(Mail {
         id: row.int(0)?,
@@ -90,8 +98,8 @@ impl Store {
         if self.backend().fetch_optional(DUE, [Value::Time(now), Value::Int(1)]).await?.is_none() {
             return Ok(Vec::new());
         }
-        let mut tx = self.backend().begin().await?;
-        let mails = tx.fetch(DUE, due).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let mut tx = self.backend().begin_leasing().await?;
+        let mails = tx.fetch(LEASE, due).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         for mail in &mails {
             let sql = "UPDATE mail_outbox SET next_attempt_at = ?, attempts = ? WHERE id = ?";
             let values = [Value::Time(now.plus(lease)), Value::unsigned(mail.attempt), Value::Int(mail.id)];

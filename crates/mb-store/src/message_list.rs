@@ -14,7 +14,8 @@ use mb_core::{ClientName, DomainName, Envelope, MessageId, MessageIdPrefix, Mess
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::messages::{self, ExistingMessage, Ids, MessageStatus, with_ids};
+use crate::messages::{self, ExistingMessage, MessageStatus, by_ids, id_values};
+use crate::statement::Dialects;
 use crate::value::{Row, Value};
 use candidates::{Candidate, Source};
 
@@ -76,10 +77,10 @@ const SCAN_ROWS: usize = 10_000;
 /// What the sealed bodies of one page may weigh together, unless one alone is heavier.
 const PAGE_BYTES: u64 = 8 * 1024 * 1024;
 
-pub(crate) const FULL: &str = with_ids!(
+pub(crate) const FULL: Dialects = by_ids!(
     "SELECT message_id, client_id, topic, queued_at, registered_at, deliver_at, expires_at, last_error, status, \
-     delivered_at, failed_at, attempt_count, domain, key_id, encrypted_body \
-     FROM ids CROSS JOIN messages ON message_id = wanted"
+     delivered_at, failed_at, attempt_count, domain, key_id, encrypted_body",
+    "messages"
 );
 
 macro_rules! dead {
@@ -146,7 +147,7 @@ impl Store {
 
     /// A message as the list shows it.
     pub async fn listed_message(&self, id: MessageId) -> Result<Option<ListedMessage>, StoreError> {
-        if let Some(row) = self.backend().fetch_optional(FULL, Ids::new(&[id]).values()).await? {
+        if let Some(row) = self.backend().fetch_optional(FULL, id_values(&[id])).await? {
             return read_message(&row).map(Some);
         }
         let row = self.backend().fetch_optional(DEAD_BY_MESSAGE, [Value::Blob(id.as_bytes())]).await?;
@@ -191,7 +192,7 @@ impl Store {
         let ids = ids.map(|candidate| candidate.place.message_id).collect::<Vec<_>>();
         let mut messages = Vec::with_capacity(picked.len());
         if !ids.is_empty() {
-            for row in self.backend().fetch(FULL, Ids::new(&ids).values()).await? {
+            for row in self.backend().fetch(FULL, id_values(&ids)).await? {
                 messages.push(read_message(&row)?);
             }
         }

@@ -1,14 +1,18 @@
 //! Reading messages: which are there, how they stand, and one in full.
 //!
-//! Many ids go to the database as one value, the ids one after the other, and come apart there: one statement text serves
-//! any number of them, and binding costs the same for one and for a thousand.
+//! Many ids go to `SQLite` as one value, the ids one after the other, and come apart there: one statement text serves any
+//! number of them, and binding costs the same for one and for a thousand. `MySQL` would make a table of them before it
+//! looks for any; there they are a list of parameters.
+
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use mb_core::{ClientName, Header, MessageId, MessageState, Timestamp, Topic};
 
 use crate::Store;
-use crate::backend::Transaction;
+use crate::backend::{Backend, Transaction};
 use crate::error::StoreError;
+use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 /// The most ids in one statement; more are asked for in several.
@@ -77,42 +81,64 @@ pub struct MessageRow {
 
 /// A statement over the table `ids (wanted)`, made of `?1`, the ids one after the other, and `?2`, their number.
 macro_rules! with_ids {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
             "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?2), \
              ids (wanted) AS (SELECT substr(?1, i * 16 + 1, 16) FROM n) ",
-            $rest
+            $($rest),+
         )
     };
 }
 
 pub(crate) use with_ids;
 
-pub(crate) const LACKING: &str = with_ids!(
-    "SELECT 0, value FROM settings WHERE name = 'epoch' UNION ALL \
-     SELECT 1, wanted FROM ids WHERE NOT EXISTS (SELECT 1 FROM messages WHERE message_id = wanted) \
-     AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE message_id = wanted)"
+/// A statement over the rows of a table with these ids, in the words of each database; `?1` are the ids, `?2` is their
+/// number.
+macro_rules! by_ids {
+    ($columns:literal, $table:literal $(, $rest:literal)?) => {
+        crate::statement::Dialects {
+            sqlite: crate::messages::with_ids!($columns, " FROM ids CROSS JOIN ", $table, " ON message_id = wanted WHERE TRUE " $(, $rest)?),
+            mysql: concat!($columns, " FROM ", $table, " WHERE message_id IN (?1) " $(, $rest)?),
+        }
+    };
+}
+
+pub(crate) use by_ids;
+
+/// The epoch, and which ids are lacking or, in `MySQL`, present.
+pub(crate) const LACKING: Dialects = Dialects {
+    sqlite: with_ids!(
+        "SELECT 0, value FROM settings WHERE name = 'epoch' UNION ALL \
+         SELECT 1, wanted FROM ids WHERE NOT EXISTS (SELECT 1 FROM messages WHERE message_id = wanted) \
+         AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE message_id = wanted)"
+    ),
+    mysql: "SELECT 0, value FROM settings WHERE name = 'epoch' UNION ALL \
+            SELECT 1, message_id FROM messages WHERE message_id IN (?1) UNION ALL \
+            SELECT 1, message_id FROM dead_letters WHERE message_id IN (?1)",
+};
+
+pub(crate) const PRESENT: Dialects = Dialects {
+    sqlite: with_ids!("SELECT wanted FROM ids WHERE EXISTS (SELECT 1 FROM messages WHERE message_id = wanted)"),
+    mysql: "SELECT message_id FROM messages WHERE message_id IN (?1)",
+};
+
+pub(crate) const EXISTING: Dialects = by_ids!(
+    "SELECT message_id, key_id, queued_at, deliver_at, expires_at, client_id, domain, topic, encrypted_body",
+    "messages"
 );
 
-pub(crate) const PRESENT: &str =
-    with_ids!("SELECT wanted FROM ids WHERE EXISTS (SELECT 1 FROM messages WHERE message_id = wanted)");
-
-pub(crate) const EXISTING: &str = with_ids!(
-    "SELECT message_id, key_id, queued_at, deliver_at, expires_at, client_id, domain, topic, encrypted_body \
-     FROM ids CROSS JOIN messages ON message_id = wanted"
-);
-
-pub(crate) const STATUSES: &str = with_ids!(
+pub(crate) const STATUSES: Dialects = by_ids!(
     "SELECT message_id, client_id, topic, queued_at, registered_at, deliver_at, expires_at, last_error, status, \
-     delivered_at, failed_at, attempt_count FROM ids CROSS JOIN messages ON message_id = wanted \
-     WHERE ?3 IS NULL OR client_id = ?3"
+     delivered_at, failed_at, attempt_count",
+    "messages",
+    "AND (?3 IS NULL OR client_id = ?3)"
 );
 
-pub(crate) const DEAD_STATUSES: &str = with_ids!(
-    "SELECT message_id, client_id, topic, queued_at, created_at, deliver_at, expires_at, reason \
-     FROM ids CROSS JOIN dead_letters ON message_id = wanted \
-     WHERE client_id IS NOT NULL AND (?3 IS NULL OR client_id = ?3) \
-     AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.message_id = wanted) ORDER BY dead_letters.id"
+pub(crate) const DEAD_STATUSES: Dialects = by_ids!(
+    "SELECT message_id, client_id, topic, queued_at, created_at, deliver_at, expires_at, reason",
+    "dead_letters",
+    "AND client_id IS NOT NULL AND (?3 IS NULL OR client_id = ?3) \
+     AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.message_id = dead_letters.message_id) ORDER BY dead_letters.id"
 );
 
 pub(crate) const MESSAGE: &str = "SELECT message_id, key_id, queued_at, deliver_at, expires_at, client_id, domain, \
@@ -179,21 +205,15 @@ pub(crate) fn read_status(row: &Row) -> Result<MessageStatus, StoreError> {
     })
 }
 
-/// Ids as one value.
-pub(crate) struct Ids {
-    bytes: Vec<u8>,
-    count: i64,
+/// Ids and their number, the first values of a statement over ids.
+pub(crate) fn id_values(ids: &[MessageId]) -> [Value<'_>; 2] {
+    [Value::Ids(ids), Value::unsigned(ids.len() as u64)]
 }
 
-impl Ids {
-    pub(crate) fn new(ids: &[MessageId]) -> Self {
-        let bytes = ids.iter().flat_map(MessageId::as_bytes).copied().collect();
-        Self { bytes, count: i64::try_from(ids.len()).unwrap_or(i64::MAX) }
-    }
-
-    pub(crate) fn values(&self) -> [Value<'_>; 2] {
-        [Value::Blob(&self.bytes), Value::Int(self.count)]
-    }
+/// Those of `ids` that are not among `these`, in their order.
+fn others(ids: &[MessageId], these: &[MessageId]) -> Vec<MessageId> {
+    let these = these.iter().collect::<HashSet<_>>();
+    ids.iter().filter(|id| !these.contains(id)).copied().collect()
 }
 
 impl Store {
@@ -207,14 +227,19 @@ impl Store {
                 break;
             }
             rest = behind;
-            for row in self.backend().fetch(LACKING, Ids::new(chunk).values()).await? {
+            let mut named = Vec::new();
+            for row in self.backend().fetch(LACKING, id_values(chunk)).await? {
                 match row.int(0)? {
                     0 if epoch.is_none() => epoch = Some(row.array(1)?),
                     // The first chunk's epoch is answered: if it changes meanwhile, the next question shows the new one.
                     0 => {}
-                    _ => lacking.push(row.message_id(1)?),
+                    _ => named.push(row.message_id(1)?),
                 }
             }
+            lacking.extend(match self.backend() {
+                Backend::Sqlite(_) => named,
+                Backend::MySql(_) => others(chunk, &named),
+            });
         }
         match epoch {
             Some(epoch) => Ok((epoch, lacking)),
@@ -230,9 +255,8 @@ impl Store {
     ) -> Result<Vec<MessageStatus>, StoreError> {
         let mut found = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(IDS_PER_STATEMENT) {
-            let ids = Ids::new(chunk);
-            let [bytes, count] = ids.values();
-            let values = [bytes, count, Value::text(client.map(ClientName::as_str))];
+            let [ids, count] = id_values(chunk);
+            let values = [ids, count, Value::text(client.map(ClientName::as_str))];
             let rows = self.backend().fetch(STATUSES, values).await?;
             for row in &rows {
                 found.push(read_status(row)?);
@@ -262,7 +286,7 @@ impl Store {
 pub(crate) async fn present(tx: &mut Transaction, ids: &[MessageId]) -> Result<Vec<MessageId>, StoreError> {
     let mut present = Vec::new();
     for chunk in ids.chunks(IDS_PER_STATEMENT) {
-        for row in tx.fetch(PRESENT, Ids::new(chunk).values()).await? {
+        for row in tx.fetch(PRESENT, id_values(chunk)).await? {
             present.push(row.message_id(0)?);
         }
     }
@@ -273,7 +297,7 @@ pub(crate) async fn present(tx: &mut Transaction, ids: &[MessageId]) -> Result<V
 pub(crate) async fn existing(tx: &mut Transaction, ids: &[MessageId]) -> Result<Vec<ExistingMessage>, StoreError> {
     let mut existing = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(IDS_PER_STATEMENT) {
-        for row in tx.fetch(EXISTING, Ids::new(chunk).values()).await? {
+        for row in tx.fetch(EXISTING, id_values(chunk)).await? {
             let sealed = Bytes::copy_from_slice(row.blob(8)?);
             existing.push(ExistingMessage { header: read_header(&row)?, sealed });
         }

@@ -1,4 +1,6 @@
-//! Schema migrations: numbered files, embedded, each applied once in a transaction of its own.
+//! Schema migrations: numbered files, embedded, each applied once, the same numbers for every database. In `SQLite` each is
+//! a transaction; `MySQL` commits with every statement that changes the schema, so there a file that broke off half way is
+//! refused until a person has seen to it.
 //!
 //! A released file is never edited (its checksum is kept in the database). A database that a newer program has migrated
 //! is refused: writing to a schema that one does not know is how data gets lost.
@@ -12,6 +14,7 @@ use crate::backend::Backend;
 use crate::error::StoreError;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static MYSQL: Migrator = sqlx::migrate!("migrations/mysql");
 
 /// A migration and whether the database has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,16 +28,26 @@ pub struct MigrationStatus {
 }
 
 impl Store {
-    /// Applies every migration that the database lacks and returns these. Nothing to do is not an error.
+    /// Applies every migration that the database lacks and returns these. Nothing to do is not an error. Of several
+    /// servers that start together one migrates, and the others wait for it.
     ///
     /// # Errors
     /// [`StoreError::SchemaNewer`] if a newer program was here; [`StoreError::Migration`] if a file changed after its
     /// release or does not succeed.
     pub async fn migrate(&self) -> Result<Vec<MigrationStatus>, StoreError> {
-        let before = self.migration_status().await?;
-        match self.backend() {
-            Backend::Sqlite(db) => SQLITE.run(db.writer()).await?,
-        }
+        let before = match self.backend() {
+            Backend::Sqlite(db) => {
+                let before = self.migration_status().await?;
+                SQLITE.run(db.writer()).await?;
+                before
+            }
+            Backend::MySql(db) => {
+                let migrating = db.begin_migrating().await?;
+                let before = self.migration_status().await?;
+                migrating.run(&MYSQL).await?;
+                before
+            }
+        };
         let lacking = before.into_iter().filter(|migration| !migration.applied);
         Ok(lacking.map(|migration| MigrationStatus { applied: true, ..migration }).collect())
     }
@@ -50,6 +63,7 @@ impl Store {
                 connection.ensure_migrations_table(&SQLITE.table_name).await?;
                 (&SQLITE, connection.list_applied_migrations(&SQLITE.table_name).await?)
             }
+            Backend::MySql(db) => (&MYSQL, db.applied(&MYSQL).await?),
         };
         let applied = applied.iter().map(|migration| migration.version).collect::<BTreeSet<_>>();
         let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);

@@ -1,7 +1,8 @@
 //! Registering: messages, dead letters, data keys and counters of several calls in one transaction.
 //!
 //! Messages go in by multi-row INSERTs that expect none of them to be there, which is nearly always so. If one is, the
-//! transaction is undone and begun anew, this time asking first which ids are there. Of two messages under one id the
+//! transaction is undone and begun anew, this time asking first which ids are there. So it is again if another server
+//! stores the same meanwhile, or if the two wait for each other. Of two messages under one id the
 //! first wins, whether the other came earlier, in another call or in the same one. Counters are made of the rows that
 //! really went in.
 
@@ -10,7 +11,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use mb_core::{Header, MessageId, MessageState, Timestamp};
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use crate::backend::{Backend, Transaction};
 use crate::counters::{Additions, Instance};
@@ -19,6 +20,7 @@ use crate::dead_letters::{self, NewDeadLetter};
 use crate::error::StoreError;
 use crate::messages::{self, ExistingMessage};
 use crate::settings;
+use crate::statement::Statement;
 use crate::value::Value;
 
 /// A message to store.
@@ -77,18 +79,44 @@ const COLUMNS: usize = 13;
 /// Rows per statement: few sizes, so that few statement texts serve every batch and stay prepared.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
-static INSERTS: LazyLock<[SqlStr; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_text));
+/// A statement takes no further row once its bodies weigh this much: servers bound what comes in one packet, some at 4 MiB.
+const STATEMENT_BYTES: usize = 2 * 1024 * 1024;
 
-/// OR FAIL leaves the undoing to the transaction. The default (ABORT) would copy each page before a statement changes
-/// it, only to be able to undo that statement alone; here that costs a fifth of the rate.
-fn insert_text(rows: usize) -> SqlStr {
+/// How often the same is tried while others stand in the way.
+const ATTEMPTS: u32 = 5;
+
+static INSERTS: LazyLock<[Insert; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_text));
+
+/// An INSERT of a number of rows.
+#[derive(Clone, Debug)]
+struct Insert {
+    sqlite: SqlStr,
+    mysql: SqlStr,
+}
+
+impl Statement for Insert {
+    fn sqlite(self) -> SqlStr {
+        self.sqlite
+    }
+
+    fn mysql(self) -> SqlStr {
+        self.mysql
+    }
+}
+
+/// OR FAIL leaves the undoing to the transaction. `SQLite`'s default (ABORT) would copy each page before a statement
+/// changes it, only to be able to undo that statement alone; here that costs a fifth of the rate.
+fn insert_text(rows: usize) -> Insert {
     let row = format!("({})", ["?"; COLUMNS].join(", "));
     let text = format!(
-        "INSERT OR FAIL INTO messages (message_id, client_id, domain, topic, queued_at, deliver_at, expires_at, key_id, \
+        "INTO messages (message_id, client_id, domain, topic, queued_at, deliver_at, expires_at, key_id, \
          sender_number_hashed, encrypted_body, status, registered_at, delivered_at) VALUES {}",
         vec![row; rows].join(", ")
     );
-    AssertSqlSafe(text).into_sql_str()
+    Insert {
+        sqlite: AssertSqlSafe(format!("INSERT OR FAIL {text}")).into_sql_str(),
+        mysql: AssertSqlSafe(format!("INSERT {text}")).into_sql_str(),
+    }
 }
 
 impl NewMessage {
@@ -132,10 +160,15 @@ enum Expect {
 
 /// Registers all batches in one transaction; per batch, what became of it.
 pub(crate) async fn register(backend: &Backend, batches: &[&RegisterBatch]) -> Result<Vec<Registration>, StoreError> {
-    match attempt(backend, batches, Expect::AllNew).await {
-        Err(error) if error.is_unique_violation() => attempt(backend, batches, Expect::SomeKnown).await,
-        answers => answers,
+    let mut expect = Expect::AllNew;
+    for _ in 1..ATTEMPTS {
+        match attempt(backend, batches, expect).await {
+            Err(error) if error.is_unique_violation() => expect = Expect::SomeKnown,
+            Err(error) if error.is_conflict() => {}
+            answers => return answers,
+        }
     }
+    attempt(backend, batches, expect).await
 }
 
 async fn attempt(
@@ -143,7 +176,7 @@ async fn attempt(
     batches: &[&RegisterBatch],
     expect: Expect,
 ) -> Result<Vec<Registration>, StoreError> {
-    let mut tx = backend.begin().await?;
+    let mut tx = backend.begin_registering().await?;
     match write(&mut tx, batches, expect).await {
         Ok(answers) => {
             tx.commit().await?;
@@ -215,19 +248,29 @@ async fn insert_messages(
     let fresh = fresh.map(|(_, message)| *message).collect::<Vec<_>>();
     let mut rest = fresh.as_slice();
     while !rest.is_empty() {
-        let (size, text) = statement_for(rest.len());
-        insert(tx, text, &rest[..size]).await?;
+        let (size, statement) = statement_for(light(rest));
+        insert(tx, statement, &rest[..size]).await?;
         rest = &rest[size..];
     }
     Ok(())
 }
 
-async fn insert(tx: &mut Transaction, text: SqlStr, rows: &[&NewMessage]) -> Result<(), StoreError> {
-    tx.execute(text, rows.iter().flat_map(|message| message.values())).await.map(drop)
+/// How many rows from the first on one statement may take by their weight; one at least.
+fn light(rows: &[&NewMessage]) -> usize {
+    let mut bytes = 0;
+    let heavy = rows.iter().position(|message| {
+        bytes += message.sealed.len();
+        bytes > STATEMENT_BYTES
+    });
+    heavy.unwrap_or(rows.len()).max(1)
+}
+
+async fn insert(tx: &mut Transaction, statement: Insert, rows: &[&NewMessage]) -> Result<(), StoreError> {
+    tx.execute(statement, rows.iter().flat_map(|message| message.values())).await.map(drop)
 }
 
 /// The largest statement that `rows` rows fill.
-fn statement_for(rows: usize) -> (usize, SqlStr) {
+fn statement_for(rows: usize) -> (usize, Insert) {
     let at = SIZES.iter().position(|&size| size <= rows).unwrap_or(SIZES.len() - 1);
     (SIZES[at], INSERTS[at].clone())
 }

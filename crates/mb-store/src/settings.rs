@@ -4,12 +4,17 @@ use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 const EPOCH: &str = "epoch";
 const POLICY_VERSION: &str = "policy_version";
 
 const SELECT: &str = "SELECT value FROM settings WHERE name = ?";
+const MINT: Dialects = Dialects {
+    sqlite: "UPDATE settings SET value = randomblob(16) WHERE name = ?",
+    mysql: "UPDATE settings SET value = RANDOM_BYTES(16) WHERE name = ?",
+};
 
 impl Store {
     /// The store's epoch: minted with it, at every restore and by [`Store::new_epoch`].
@@ -21,7 +26,7 @@ impl Store {
     /// Gives the store a new epoch, so that proxies offer again all that they keep.
     pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
         let mut tx = self.backend().begin().await?;
-        tx.execute("UPDATE settings SET value = randomblob(16) WHERE name = ?", [Value::Text(EPOCH)]).await?;
+        tx.execute(MINT, [Value::Text(EPOCH)]).await?;
         let epoch = epoch(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;

@@ -15,7 +15,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, SqlSafeStr, Sqlite as Driver};
+use sqlx::{ConnectOptions, SqlStr, Sqlite as Driver};
 
 use crate::error::StoreError;
 use crate::value::{Row, Value, sqlite_arguments};
@@ -88,7 +88,7 @@ impl Sqlite {
     /// Reads rows on one of the reading connections.
     pub(crate) async fn fetch<'a>(
         &self,
-        sql: impl SqlSafeStr,
+        sql: SqlStr,
         values: impl IntoIterator<Item = Value<'a>>,
     ) -> Result<Vec<Row>, StoreError> {
         let arguments = sqlite_arguments(values)?;
@@ -130,8 +130,27 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+    fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
+    }
+
+    pub(crate) async fn execute<'a>(
+        &mut self,
+        sql: SqlStr,
+        values: impl IntoIterator<Item = Value<'a>>,
+    ) -> Result<u64, StoreError> {
+        let arguments = sqlite_arguments(values)?;
+        Ok(sqlx::query_with(sql, arguments).execute(self.connection()).await?.rows_affected())
+    }
+
+    pub(crate) async fn fetch<'a>(
+        &mut self,
+        sql: SqlStr,
+        values: impl IntoIterator<Item = Value<'a>>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let arguments = sqlite_arguments(values)?;
+        let rows = sqlx::query_with(sql, arguments).fetch_all(self.connection()).await?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
     }
 
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ use mb_core::{ClientName, DomainName, MessageId, MessageState, Timestamp, Topic}
 use super::{MessageFilter, MessagePlace};
 use crate::backend::Backend;
 use crate::error::StoreError;
+use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 /// Up to so many messages of one sender, or under one id's beginning, are sorted here; more are found on the streams.
@@ -72,6 +73,29 @@ macro_rules! dead_letters {
     };
 }
 
+/// `MySQL` skips through an index by itself where the newest of a group is asked for.
+macro_rules! domains {
+    ($table:literal) => {
+        Dialects {
+            sqlite: concat!(
+                "WITH RECURSIVE present (name) AS (SELECT MIN(domain) FROM ",
+                $table,
+                " UNION ALL SELECT (SELECT MIN(domain) FROM ",
+                $table,
+                " WHERE domain > name) FROM present WHERE name IS NOT NULL) \
+                 SELECT name, (SELECT MAX(queued_at) FROM ",
+                $table,
+                " WHERE domain = name AND queued_at <= ?1) AS newest FROM present WHERE name IS NOT NULL"
+            ),
+            mysql: concat!(
+                "SELECT domain, MAX(queued_at) FROM ",
+                $table,
+                " WHERE domain IS NOT NULL AND queued_at <= ?1 GROUP BY domain"
+            ),
+        }
+    };
+}
+
 pub(crate) const OF_DOMAIN: &str = messages!(
     "FROM messages WHERE domain = ?1 AND queued_at >= ?2 AND queued_at <= ?3 \
      AND (queued_at < ?3 OR message_id < ?4) ORDER BY queued_at DESC, message_id DESC LIMIT ?5"
@@ -93,22 +117,19 @@ pub(crate) const DEAD_OF_CLIENT: &str = dead_letters!(
 pub(crate) const BY_ID: &str = messages!("FROM messages WHERE message_id >= ?9 AND message_id <= ?10 LIMIT ?5");
 pub(crate) const DEAD_BY_ID: &str = dead_letters!("message_id >= ?9 AND message_id <= ?10 LIMIT ?5");
 
-/// One look into each part of the senders' index.
-pub(crate) const BY_SENDER: &str = concat!(
-    "WITH RECURSIVE part (n) AS (SELECT MAX(seq) >> 14 FROM messages UNION ALL \
-     SELECT n - 1 FROM part WHERE n > (SELECT MIN(seq) >> 14 FROM messages)) ",
-    messages!("FROM part CROSS JOIN messages ON seq >> 14 = n AND sender_number_hashed = ?8 LIMIT ?5")
-);
+/// One look into each part of the senders' index, where it has parts.
+pub(crate) const BY_SENDER: Dialects = Dialects {
+    sqlite: concat!(
+        "WITH RECURSIVE part (n) AS (SELECT MAX(seq) >> 14 FROM messages UNION ALL \
+         SELECT n - 1 FROM part WHERE n > (SELECT MIN(seq) >> 14 FROM messages)) ",
+        messages!("FROM part CROSS JOIN messages ON seq >> 14 = n AND sender_number_hashed = ?8 LIMIT ?5")
+    ),
+    mysql: messages!("FROM messages WHERE sender_number_hashed = ?8 LIMIT ?5"),
+};
 
 /// The domains that have a message, each with the newest one's time up to `?1`: a step through the index for each.
-pub(crate) const DOMAINS: &str = "WITH RECURSIVE present (name) AS (SELECT MIN(domain) FROM messages UNION ALL \
-     SELECT (SELECT MIN(domain) FROM messages WHERE domain > name) FROM present WHERE name IS NOT NULL) \
-     SELECT name, (SELECT MAX(queued_at) FROM messages WHERE domain = name AND queued_at <= ?1) AS newest \
-     FROM present WHERE name IS NOT NULL";
-pub(crate) const DEAD_DOMAINS: &str = "WITH RECURSIVE present (name) AS (SELECT MIN(domain) FROM dead_letters UNION ALL \
-     SELECT (SELECT MIN(domain) FROM dead_letters WHERE domain > name) FROM present WHERE name IS NOT NULL) \
-     SELECT name, (SELECT MAX(queued_at) FROM dead_letters WHERE domain = name AND queued_at <= ?1) AS newest \
-     FROM present WHERE name IS NOT NULL";
+pub(crate) const DOMAINS: Dialects = domains!("messages");
+pub(crate) const DEAD_DOMAINS: Dialects = domains!("dead_letters");
 
 fn read(row: &Row) -> Result<Candidate, StoreError> {
     Ok(Candidate {
@@ -186,15 +207,16 @@ pub(crate) async fn exact(
     filter: &MessageFilter,
     bounds: &Bounds,
 ) -> Result<Option<Vec<Candidate>>, StoreError> {
-    let statements: &[&'static str] = match (&filter.id, &filter.sender) {
-        (Some(_), _) => &[BY_ID, DEAD_BY_ID],
-        (None, Some(_)) => &[BY_SENDER],
+    let same = |sql| Dialects { sqlite: sql, mysql: sql };
+    let statements = match (&filter.id, &filter.sender) {
+        (Some(_), _) => vec![same(BY_ID), same(DEAD_BY_ID)],
+        (None, Some(_)) => vec![BY_SENDER],
         (None, None) => return Ok(None),
     };
     let wanted = Wanted::new(filter);
     let mut found = Vec::new();
     for statement in statements {
-        let rows = backend.fetch(*statement, wanted.values(None, bounds, EXACT_ROWS + 1)).await?;
+        let rows = backend.fetch(statement, wanted.values(None, bounds, EXACT_ROWS + 1)).await?;
         if rows.len() > EXACT_ROWS {
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! What the contract suite cannot see from outside: plans, faults of the disk, transactions that are left behind.
 
 use mb_core::Clock;
+use sqlx::SqlSafeStr as _;
 
 use super::*;
 use crate::audit_list;
@@ -18,8 +19,17 @@ async fn store() -> (Store, tempfile::TempDir) {
 }
 
 fn sqlite(store: &Store) -> &Sqlite {
-    let Backend::Sqlite(db) = store.backend();
-    db
+    match store.backend() {
+        Backend::Sqlite(db) => db,
+        Backend::MySql(_) => panic!("a path is opened as a file"),
+    }
+}
+
+/// What `SQLite` would do for a statement, a line for each step.
+async fn plan(store: &Store, sql: &str) -> Vec<String> {
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")).into_sql_str();
+    let rows = store.backend().fetch(explain, []).await.unwrap();
+    rows.iter().map(|row| row.text(3).unwrap().to_owned()).collect()
 }
 
 async fn count_domains(store: &Store) -> i64 {
@@ -36,17 +46,15 @@ async fn hot_statements_search_by_an_index() {
         candidates::DEAD_OF_CLIENT,
         candidates::BY_ID,
         candidates::DEAD_BY_ID,
-        candidates::BY_SENDER,
-        candidates::DOMAINS,
-        candidates::DEAD_DOMAINS,
-        FULL,
+        candidates::BY_SENDER.sqlite,
+        candidates::DOMAINS.sqlite,
+        candidates::DEAD_DOMAINS.sqlite,
+        FULL.sqlite,
     ];
     let audit = [audit_list::BY_TIME, audit_list::BY_ACTOR, audit_list::BY_OBJECT];
-    let single = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES, MESSAGE];
-    for sql in single.into_iter().chain(lists).chain(audit) {
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-        let rows = store.backend().fetch(explain, []).await.unwrap();
-        let plan = rows.iter().map(|row| row.text(3).unwrap().to_owned()).collect::<Vec<_>>();
+    let by_ids = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES].map(|statement| statement.sqlite);
+    for sql in by_ids.into_iter().chain([MESSAGE]).chain(lists).chain(audit) {
+        let plan = plan(&store, sql).await;
         let names = |verb: &str, line: &String| {
             ["messages", "dead_letters", "letter", "other", "audit_log"]
                 .iter()
@@ -66,16 +74,14 @@ async fn each_list_goes_by_the_index_that_is_made_for_it() {
         (candidates::DEAD_OF_DOMAIN, "dead_letters_domain (domain=? AND queued_at>? AND queued_at<?)"),
         (candidates::DEAD_OF_CLIENT, "dead_letters_client (client_id=? AND queued_at>? AND queued_at<?)"),
         (candidates::BY_ID, "(message_id>? AND message_id<?)"),
-        (candidates::BY_SENDER, "messages_sender (<expr>=? AND sender_number_hashed=?)"),
-        (candidates::DOMAINS, "messages_domain (domain>?)"),
+        (candidates::BY_SENDER.sqlite, "messages_sender (<expr>=? AND sender_number_hashed=?)"),
+        (candidates::DOMAINS.sqlite, "messages_domain (domain>?)"),
         (audit_list::BY_TIME, "audit_log_at (at>? AND at<?)"),
         (audit_list::BY_ACTOR, "audit_log_actor (actor=? AND at>? AND at<?)"),
         (audit_list::BY_OBJECT, "audit_log_object (object=? AND at>? AND at<?)"),
     ];
     for (sql, index) in expected {
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-        let rows = store.backend().fetch(explain, []).await.unwrap();
-        let plan = rows.iter().map(|row| row.text(3).unwrap().to_owned()).collect::<Vec<_>>();
+        let plan = plan(&store, sql).await;
         assert!(plan.iter().any(|line| line.contains(index)), "{index}: {plan:?}");
         // Equal times alone are sorted: a page costs what it shows, not what lies behind it.
         assert!(!plan.iter().any(|line| line == "USE TEMP B-TREE FOR ORDER BY"), "{sql}: {plan:?}");
@@ -155,13 +161,4 @@ async fn a_store_whose_writer_has_ended_is_not_well() {
         RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "test".into() };
     assert!(matches!(store.register(call).await, Err(StoreError::Closed)));
     assert!(matches!(store.check().await, Err(StoreError::Closed)));
-}
-
-#[tokio::test]
-async fn other_addresses_are_refused_without_their_password() {
-    for address in ["mysql://root:secret@host/db", "sqlite::memory:", "sqlite://", ""] {
-        let error = Store::open(address, Clock::System).await.unwrap_err();
-        assert!(matches!(error, StoreError::UnknownAddress(_)), "{address}: {error}");
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
 }

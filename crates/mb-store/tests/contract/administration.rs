@@ -73,6 +73,10 @@ pub(crate) async fn names_differ_by_case_and_trailing_blanks(fixture: Fixture) {
     assert_eq!(revoked.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["BAR"]);
     let valid = CertificateFilter { status: Some(CertificateStatus::Valid), ..CertificateFilter::default() };
     assert_eq!(fixture.store.certificates(&valid).await.expect("reads").len(), 2);
+    let revoked = fixture.store.revoke(&RevokeTarget::Name("bar".into()), "lost", "ca").await.expect("revokes");
+    assert_eq!(revoked.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["bar"]);
+    let left = fixture.store.certificates(&valid).await.expect("reads");
+    assert_eq!(left.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["bar "]);
 }
 
 pub(crate) async fn revoking_by_name_leaves_no_certificate_valid(fixture: Fixture) {

@@ -1,31 +1,124 @@
 //! A migrated store of its own for every test, and the values that the tests put into it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use mb_core::{ClientName, Clock, DomainName, Header, KeyId, MessageId, MessageState, Timestamp, Topic};
 use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, RegisterBatch, Store};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, SqliteConnection};
+
+use crate::server::{Database, Product};
 
 /// The time at which tests begin, with microseconds that a coarser clock would lose.
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_123_457);
 
+/// A store in a place of its own.
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) address: String,
-    directory: tempfile::TempDir,
+    pub(crate) place: Place,
+}
+
+/// Where the store is; it goes with the fixture.
+pub(crate) enum Place {
+    Files(tempfile::TempDir),
+    Server(Database),
 }
 
 impl Fixture {
     pub(crate) async fn sqlite() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let address = format!("sqlite://{}", directory.path().join("store.db").display());
+        Self::migrated(address, Place::Files(directory)).await
+    }
+
+    pub(crate) async fn mariadb() -> Self {
+        Self::server(Product::MariaDb).await
+    }
+
+    pub(crate) async fn mysql() -> Self {
+        Self::server(Product::MySql).await
+    }
+
+    async fn server(product: Product) -> Self {
+        let database = Database::create(product).await;
+        Self::migrated(database.address(), Place::Server(database)).await
+    }
+
+    async fn migrated(address: String, place: Place) -> Self {
         let clock = Clock::manual(NOW);
         let store = Store::open(&address, clock.clone()).await.expect("opens");
         store.migrate().await.expect("migrates");
-        Self { store, clock, address, directory }
+        Self { store, clock, address, place }
+    }
+
+    /// Another store on the same database, as a second main server has it.
+    pub(crate) async fn second(&self) -> Store {
+        Store::open(&self.address, self.clock.clone()).await.expect("opens")
+    }
+
+    /// A connection beside the store.
+    pub(crate) async fn beside(&self) -> Beside {
+        match self.place {
+            Place::Files(_) => Beside::Sqlite(SqliteConnection::connect(&self.address).await.expect("opens")),
+            Place::Server(_) => Beside::MySql(MySqlConnection::connect(&self.address).await.expect("connects")),
+        }
+    }
+
+    /// Lets time pass for who asks the database for it: a server's clock cannot be set, so its leases grow older instead.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.clock.set(self.clock.now().plus(time));
+        if let Place::Server(_) = self.place {
+            let micros = time.as_micros();
+            let sql = format!("UPDATE leases SET lease_until = lease_until - INTERVAL {micros} MICROSECOND");
+            self.beside().await.run(&sql).await;
+        }
+    }
+
+    /// The database on a server.
+    pub(crate) fn database(&self) -> &Database {
+        match &self.place {
+            Place::Server(database) => database,
+            Place::Files(_) => panic!("a file is on no server"),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
-        self.directory.path().join(name)
+        match &self.place {
+            Place::Files(directory) => directory.path().join(name),
+            Place::Server(_) => panic!("a server's files are its own"),
+        }
+    }
+}
+
+/// A connection beside the store.
+pub(crate) enum Beside {
+    Sqlite(SqliteConnection),
+    MySql(MySqlConnection),
+}
+
+impl Beside {
+    pub(crate) async fn run(&mut self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(connection) => drop(connection.execute(sql).await.expect("is done")),
+            Self::MySql(connection) => drop(connection.execute(sql).await.expect("is done")),
+        }
+    }
+
+    /// A statement in the words of `SQLite`, or of a server.
+    pub(crate) async fn run_either(&mut self, sqlite: &str, server: &str) {
+        let sql = if matches!(self, Self::Sqlite(_)) { sqlite } else { server };
+        self.run(sql).await;
+    }
+
+    pub(crate) async fn number(&mut self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.expect("is there"),
+            Self::MySql(connection) => sqlx::query_scalar(sql).fetch_one(connection).await.expect("is there"),
+        }
     }
 }
 

@@ -1,29 +1,43 @@
 //! What every backend of the store must do, said once and run on each of them.
 
 mod administration;
+#[path = "../server/alone.rs"]
+mod alone_server;
 mod auditing;
 mod fixture;
 mod listing;
+mod outages;
 mod people;
 mod reading;
 mod registering;
 mod running;
 mod schema;
+#[path = "../server/mod.rs"]
+mod server;
+mod servers;
 mod signing_in;
 mod tenants;
 
 use fixture::Fixture;
 
-macro_rules! on_every_backend {
-    ($($area:ident: $($behaviour:ident),+;)+) => {
-        mod sqlite {
+macro_rules! on {
+    ($backend:ident, $fixture:ident: $($area:ident: $($behaviour:ident),+;)+) => {
+        mod $backend {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
-                    super::$area::$behaviour(super::Fixture::sqlite().await).await;
+                    super::$area::$behaviour(super::Fixture::$fixture().await).await;
                 }
             )+)+
         }
+    };
+}
+
+macro_rules! on_every_backend {
+    ($($behaviours:tt)+) => {
+        on! { sqlite, sqlite: $($behaviours)+ }
+        on! { needs_mariadbd, mariadb: $($behaviours)+ }
+        on! { needs_mysqld, mysql: $($behaviours)+ }
     };
 }
 
@@ -62,7 +76,6 @@ on_every_backend! {
     schema:
         migrating_again_does_nothing,
         a_newer_schema_is_refused,
-        what_was_answered_survives_without_a_close,
         a_closed_store_says_so,
         a_fault_of_one_call_does_not_reach_the_others;
     people:
@@ -109,4 +122,56 @@ on_every_backend! {
         a_clients_rate_limit_reaches_the_policy,
         clients_come_in_pages_without_the_archived,
         figures_count_messages_by_age_and_clients_by_what_they_may;
+}
+
+macro_rules! on_servers {
+    ($($behaviours:tt)+) => {
+        mod servers_of {
+            use super::{Fixture, servers};
+            on! { needs_mariadbd, mariadb: $($behaviours)+ }
+            on! { needs_mysqld, mysql: $($behaviours)+ }
+        }
+    };
+}
+
+on_servers! {
+    servers:
+        servers_that_start_together_migrate_once,
+        servers_that_register_the_same_store_it_once,
+        whoever_is_chosen_to_give_way_tries_again,
+        who_looks_and_then_acts_takes_turns,
+        a_mail_is_leased_by_one_server_at_a_time,
+        text_outside_of_the_first_plane_survives,
+        an_account_with_a_difficult_password_gets_in,
+        a_database_that_is_not_there_is_waited_for;
+}
+
+macro_rules! on_a_server_of_its_own {
+    ($($behaviour:ident),+) => {
+        mod alone {
+            use super::{outages, server};
+            on_a_server_of_its_own! { needs_mariadbd, MariaDb: $($behaviour),+ }
+            on_a_server_of_its_own! { needs_mysqld, MySql: $($behaviour),+ }
+        }
+    };
+    ($backend:ident, $product:ident: $($behaviour:ident),+) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::outages::$behaviour(super::server::Product::$product).await;
+                }
+            )+
+        }
+    };
+}
+
+on_a_server_of_its_own! {
+    a_killed_server_keeps_what_was_answered_and_is_met_again,
+    a_server_is_known_by_its_authority_and_name
+}
+
+on! { sqlite_files, sqlite:
+    schema:
+        what_was_answered_survives_without_a_close;
 }

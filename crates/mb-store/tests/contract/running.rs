@@ -6,7 +6,6 @@ use mb_core::{NoticeKind, NoticeLevel};
 use mb_store::{MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey};
 
 use crate::fixture::{Fixture, NOW};
-use crate::schema::raw;
 
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -63,7 +62,7 @@ pub(crate) async fn a_sent_mail_keeps_no_body(fixture: Fixture) {
     let leased = store.lease_mail(1, LEASE).await.expect("leases");
     store.report_mail(&leased[0], &MailOutcome::Sent).await.expect("reports");
     let sql = "SELECT length(body) FROM mail_outbox WHERE sent_at IS NOT NULL";
-    let left = sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut raw(&fixture).await).await.expect("is there");
+    let left = fixture.beside().await.number(sql).await;
     assert_eq!(left, 0);
 }
 
@@ -111,11 +110,11 @@ pub(crate) async fn one_leads_until_its_lease_ends(fixture: Fixture) {
     assert!(lead("one").await);
     assert!(!lead("two").await);
     assert!(store.try_lead("other", "two", LEASE).await.expect("asks"));
-    fixture.clock.set(NOW.plus(LEASE / 2));
+    fixture.pass(LEASE / 2).await;
     assert!(lead("one").await, "it is prolonged");
-    fixture.clock.set(NOW.plus(LEASE));
+    fixture.pass(LEASE * 9 / 10).await;
     assert!(!lead("two").await);
-    fixture.clock.set(NOW.plus(LEASE / 2).plus(LEASE));
+    fixture.pass(LEASE / 10).await;
     let both = tokio::join!(lead("two"), lead("three"));
     assert!(both.0 ^ both.1, "{both:?}");
     assert!(!lead("one").await);

@@ -2,13 +2,8 @@
 
 use mb_core::Topic;
 use mb_store::{Registered, Store, StoreError};
-use sqlx::{Connection as _, SqliteConnection};
 
 use crate::fixture::{Fixture, batch, id, message};
-
-pub(crate) async fn raw(fixture: &Fixture) -> SqliteConnection {
-    SqliteConnection::connect(&fixture.address).await.expect("opens beside the store")
-}
 
 pub(crate) async fn migrating_again_does_nothing(fixture: Fixture) {
     let epoch = fixture.store.epoch().await.expect("reads");
@@ -22,7 +17,7 @@ pub(crate) async fn migrating_again_does_nothing(fixture: Fixture) {
 pub(crate) async fn a_newer_schema_is_refused(fixture: Fixture) {
     let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                VALUES (9999, 'future', 1, x'00', 0)";
-    sqlx::query(sql).execute(&mut raw(&fixture).await).await.expect("inserts");
+    fixture.beside().await.run(sql).await;
     let error = fixture.store.migrate().await.expect_err("is newer");
     assert!(matches!(error, StoreError::SchemaNewer { found: 9999, .. }), "{error}");
     assert!(!error.is_passing());
@@ -59,18 +54,20 @@ pub(crate) async fn a_closed_store_says_so(fixture: Fixture) {
 }
 
 pub(crate) async fn a_fault_of_one_call_does_not_reach_the_others(fixture: Fixture) {
-    let mut beside = raw(&fixture).await;
-    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON messages WHEN NEW.topic = 'refused' \
-                   BEGIN SELECT RAISE(ABORT, 'refused by the test'); END";
-    sqlx::query(trigger).execute(&mut beside).await.expect("creates");
+    let mut beside = fixture.beside().await;
+    let sqlite = "CREATE TRIGGER refuse BEFORE INSERT ON messages WHEN NEW.topic = 'refused' \
+                  BEGIN SELECT RAISE(ABORT, 'refused by the test'); END";
+    let server = "CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW BEGIN IF NEW.topic = 'refused' \
+                  THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused by the test'; END IF; END";
+    beside.run_either(sqlite, server).await;
     let mut bad = message(2);
     bad.header.topic = Topic::parse("refused").expect("valid");
     // While another connection holds the lock, the calls gather in one group.
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut beside).await.expect("locks");
+    beside.run_either("BEGIN IMMEDIATE", "LOCK TABLES messages WRITE").await;
     let call = |messages| fixture.store.register(batch(messages));
-    let (first, refused, second, _) =
+    let (first, refused, second, ()) =
         tokio::join!(call(vec![message(1)]), call(vec![message(20), bad]), call(vec![message(3)]), async {
-            sqlx::query("COMMIT").execute(&mut beside).await.expect("unlocks")
+            beside.run_either("COMMIT", "UNLOCK TABLES").await;
         },);
     assert_eq!(first.expect("registers").messages, [Registered::Stored]);
     assert_eq!(second.expect("registers").messages, [Registered::Stored]);

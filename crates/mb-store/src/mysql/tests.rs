@@ -1,0 +1,99 @@
+//! What the contract suite cannot see from outside: sessions, plans over many rows, transactions that are left behind.
+
+#[path = "../../tests/server/mod.rs"]
+mod server;
+
+mod needs_mariadbd;
+mod needs_mysqld;
+
+use mb_core::Clock;
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
+use super::*;
+use crate::backend::Backend;
+use crate::{RegisterBatch, Store};
+use server::{Database, Product};
+
+mod plans;
+
+async fn store(product: Product) -> (Store, Database) {
+    let database = Database::create(product).await;
+    let store = Store::open(&database.address(), Clock::System).await.unwrap();
+    store.migrate().await.unwrap();
+    (store, database)
+}
+
+fn mysql(store: &Store) -> &MySql {
+    match store.backend() {
+        Backend::MySql(db) => db,
+        Backend::Sqlite(_) => panic!("the address is a server's"),
+    }
+}
+
+/// Whatever the server is set to, a session means the same.
+async fn sessions_are_strict_and_speak_utc(product: Product) {
+    let (store, _database) = store(product).await;
+    let sql = "SELECT CONCAT_WS(' ', @@session.time_zone, @@session.character_set_client, \
+               @@session.character_set_results, @@session.collation_connection, @@session.innodb_lock_wait_timeout)";
+    for pool in [&mysql(&store).pool, &mysql(&store).registering] {
+        let said = sqlx::query_scalar::<_, String>(sql).fetch_one(pool).await.unwrap();
+        assert_eq!(said, "+00:00 utf8mb4 utf8mb4 utf8mb4_bin 3");
+        let mode = sqlx::query_scalar::<_, String>("SELECT @@session.sql_mode").fetch_one(pool).await.unwrap();
+        assert!(mode.contains("STRICT_ALL_TABLES") && !mode.contains("NO_BACKSLASH_ESCAPES"), "{mode}");
+    }
+    let mut tx = store.backend().begin().await.unwrap();
+    let long = "x".repeat(64);
+    let values = [Value::Text(&long), Value::Time(mb_core::Timestamp::default())];
+    let cut = tx.execute("INSERT INTO domains (name, created_at) VALUES (?, ?)", values).await.unwrap_err();
+    assert!(matches!(cut, StoreError::Refused(_)), "{cut}");
+    tx.rollback().await.unwrap();
+}
+
+async fn a_transaction_that_is_left_behind_is_undone_at_once(product: Product) {
+    let (store, _database) = store(product).await;
+    let sql = "INSERT INTO domains (name, created_at) VALUES (?, UTC_TIMESTAMP(6))";
+    let mut tx = store.backend().begin().await.unwrap();
+    tx.execute(sql, [Value::Text("left")]).await.unwrap();
+    drop(tx);
+    let mut tx = store.backend().begin().await.unwrap();
+    tx.execute(sql, [Value::Text("kept")]).await.unwrap();
+    tx.commit().await.unwrap();
+    let names = store.domains().await.unwrap().into_iter().map(|domain| domain.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names, ["kept"]);
+}
+
+async fn a_registering_connection_that_was_cut_is_replaced(product: Product) {
+    let (store, database) = store(product).await;
+    let call =
+        || RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "t".into() };
+    store.register(call()).await.unwrap();
+    let own = "SELECT CONNECTION_ID()";
+    let id = sqlx::query_scalar::<_, u64>(own).fetch_one(&mysql(&store).registering).await.unwrap();
+    server::administer(database.port, &format!("KILL {id}")).await;
+    store.register(call()).await.unwrap();
+    store.check().await.unwrap();
+}
+
+/// What a server says is sorted by what is to be done: try again at once, later, when an operator has been there, never.
+async fn faults_are_sorted_by_what_is_to_be_done(product: Product) {
+    let (store, _database) = store(product).await;
+    let cases = [
+        (1213, "busy", true),
+        (1205, "busy", true),
+        (3101, "busy", true),
+        (1114, "full", false),
+        (1290, "read-only", false),
+        (1045, "unavailable", false),
+        (1047, "unavailable", false),
+        (1317, "unavailable", false),
+        (1062, "refused", false),
+        (1406, "refused", false),
+    ];
+    for (number, word, conflict) in cases {
+        let sql = format!("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'said by the test'");
+        let error = mysql(&store).pool.execute(AssertSqlSafe(sql)).await.unwrap_err();
+        let error = StoreError::from(error);
+        assert!(error.to_string().contains(word), "{number}: {error}");
+        assert_eq!((error.is_conflict(), error.is_passing()), (conflict, word != "refused"), "{number}");
+    }
+}

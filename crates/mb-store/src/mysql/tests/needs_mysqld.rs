@@ -1,0 +1,30 @@
+//! The tests on `MySQL`.
+
+use super::server::Product;
+
+const PRODUCT: Product = Product::MySql;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_strict_and_speak_utc() {
+    super::sessions_are_strict_and_speak_utc(PRODUCT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_left_behind_is_undone_at_once() {
+    super::a_transaction_that_is_left_behind_is_undone_at_once(PRODUCT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registering_connection_that_was_cut_is_replaced() {
+    super::a_registering_connection_that_was_cut_is_replaced(PRODUCT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_statements_go_by_the_index_that_is_made_for_them() {
+    super::plans::hot_statements_go_by_the_index_that_is_made_for_them(PRODUCT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_are_sorted_by_what_is_to_be_done() {
+    super::faults_are_sorted_by_what_is_to_be_done(PRODUCT).await;
+}
