@@ -118,8 +118,11 @@ async fn holds_certificates(store: &Store) -> Result<bool> {
 /// Opens the store, without migrating it.
 ///
 /// # Errors
-/// The file cannot be opened or is no database.
+/// The database cannot be reached, or the file is none.
 pub async fn open_store(layout: &Layout, config: &Config, clock: &Clock) -> Result<Store> {
+    if !config.store.is_embedded() {
+        return Store::open(&config.store.url, clock.clone()).await.context("open the database");
+    }
     let path = config.store_path(layout.root());
     let url = format!("sqlite://{}", path.display());
     Store::open(&url, clock.clone()).await.with_context(|| format!("open the database {}", path.display()))

@@ -7,6 +7,7 @@
 mod check;
 mod layers;
 mod mail;
+mod redis;
 mod sections;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use mb_core::Secret;
 
 pub use layers::Source;
 pub use mail::{Mail, MailTls};
+pub use redis::Redis;
 pub use sections::*;
 
 /// The default file, which is also the manual.

@@ -70,6 +70,9 @@ pub fn find(resolved: &Resolved) -> Result<Vec<Weakness>> {
     if let Some(password) = resolved.secret("ADMIN_PASSWORD")? {
         note("ADMIN_PASSWORD", well_known(password.expose()));
     }
+    if let Some(password) = resolved.secret("REDIS_PASSWORD")?.filter(|password| !password.expose().is_empty()) {
+        note("REDIS_PASSWORD", of_password(password.expose()));
+    }
     if let Some(password) = resolved.config.store.password() {
         note("DATABASE_URL", of_password(&password));
     }

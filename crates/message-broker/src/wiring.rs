@@ -7,6 +7,7 @@ mod link;
 mod portal;
 mod ports;
 mod proxy;
+mod queue;
 mod server;
 mod worker;
 
@@ -31,6 +32,7 @@ use crate::layout::{Layout, read_secret, read_text};
 pub(crate) use certificates::renewal_due;
 use link::Link;
 pub use ports::{Ports, bind};
+use queue::Waiting;
 
 /// How long closing may take; together with the lifecycle's phases under 10 s.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -41,6 +43,8 @@ pub fn journal_config(layout: &Layout, config: &Config) -> JournalConfig {
         segment_bytes: config.journal.segment_bytes,
         max_bytes: config.journal.max_bytes,
         keep_for: Duration::from_secs(config.journal.keep_for),
+        reforward_after: Duration::from_secs(2 * config.redis.forward_again),
+        passed_after: Duration::from_secs(config.redis.forward_again),
         ..JournalConfig::new(layout.journal())
     }
 }
@@ -103,9 +107,9 @@ impl Wiring<'_> {
         })?;
         let link = Link::InProcess(app);
         let journal = self.open_journal().await?;
-        sources.push(Component::Proxy.scope(|| self.proxy(ports.proxy, &journal, &link))?);
+        sources.push(Component::Proxy.scope(|| self.proxy(ports.proxy, &journal, &link, None))?);
         sources.push(Component::Portal.scope(|| self.portal(ports.portal, policy, &link))?);
-        Component::Worker.scope(|| self.worker(ports.worker, &journal, &link, sources))?;
+        Component::Worker.scope(|| self.worker(ports.worker, Waiting::Journal(journal.clone()), &link, sources))?;
         Ok(Running { journal: Some(journal), store: Some(store) })
     }
 

@@ -52,7 +52,7 @@ async fn migrate(layout: &Layout, resolved: &Resolved) -> Result<Vec<MigrationSt
 
 /// Looking needs no lock and makes no database: where there is none, an empty one elsewhere says the same.
 async fn status(layout: &Layout, resolved: &Resolved) -> Result<Vec<MigrationStatus>> {
-    if resolved.config.store_path(layout.root()).exists() {
+    if !resolved.config.store.is_embedded() || resolved.config.store_path(layout.root()).exists() {
         return read(bootstrap::open_store(layout, &resolved.config, &Clock::System).await?).await;
     }
     let elsewhere = tempfile::tempdir().context("make a temporary folder")?;

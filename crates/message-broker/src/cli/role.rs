@@ -83,7 +83,11 @@ async fn start(
     if !wiring.certificate_is_here(role).await {
         return Ok(None);
     }
-    wiring.portal_alone(listener).map(Some)
+    match role {
+        Role::Proxy => wiring.proxy_alone(resolved, listener).await.map(Some),
+        Role::Worker => wiring.worker_alone(resolved, listener).await.map(Some),
+        _ => wiring.portal_alone(listener).map(Some),
+    }
 }
 
 /// Opens the main server as soon as its database answers.

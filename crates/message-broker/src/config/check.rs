@@ -18,7 +18,9 @@ impl Config {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
         }
-        let ranges: [(&str, u64, u64, u64); 13] = [
+        let ranges: [(&str, u64, u64, u64); 15] = [
+            ("redis.claim_idle", self.redis.claim_idle, 11, 3600),
+            ("redis.forward_again", self.redis.forward_again, 1, 3600),
             ("pki.component_validity", self.pki.component_validity, 15, 315_360_000),
             ("shutdown.drain_delay", self.shutdown.drain_delay, 0, 600),
             ("proxy.connections", self.proxy.connections as u64, 1, 1_000_000),
@@ -47,9 +49,9 @@ impl Config {
         if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
             bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
         }
-        if !self.store.is_embedded() {
-            let scheme = self.store.url.split(':').next().unwrap_or_default();
-            bail!("store.url has the scheme {scheme:?}: this version stores in sqlite://PATH only");
+        let scheme = self.store.url.split(':').next().unwrap_or_default();
+        if !self.store.is_embedded() && !matches!(scheme, "mysql" | "mysql+pymysql") {
+            bail!("store.url has the scheme {scheme:?}: use sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE");
         }
         Ok(())
     }

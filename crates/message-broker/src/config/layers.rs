@@ -50,6 +50,9 @@ const ALIASES: &[(&str, &str)] = &[
     ("PORTAL_PORT", "portal.port"),
     ("PORTAL_URL", "portal.url"),
     ("DATABASE_URL", "store.url"),
+    ("REDIS_HOST", "redis.host"),
+    ("REDIS_PORT", "redis.port"),
+    ("REDIS_DB", "redis.db"),
     ("SMTP_HOST", "mail.host"),
     ("SMTP_PORT", "mail.port"),
     ("SMTP_USER", "mail.user"),
@@ -59,7 +62,15 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Settings that are secrets and no keys: never from TOML or flags. Each may also be `NAME_FILE`, the path of a file.
-const SECRETS: [&str; 4] = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "JWT_SECRET", "SMTP_PASSWORD"];
+const SECRETS: &[&str] = &[
+    "ADMIN_EMAIL",
+    "ADMIN_PASSWORD",
+    "JWT_SECRET",
+    "REDIS_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD",
+    "REDIS_URL",
+    "SMTP_PASSWORD",
+];
 
 /// Names that are read elsewhere and are no keys.
 const NOT_KEYS: [&str; 1] = ["MB_DATA_DIR"];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Mail;
+use super::{Mail, Redis};
 
 /// Everything that can be configured, typed.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub journal: Journal,
     /// The queue.
     pub queue: Queue,
+    /// The queue's Redis.
+    pub redis: Redis,
     /// The store.
     pub store: Store,
     /// Mail.
@@ -169,13 +171,15 @@ pub struct Queue {
 pub enum QueueBackend {
     /// The journal itself, in one process.
     Embedded,
+    /// A stream in Redis.
+    Redis,
 }
 
 /// `[store]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite://PATH`.
+    /// `sqlite://PATH` or `mysql://USER:PASSWORD@HOST:PORT/DATABASE`.
     pub url: String,
 }
 

@@ -13,7 +13,8 @@ use mb_server::MainServer;
 use mb_store::Store;
 use tokio::sync::watch;
 
-use super::{Link, Running, Wiring};
+use super::{Link, Running, Waiting, Wiring, queue};
+use crate::config::Resolved;
 
 /// How often a missing file is looked for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -36,6 +37,27 @@ impl Wiring<'_> {
             self.main_server(listener, server, PolicyWatch::from(server.policy()), metrics)
         })?;
         Ok(Running { journal: None, store: Some(store) })
+    }
+
+    /// Starts a proxy alone: it accepts whether Redis and the main server are there or not.
+    ///
+    /// # Errors
+    /// A file cannot be used, Redis would throw the queue away.
+    pub async fn proxy_alone(&self, resolved: &Resolved, listener: Listener) -> Result<Running> {
+        let redis = queue::redis(resolved, self.layout).await?;
+        let journal = self.open_journal().await?;
+        Component::Proxy.scope(|| self.proxy(listener, &journal, &Link::Remote, Some(redis)))?;
+        Ok(Running { journal: Some(journal), store: None })
+    }
+
+    /// Starts a worker alone.
+    ///
+    /// # Errors
+    /// A file cannot be used, Redis would throw the queue away.
+    pub async fn worker_alone(&self, resolved: &Resolved, listener: Listener) -> Result<Running> {
+        let redis = queue::redis(resolved, self.layout).await?;
+        Component::Worker.scope(|| self.worker(listener, Waiting::Redis(Box::new(redis)), &Link::Remote, Vec::new()))?;
+        Ok(Running { journal: None, store: None })
     }
 
     /// Starts the portal alone.

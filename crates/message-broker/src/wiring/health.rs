@@ -2,7 +2,7 @@
 
 use mb_core::Clock;
 use mb_proxy::Proxy;
-use mb_queue::{Degraded, Journal, JournalStatus};
+use mb_queue::{Degraded, Journal, JournalStatus, RedisHealth};
 use mb_runtime::{Check, Health};
 use mb_server::{MailState, MainServer};
 use mb_worker::Worker;
@@ -64,6 +64,20 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
                     tracing::warn!(%error, "store does not answer");
                     Check::unhealthy("does not answer")
                 }
+            }
+        }
+    })
+}
+
+/// Without Redis, if that carries the queue, a proxy accepts and a worker waits.
+pub(super) fn redis(health: Health, redis: Option<RedisHealth>) -> Health {
+    let Some(redis) = redis else { return health };
+    health.check("redis", move || {
+        let failing = redis.failing_since().map(|_| redis.failing_for().as_secs());
+        async move {
+            match failing {
+                None => Check::healthy("answers"),
+                Some(seconds) => Check::degraded(format!("cannot be used since {seconds} s")),
             }
         }
     })

@@ -9,7 +9,7 @@ use mb_api::paths;
 use mb_core::Role;
 use mb_crypto::data_key::Signer;
 use mb_proxy::{Proxy, ProxyConfig};
-use mb_queue::{Disk, Journal};
+use mb_queue::{Disk, Journal, RedisConfig};
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig, Listener, PolicyWatch, TlsServer};
 
@@ -28,7 +28,13 @@ impl Wiring<'_> {
     }
 
     /// Starts the proxy on its port.
-    pub(super) fn proxy(&self, listener: Listener, journal: &Journal, server: &Link) -> Result<Metrics> {
+    pub(super) fn proxy(
+        &self,
+        listener: Listener,
+        journal: &Journal,
+        server: &Link,
+        redis: Option<RedisConfig>,
+    ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
         let expiry = certificates::expiry(Role::Proxy, &mut metrics);
         let (chain, key) = self.layout.component(Role::Proxy.as_str());
@@ -42,8 +48,9 @@ impl Wiring<'_> {
         let proxy = Proxy::open(&config, journal.clone(), signer, client.clone(), self.clock.clone(), &mut metrics)
             .context("open the proxy")?;
         proxy.start(self.lifecycle);
+        let redis = redis.map(|redis| proxy.forward_to(redis, self.lifecycle, &mut metrics));
         let policy = PolicyWatch::from(proxy.policy());
-        let health = health::proxy(self.health(), &proxy, journal, self.clock.clone());
+        let health = health::proxy(health::redis(self.health(), redis), &proxy, journal, self.clock.clone());
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let router = self.with_own_routes(proxy.router(), health, &[paths::API_HEALTH], sources, access);

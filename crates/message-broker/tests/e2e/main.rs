@@ -14,6 +14,7 @@ mod observability;
 mod openapi;
 mod people;
 mod portal;
+mod production;
 mod rate_limits;
 mod renewal;
 mod secrecy;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::cluster::Cluster;
+use super::super::cluster::Cluster;
 use crate::harness::{message, status_of};
 use crate::http::Connection;
 

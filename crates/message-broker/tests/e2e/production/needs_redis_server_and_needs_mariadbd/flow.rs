@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::cluster::{Cluster, ROLES};
+use super::super::cluster::{Cluster, ROLES};
 use crate::harness::{PATIENCE, accepted_id, message, status_of, submit};
 
 fn wait_delivered(cluster: &Cluster, ids: &[String]) {

@@ -1,0 +1,4 @@
+//! What needs both servers.
+
+mod flow;
+mod torture;
