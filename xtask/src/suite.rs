@@ -60,10 +60,7 @@ pub(crate) fn names(suites: &[Suite]) -> String {
 
 fn missing() -> Vec<Suite> {
     let is_missing = |program: &&str| command::find(program).is_none();
-    SUITES
-        .into_iter()
-        .filter(|suite| is_missing(&suite.program) || suite.with.iter().any(|it| is_missing(it)))
-        .collect()
+    SUITES.into_iter().filter(|suite| is_missing(&suite.program) || suite.with.iter().any(is_missing)).collect()
 }
 
 fn packages(suites: &[Suite]) -> Vec<&'static str> {

@@ -1,4 +1,4 @@
-//! A WebDriver client (W3C WebDriver, level 1): JSON over plain HTTP to the browser's driver on loopback.
+//! A client of the browser's driver (W3C `WebDriver`, level 1): JSON over plain HTTP on loopback.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

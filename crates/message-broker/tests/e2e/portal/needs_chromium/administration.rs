@@ -11,7 +11,7 @@ fn a_user_tied_to_a_client_sees_its_messages_and_no_administration() {
     broker.run_ok(&["ca", "issue", "branch-7"]);
     let ours = submit(&mut broker.client("branch-7"), "from the branch");
     let others = submit(&mut broker.demo(), "from the demo");
-    broker.wait_delivered(&[others.clone()]);
+    broker.wait_delivered(std::slice::from_ref(&others));
     let browser = Browser::open(broker.ports.portal);
     browser.goto("/admin/users/new");
     browser.sign_in(ADMIN, PASSWORD);
