@@ -56,7 +56,8 @@ impl Wiring<'_> {
     /// A file cannot be used, Redis would throw the queue away.
     pub async fn worker_alone(&self, resolved: &Resolved, listener: Listener) -> Result<Running> {
         let redis = queue::redis(resolved, self.layout).await?;
-        Component::Worker.scope(|| self.worker(listener, Waiting::Redis(Box::new(redis)), &Link::Remote, Vec::new()))?;
+        Component::Worker
+            .scope(|| self.worker(listener, Waiting::Redis(Box::new(redis)), &Link::Remote, Vec::new()))?;
         Ok(Running { journal: None, store: None })
     }
 

@@ -3,3 +3,4 @@
 mod apart;
 mod browser;
 mod needs_chromium;
+mod webdriver;

@@ -20,36 +20,36 @@ fn base32(text: &str) -> Vec<u8> {
     out
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_factor_is_switched_on_asked_for_and_recovered_from() {
+#[test]
+fn a_second_factor_is_switched_on_asked_for_and_recovered_from() {
     let broker = broker();
-    let browser = Browser::open(broker.ports.portal).await;
-    browser.goto("/profile/two-factor").await;
-    browser.sign_in(ADMIN, PASSWORD).await;
-    browser.fill("current_password", PASSWORD).await;
-    browser.click("Continue").await;
-    assert_eq!(browser.count("svg.qr path").await, 1);
-    let secret = TotpSecret::from_bytes(&base32(&browser.text_of("#secret").await)).expect("a secret");
-    browser.fill("otp", "000000").await;
-    browser.click("Switch on").await;
-    assert_eq!(browser.count(".error").await + browser.count(".alert").await, 1, "{}", browser.text().await);
-    browser.fill("otp", secret.code_at(Clock::System.now()).expose()).await;
-    browser.click("Switch on").await;
-    let codes = browser.text_of("#recovery-codes").await;
+    let browser = Browser::open(broker.ports.portal);
+    browser.goto("/profile/two-factor");
+    browser.sign_in(ADMIN, PASSWORD);
+    browser.fill("current_password", PASSWORD);
+    browser.click("Continue");
+    assert_eq!(browser.count("svg.qr path"), 1);
+    let secret = TotpSecret::from_bytes(&base32(&browser.text_of("#secret"))).expect("a secret");
+    browser.fill("otp", "000000");
+    browser.click("Switch on");
+    assert_eq!(browser.count(".error") + browser.count(".alert"), 1, "{}", browser.text());
+    browser.fill("otp", secret.code_at(Clock::System.now()).expose());
+    browser.click("Switch on");
+    let codes = browser.text_of("#recovery-codes");
     let code = codes.lines().next().expect("a recovery code").to_owned();
-    browser.click("I have kept them").await;
-    assert!(browser.text().await.contains("recovery codes left"));
+    browser.click("I have kept them");
+    assert!(browser.text().contains("recovery codes left"));
 
-    browser.sign_out().await;
-    browser.goto("/messages").await;
-    browser.sign_in(ADMIN, PASSWORD).await;
-    assert_eq!(browser.path().await, "/login/code?next=%2Fmessages");
-    browser.fill("otp", "000000").await;
-    browser.click("Sign in").await;
-    assert!(browser.text().await.contains("This code is wrong"));
-    browser.fill("otp", &code).await;
-    browser.click("Sign in").await;
-    assert_eq!(browser.path().await, "/messages");
-    assert!(!browser.source().await.contains(&code));
-    browser.close().await;
+    browser.sign_out();
+    browser.goto("/messages");
+    browser.sign_in(ADMIN, PASSWORD);
+    assert_eq!(browser.path(), "/login/code?next=%2Fmessages");
+    browser.fill("otp", "000000");
+    browser.click("Sign in");
+    assert!(browser.text().contains("This code is wrong"));
+    browser.fill("otp", &code);
+    browser.click("Sign in");
+    assert_eq!(browser.path(), "/messages");
+    assert!(!browser.source().contains(&code));
+    browser.close();
 }
