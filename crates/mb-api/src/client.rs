@@ -3,29 +3,36 @@
 //! Whether a call crosses the network or stays within the process is decided once, when the client is made; callers see
 //! the same answers, errors and deadlines either way. Every call has a deadline; repeating is the caller's business,
 //! because only the caller knows what a repeat costs.
+//!
+//! The calls of the hand-over stand here; the others in one file per kind of caller. What changes something answers with
+//! nothing: whoever shows the state afterwards reads it, as it may have changed again.
 
+mod administration;
 mod error;
+mod messages;
+mod people;
 mod transport;
+mod users;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use mb_core::{ClientName, MessageId, Policy, handover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::credentials::Credentials;
 use crate::dto::{
-    CertificateRow, ConfirmAnswer, ConfirmRequest, GenerateCertificate, GeneratedCertificate, HealthReport,
-    InternalStatusRequest, PolicyQuery, RegisterAnswer, RevokeCertificate, Revoked, StatusAnswer,
+    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusRequest, PolicyQuery, RegisterAnswer, StatusAnswer,
 };
-use crate::page::{Page, PageQuery};
 use crate::paths;
 use crate::problem::Problem;
 use crate::request_id::{self, RequestId};
 
 pub use error::ClientError;
+pub use people::SignIn;
 pub use transport::{InProcess, Mtls, NewIdentity, Transport};
 
 /// How long an ordinary call may take. Shorter than the time after which an unfinished queue entry is claimed by another
@@ -43,12 +50,26 @@ const HANDOVER: HeaderValue = HeaderValue::from_static(handover::MEDIA_TYPE);
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Transport,
+    credentials: Option<Credentials>,
+    request_id: Option<RequestId>,
 }
 
 impl Client {
     /// A client over `transport`.
     pub const fn new(transport: Transport) -> Self {
-        Self { transport }
+        Self { transport, credentials: None, request_id: None }
+    }
+
+    /// This client as it speaks for the person of `credentials`. The certificate stays the transport's.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self.clone() }
+    }
+
+    /// This client as it calls within the request `id`, which then stands in the main server's log as well.
+    #[must_use]
+    pub fn with_request_id(&self, id: RequestId) -> Self {
+        Self { request_id: Some(id), ..self.clone() }
     }
 
     /// Makes all later calls with another certificate, of clones too; calls under way finish as they began.
@@ -86,38 +107,30 @@ impl Client {
         self.post(paths::STATUS, &InternalStatusRequest { client_id, ids }, id).await
     }
 
-    /// Waits up to [`POLL`] for a policy other than version `since`; at once if that is `None`. `None` if there is no
+    /// Waits up to [`POLL`] for a policy other than the one of `held`; at once if that names none. `None` if there is no
     /// newer one.
-    pub async fn policy(&self, since: Option<u64>) -> Result<Option<Policy>, ClientError> {
-        let path = with_query(paths::POLICY, &PolicyQuery { since })?;
-        let response = self.send(build(Method::GET, &path, None, Bytes::new(), None)?, POLL + DEADLINE).await?;
+    pub async fn policy(&self, held: PolicyQuery) -> Result<Option<Policy>, ClientError> {
+        let path = with_query(paths::POLICY, &held)?;
+        let response = self.send(bare(Method::GET, &path)?, POLL + DEADLINE).await?;
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
-    }
-
-    /// Makes a certificate.
-    pub async fn generate_certificate(&self, ask: &GenerateCertificate) -> Result<GeneratedCertificate, ClientError> {
-        self.post(paths::CERTIFICATES_GENERATE, ask, None).await
-    }
-
-    /// Revokes certificates.
-    pub async fn revoke_certificate(&self, ask: &RevokeCertificate) -> Result<Revoked, ClientError> {
-        self.post(paths::CERTIFICATES_REVOKE, ask, None).await
-    }
-
-    /// One page of certificates.
-    pub async fn certificates(&self, page: &PageQuery) -> Result<Page<CertificateRow>, ClientError> {
-        let path = with_query(paths::CERTIFICATES_LIST, page)?;
-        self.json(build(Method::GET, &path, None, Bytes::new(), None)?, DEADLINE).await
     }
 
     /// The main server's health, also if it is unhealthy.
     pub async fn health(&self) -> Result<HealthReport, ClientError> {
-        let request = build(Method::GET, paths::HEALTH, None, Bytes::new(), None)?;
-        let response = self.transport.call(request, DEADLINE).await?;
+        let request = bare(Method::GET, paths::HEALTH)?;
+        let response = self.exchange(request, DEADLINE).await?;
         match response.status() {
             StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => decode(&response),
             _ => Err(refusal(&response)),
         }
+    }
+
+    async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
+        self.json(bare(Method::GET, path)?, DEADLINE).await
+    }
+
+    async fn list<Q: Serialize + Sync, A: DeserializeOwned>(&self, path: &str, query: &Q) -> Result<A, ClientError> {
+        self.get(&with_query(path, query)?).await
     }
 
     async fn post<Q: Serialize + Sync, A: DeserializeOwned>(
@@ -126,8 +139,20 @@ impl Client {
         body: &Q,
         id: Option<&RequestId>,
     ) -> Result<A, ClientError> {
-        let body = serde_json::to_vec(body).map_err(|error| ClientError::BadRequest(error.to_string()))?;
-        self.json(build(Method::POST, path, Some(JSON), body.into(), id)?, DEADLINE).await
+        self.json(build(Method::POST, path, Some(JSON), encode(body)?, id)?, DEADLINE).await
+    }
+
+    /// Sends a body for which there is no answer but that it was carried out.
+    async fn tell<Q: Serialize + Sync>(&self, method: Method, path: &str, body: &Q) -> Result<(), ClientError> {
+        self.send(build(method, path, Some(JSON), encode(body)?, None)?, DEADLINE).await.map(drop)
+    }
+
+    async fn put<Q: Serialize + Sync>(&self, path: &str, body: &Q) -> Result<(), ClientError> {
+        self.tell(Method::PUT, path, body).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        self.send(bare(Method::DELETE, path)?, DEADLINE).await.map(drop)
     }
 
     async fn json<A: DeserializeOwned>(&self, request: Request<Bytes>, deadline: Duration) -> Result<A, ClientError> {
@@ -135,9 +160,25 @@ impl Client {
     }
 
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Result<Response<Bytes>, ClientError> {
-        let response = self.transport.call(request, deadline).await?;
+        let response = self.exchange(request, deadline).await?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(&response)) }
     }
+
+    async fn exchange(&self, mut request: Request<Bytes>, deadline: Duration) -> Result<Response<Bytes>, ClientError> {
+        let headers = request.headers_mut();
+        if let Some(credentials) = &self.credentials {
+            let no_token = || ClientError::BadRequest("the token has characters that no token has".into());
+            headers.insert(AUTHORIZATION, credentials.header_value().ok_or_else(no_token)?);
+        }
+        if let Some(id) = &self.request_id {
+            headers.entry(request_id::HEADER).or_insert_with(|| id.as_header().clone());
+        }
+        self.transport.call(request, deadline).await
+    }
+}
+
+fn bare(method: Method, path: &str) -> Result<Request<Bytes>, ClientError> {
+    build(method, path, None, Bytes::new(), None)
 }
 
 fn build(
@@ -149,7 +190,8 @@ fn build(
 ) -> Result<Request<Bytes>, ClientError> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
-    *request.uri_mut() = path.parse().map_err(|error| ClientError::BadRequest(format!("{path}: {error}")))?;
+    *request.uri_mut() =
+        path.parse().map_err(|error| ClientError::BadRequest(format!("{}: {error}", without_query(path))))?;
     let headers = request.headers_mut();
     headers.insert(ACCEPT, JSON);
     if let Some(value) = content_type {
@@ -161,21 +203,18 @@ fn build(
     Ok(request)
 }
 
-/// Queries hold numbers and cursors, none of which needs escaping; anything else is refused rather than sent wrongly.
+/// The path without its query, which may hold a person's number.
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
 fn with_query<Q: Serialize>(path: &str, query: &Q) -> Result<String, ClientError> {
-    let value = serde_json::to_value(query).map_err(|error| ClientError::BadRequest(error.to_string()))?;
-    let mut out = path.to_owned();
-    for (name, value) in value.as_object().into_iter().flatten() {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
-            return Err(ClientError::BadRequest(format!("{name} has characters that a query does not take")));
-        }
-        out.push(if out.contains('?') { '&' } else { '?' });
-        out.push_str(name);
-        out.push('=');
-        out.push_str(&text);
-    }
-    Ok(out)
+    let query = serde_urlencoded::to_string(query).map_err(|error| ClientError::BadRequest(error.to_string()))?;
+    Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })
+}
+
+fn encode<Q: Serialize>(body: &Q) -> Result<Bytes, ClientError> {
+    serde_json::to_vec(body).map(Bytes::from).map_err(|error| ClientError::BadRequest(error.to_string()))
 }
 
 fn decode<A: DeserializeOwned>(response: &Response<Bytes>) -> Result<A, ClientError> {

@@ -27,7 +27,7 @@ pub use secret::SecretText;
 pub(crate) mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use mb_core::policy::MasterPublicKey;
+    use mb_core::policy::{MasterPublicKey, RateLimits};
     use mb_core::{KeyId, Policy};
 
     use super::*;
@@ -40,6 +40,7 @@ pub(crate) mod tests {
             revoked: BTreeSet::new(),
             suspended: BTreeSet::new(),
             domains: BTreeMap::new(),
+            limits: RateLimits::default(),
         }
     }
 

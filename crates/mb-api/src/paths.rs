@@ -108,6 +108,9 @@ pub const NOTICE_RESOLVE: &str = "/admin/notices/{id}/resolve";
 /// Figures.
 pub const STATS: &str = "/admin/stats";
 
+/// Give the store a new epoch.
+pub const NEW_EPOCH: &str = "/admin/store/new-epoch";
+
 /// Make a certificate.
 pub const CERTIFICATES_GENERATE: &str = "/admin/certificates/generate";
 /// Revoke certificates.
@@ -193,6 +196,7 @@ pub const SERVER: &[&str] = &[
     NOTICES,
     NOTICE_RESOLVE,
     STATS,
+    NEW_EPOCH,
     CERTIFICATES_GENERATE,
     CERTIFICATES_REVOKE,
     CERTIFICATES_LIST,

@@ -20,6 +20,7 @@ pub mod mask;
 pub mod name;
 pub mod notice;
 pub mod policy;
+pub mod rate;
 pub mod recent;
 pub mod role;
 pub mod secret;

@@ -8,6 +8,7 @@ use crate::client::Identity;
 use crate::clock::Timestamp;
 use crate::id::KeyId;
 use crate::name::{ClientName, DomainName};
+use crate::rate::RateLimit;
 use crate::role::Role;
 use crate::submission::BodyRules;
 
@@ -44,6 +45,29 @@ pub struct Policy {
     pub suspended: BTreeSet<ClientName>,
     /// Rules of tenants that differ from the default.
     pub domains: BTreeMap<DomainName, BodyRules>,
+    /// How many messages clients may send; none in a policy from before there were limits.
+    #[serde(default)]
+    pub limits: RateLimits,
+}
+
+/// Limits that differ from a proxy's own, in messages per [`crate::rate::WINDOW`] and client; 0 is no limit.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct RateLimits {
+    /// Live proxies, which share every limit; 0 if none is known.
+    pub proxies: u32,
+    /// For each client of a tenant.
+    pub domains: BTreeMap<DomainName, u32>,
+    /// For single clients.
+    pub clients: BTreeMap<ClientName, u32>,
+}
+
+impl RateLimits {
+    /// What a proxy whose own limit is `own` holds a client to: the client's limit, else its tenant's, else its own.
+    pub fn of(&self, client: &ClientName, domain: &DomainName, own: u32) -> Option<RateLimit> {
+        let limit = self.clients.get(client).or_else(|| self.domains.get(domain)).copied().unwrap_or(own);
+        RateLimit::share(limit, self.proxies)
+    }
 }
 
 /// Why an identity may not do what it asks.
@@ -119,6 +143,7 @@ mod tests {
             revoked: BTreeSet::new(),
             suspended: BTreeSet::new(),
             domains: BTreeMap::new(),
+            limits: RateLimits::default(),
         }
     }
 
@@ -133,5 +158,26 @@ mod tests {
         assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Suspended));
         policy.revoked.insert(CertificateRef { issuer: [1; 16], serial: vec![2, 3] });
         assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Revoked));
+    }
+
+    #[test]
+    fn the_closest_limit_holds_and_is_shared() {
+        let (client, domain) = (ClientName::parse("demo").expect("valid"), DomainName::default());
+        let of = |limits: &RateLimits, own| limits.of(&client, &domain, own).map(RateLimit::messages);
+        let mut limits = RateLimits::default();
+        assert_eq!((of(&limits, 0), of(&limits, 100)), (None, Some(100)));
+        limits.proxies = 3;
+        assert_eq!(of(&limits, 100), Some(34));
+        limits.domains.insert(domain.clone(), 60);
+        assert_eq!((of(&limits, 0), of(&limits, 100)), (Some(20), Some(20)));
+        limits.clients.insert(client.clone(), 0);
+        assert_eq!(of(&limits, 100), None);
+    }
+
+    #[test]
+    fn a_policy_from_before_there_were_limits_has_none() {
+        let mut json = serde_json::to_value(policy()).expect("serialises");
+        json.as_object_mut().expect("an object").remove("limits").expect("it was there");
+        assert_eq!(serde_json::from_value::<Policy>(json).expect("reads"), policy());
     }
 }

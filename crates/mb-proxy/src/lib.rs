@@ -5,6 +5,7 @@
 
 mod admission;
 mod confirm;
+mod meter;
 mod metrics;
 mod policy;
 mod routes;
@@ -25,6 +26,7 @@ use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use mb_runtime::metrics::Metrics;
 use tokio::sync::{Semaphore, watch};
 
+use crate::meter::Meter;
 use crate::metrics::ProxyMetrics;
 use crate::policy::PolicyKeeper;
 use crate::sealer::Sealer;
@@ -36,6 +38,8 @@ pub struct ProxyConfig {
     pub dir: PathBuf,
     /// A kept policy older than this is not used.
     pub policy_max_age: Duration,
+    /// Messages per minute and client where the policy says nothing; 0 is no limit.
+    pub rate_limit: u32,
 }
 
 /// Why a proxy cannot start.
@@ -61,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) ids: IdSource,
     pub(crate) sealer: Sealer,
     pub(crate) policy: PolicyKeeper,
+    pub(crate) meter: Meter,
     pub(crate) server: Client,
     pub(crate) clock: Clock,
     pub(crate) metrics: ProxyMetrics,
@@ -90,7 +95,9 @@ impl Proxy {
         let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);
         let ids = IdSource::after(journal.newest_id());
         let body_budget = Semaphore::new(BODY_BUDGET_KIB);
-        Ok(Self { shared: Arc::new(Shared { journal, ids, sealer, policy, server, clock, metrics, body_budget }) })
+        let meter = Meter::new(config.rate_limit, clock.clone());
+        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, body_budget };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The routes that clients use, without the listener's own (`/health`, `/metrics`).

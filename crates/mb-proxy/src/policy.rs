@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use mb_api::client::Client;
+use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{Clock, Policy, Timestamp};
 use mb_runtime::PolicyFollower;
@@ -96,8 +97,9 @@ impl PolicyKeeper {
         Ok(policy)
     }
 
-    fn version(&self) -> Option<u64> {
-        self.sender.borrow().as_ref().map(|policy| policy.version)
+    /// What a question for news says of the policy in effect.
+    fn held(&self) -> PolicyQuery {
+        PolicyQuery::of(self.sender.borrow().as_deref())
     }
 
     /// Takes a new policy, or the news that the held one is still current.
@@ -158,9 +160,9 @@ async fn follow_forever(keeper: &PolicyKeeper, server: &Client, clock: &Clock) {
     let mut follower = PolicyFollower::new(server.clone());
     let mut kept_at: Option<Instant> = None;
     loop {
-        let held = keeper.version();
+        let held = keeper.held();
         let policy = follower.next(held).await;
-        let changed = policy.as_ref().is_some_and(|policy| Some(policy.version) != held);
+        let changed = policy.as_ref().is_some_and(|policy| PolicyQuery::of(Some(policy)) != held);
         keeper.adopt(policy, clock.now());
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);

@@ -10,8 +10,10 @@ mod submit;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use mb_api::paths;
+use mb_api::problem::ApiError;
 
 use crate::Shared;
 
@@ -24,4 +26,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(paths::MESSAGES_STATUS, post(status::many))
         .route(paths::MESSAGE, get(status::one))
         .with_state(shared)
+}
+
+/// A refusal of a whole request, counted.
+fn refused(shared: &Shared, error: ApiError) -> Response {
+    shared.metrics.reject(error.code());
+    error.into_response()
 }

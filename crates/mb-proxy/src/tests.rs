@@ -1,5 +1,7 @@
 //! The routes over a real journal, before a main server that can be away.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -19,7 +21,8 @@ use mb_api::client::Transport;
 use mb_api::dto::{InternalStatusRequest, MessageStatus, PolicyQuery, StatusAnswer};
 use mb_api::request_id;
 use mb_api::{Peer, paths};
-use mb_core::{DomainName, Identity, MessageId, MessageState, Role, Topic};
+use mb_core::policy::RateLimits;
+use mb_core::{ClientName, DomainName, Identity, MessageId, MessageState, Role, Topic};
 use mb_crypto::ca::{Ca, IssueRequest};
 use mb_crypto::master::MasterKey;
 use mb_queue::{Claim, Disk, JournalConfig, Queue};
@@ -89,20 +92,25 @@ struct Rig {
 
 impl Rig {
     async fn start() -> Self {
+        Self::start_with(0, RateLimits::default()).await
+    }
+
+    /// A proxy with a limit of its own, under a policy with others.
+    async fn start_with(rate_limit: u32, limits: RateLimits) -> Self {
         let dir = TempDir::new().expect("temporary folder");
         let config = JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::new(dir.path().join("journal")) };
         let (journal, _) = Journal::open(config, Clock::System, Disk::Real).expect("opens");
         let master_key = MasterKey::generate().expect("a key").public();
         let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         let server = Arc::new(MainServer {
-            policy: Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains },
+            policy: Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains, limits },
             away: AtomicBool::new(false),
             known: Mutex::default(),
             request_ids: Mutex::default(),
         });
         let router = Router::new().route(paths::POLICY, get(policy)).route(paths::STATUS, post(status));
         let client = Client::new(Transport::in_process(router.with_state(Arc::clone(&server)), Peer::default()));
-        let config = ProxyConfig { dir: dir.path().to_owned(), policy_max_age: Duration::from_hours(1) };
+        let config = ProxyConfig { dir: dir.path().to_owned(), policy_max_age: Duration::from_hours(1), rate_limit };
         let proxy = Proxy::open(&config, journal.clone(), signer(), client, Clock::System, &mut Metrics::new());
         let proxy = proxy.expect("opens");
         proxy.start(&Lifecycle::new());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mb_api::client::Client;
+use mb_api::dto::PolicyQuery;
 use mb_core::Policy;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -33,18 +34,19 @@ impl PolicyFollower {
         Self { server, in_touch: false, pause: BACKOFF.0, not_before: None }
     }
 
-    /// Waits for an answer: a policy, or `None` if the one of version `held` is still current. Failed questions are
+    /// Waits for an answer: a policy, or `None` if the one of `held` is still current. Failed questions are
     /// logged and asked again.
-    pub async fn next(&mut self, held: Option<u64>) -> Option<Policy> {
+    pub async fn next(&mut self, held: PolicyQuery) -> Option<Policy> {
         if let Some(not_before) = self.not_before.take() {
             tokio::time::sleep_until(not_before).await;
         }
         loop {
             let asked_at = Instant::now();
-            match self.server.policy(held.filter(|_| self.in_touch)).await {
+            let ask = if self.in_touch { held } else { PolicyQuery::default() };
+            match self.server.policy(ask).await {
                 Ok(policy) => {
                     (self.in_touch, self.pause) = (true, BACKOFF.0);
-                    if policy.as_ref().is_none_or(|policy| Some(policy.version) == held) {
+                    if policy.as_ref().is_none_or(|policy| Some(policy.version) == held.since) {
                         self.not_before = Some(asked_at + EARLIEST);
                     }
                     return policy;
@@ -64,7 +66,7 @@ impl PolicyFollower {
     /// Sends every policy to `sender`, for as long as it is polled.
     pub async fn feed(mut self, sender: watch::Sender<Option<Arc<Policy>>>) {
         loop {
-            let held = sender.borrow().as_ref().map(|policy| policy.version);
+            let held = PolicyQuery::of(sender.borrow().as_deref());
             if let Some(policy) = self.next(held).await {
                 sender.send_replace(Some(Arc::new(policy)));
             }

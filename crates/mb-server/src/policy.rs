@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use mb_core::policy::{CertificateRef, MasterPublicKey};
+use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
 use mb_core::{Identity, Policy};
 use mb_store::{Store, StoreError};
 use tokio::sync::{Mutex, watch};
@@ -65,6 +65,24 @@ impl PolicyFeed {
             followers.retain(|_, follower| follower.at.elapsed() < FOLLOWS);
             followers.insert(proxy.fingerprint.clone(), follower);
         });
+        self.count_proxies();
+    }
+
+    /// Tells the proxies how many they are, if that is another number than before: they share the limits of clients.
+    fn count_proxies(&self) {
+        let live = self.live_proxies();
+        self.sender.send_if_modified(|held| {
+            let changed = held.limits.proxies != live;
+            if changed {
+                Arc::make_mut(held).limits.proxies = live;
+            }
+            changed
+        });
+    }
+
+    fn live_proxies(&self) -> u32 {
+        let live = self.followers.borrow().values().filter(|follower| follower.at.elapsed() < FOLLOWS).count();
+        u32::try_from(live).unwrap_or(u32::MAX)
     }
 
     /// Waits until every proxy that asks here and may go on has adopted the current policy, or for [`ADOPTION`].
@@ -80,7 +98,8 @@ impl PolicyFeed {
     /// Reads the policy anew after a change made here.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.refreshing.lock().await;
-        let (policy, revoked_proxies) = build(store, &self.ca_pem, &self.master_key).await?;
+        let (mut policy, revoked_proxies) = build(store, &self.ca_pem, &self.master_key).await?;
+        policy.limits.proxies = self.live_proxies();
         self.revoked_proxies.store(Arc::new(revoked_proxies));
         self.sender.send_if_modified(|held| {
             let changed = **held != policy;
@@ -92,8 +111,10 @@ impl PolicyFeed {
         Ok(())
     }
 
-    /// Reads the policy anew if the store's version is another: a change made by another main server.
+    /// Reads the policy anew if the store's version is another: a change made by another main server. Notices proxies that
+    /// ask no more.
     pub(crate) async fn follow(&self, store: &Store) {
+        self.count_proxies();
         let outcome = match store.policy_version().await {
             Ok(version) if version == self.current().version => return,
             Ok(_) => self.refresh(store).await,
@@ -134,7 +155,13 @@ async fn build(
         master_key: master_key.clone(),
         revoked: parts.revoked,
         suspended: parts.suspended,
-        domains: parts.domains.into_iter().map(|(name, rules)| (name, rules.body_rules())).collect(),
+        domains: parts.domains.iter().map(|(name, rules)| (name.clone(), rules.body_rules())).collect(),
+        limits: RateLimits {
+            // Counted by who asks.
+            proxies: 0,
+            domains: parts.domains.iter().filter_map(|(name, rules)| Some((name.clone(), rules.rate_limit?))).collect(),
+            clients: parts.client_rate_limits,
+        },
     };
     Ok((policy, parts.revoked_proxies))
 }

@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, words to stderr; business errors exit 1, usage errors 2 (contract, section 6).
 
+mod admin;
 mod ca;
 mod completions;
 mod config;
@@ -53,6 +54,9 @@ enum Command {
     /// Issue, list, verify and revoke certificates
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Administer people, clients, domains, messages and the store
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Submit one message
     Send(SendArgs),
     /// Measure a running broker
@@ -101,6 +105,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Portal => role::run(&layout, Role::Portal),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
+        Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;

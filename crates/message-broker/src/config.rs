@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use mb_core::Secret;
+use mb_core::domain::MAX_RATE_LIMIT;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
@@ -90,6 +91,8 @@ pub struct Proxy {
     pub in_flight: usize,
     /// Seconds.
     pub policy_max_age: u64,
+    /// Messages per minute and client; 0 is no limit.
+    pub rate_limit: u32,
 }
 
 /// `[server]`
@@ -315,12 +318,13 @@ impl Config {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
         }
-        let ranges: [(&str, u64, u64, u64); 12] = [
+        let ranges: [(&str, u64, u64, u64); 13] = [
             ("pki.component_validity", self.pki.component_validity, 15, 315_360_000),
             ("shutdown.drain_delay", self.shutdown.drain_delay, 0, 600),
             ("proxy.connections", self.proxy.connections as u64, 1, 1_000_000),
             ("proxy.in_flight", self.proxy.in_flight as u64, 1, 1_000_000),
             ("proxy.policy_max_age", self.proxy.policy_max_age, 60, 31_536_000),
+            ("proxy.rate_limit", self.proxy.rate_limit.into(), 0, MAX_RATE_LIMIT.into()),
             ("server.connections", self.server.connections as u64, 1, 1_000_000),
             ("server.in_flight", self.server.in_flight as u64, 1, 1_000_000),
             ("worker.concurrency", self.worker.concurrency as u64, 1, 64),

@@ -9,7 +9,7 @@ use crate::problem::{Problem, ProblemCode};
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The main server answered with an error.
-    #[error("{code}: {detail}", code = .0.code, detail = .0.detail)]
+    #[error("{}", Told(.0))]
     Problem(Box<Problem>),
     /// Nobody answered: no connection, or it broke off. Whether the request was carried out is unknown.
     #[error("the main server cannot be reached: {}", Chain(&**.0))]
@@ -32,6 +32,16 @@ impl ClientError {
             Self::Problem(problem) => Some(problem.code),
             _ => None,
         }
+    }
+}
+
+/// A problem with everything that is wrong with the request's fields.
+struct Told<'a>(&'a Problem);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.detail)?;
+        self.0.errors.iter().try_for_each(|error| write!(f, "; {}: {}", error.pointer, error.detail))
     }
 }
 

@@ -6,6 +6,7 @@ mod clients;
 mod domains;
 mod notices;
 mod stats;
+mod store;
 mod users;
 
 pub use audit::{AuditFault, AuditFaultKind, AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
@@ -16,6 +17,7 @@ pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
 pub use domains::{CreateDomain, DomainRow, DomainSettings};
 pub use notices::{NoticeQuery, NoticeRow};
 pub use stats::{Stats, StatsPeriod, StatsQuery};
+pub use store::NewEpoch;
 pub use users::{
     CreateUser, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserSending, SetUserStatus, UserQuery,
     UserRow,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use mb_core::{KeyId, MessageId};
+use mb_core::{KeyId, MessageId, Policy};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::schema;
@@ -101,4 +101,14 @@ pub struct PolicyQuery {
     /// The version that the caller holds; absent: answer at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
+    /// The number of live proxies in it; absent: a change of that alone is no news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<u32>,
+}
+
+impl PolicyQuery {
+    /// The question of who holds this policy, or none.
+    pub fn of(held: Option<&Policy>) -> Self {
+        Self { since: held.map(|policy| policy.version), proxies: held.map(|policy| policy.limits.proxies) }
+    }
 }

@@ -9,10 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use mb_api::client::Transport;
-use mb_api::dto::PolicyQuery;
 use mb_api::{Peer, paths};
 use mb_core::KeyId;
-use mb_core::policy::MasterPublicKey;
+use mb_core::policy::{MasterPublicKey, RateLimits};
 use tempfile::TempDir;
 
 use super::*;
@@ -22,8 +21,8 @@ const MAX_AGE: Duration = Duration::from_hours(1);
 
 fn policy(version: u64) -> Policy {
     let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] };
-    let (revoked, suspended) = (BTreeSet::new(), BTreeSet::new());
-    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains: BTreeMap::new() }
+    let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains, limits: RateLimits::default() }
 }
 
 fn open(dir: &TempDir, now: Timestamp) -> PolicyKeeper {
@@ -61,7 +60,7 @@ async fn a_kept_policy_is_in_effect_after_a_restart_as_old_as_it_is() {
     let dir = TempDir::new().expect("temporary folder");
     keep(&dir, 7, NOW).await;
     let keeper = open(&dir, NOW.plus(MAX_AGE));
-    assert_eq!((keeper.version(), keeper.seen_at()), (Some(7), Some(NOW)));
+    assert_eq!((keeper.held().since, keeper.seen_at()), (Some(7), Some(NOW)));
     assert_eq!(code(&keeper, NOW.plus(MAX_AGE)), None);
     assert_eq!(code(&keeper, NOW.plus(MAX_AGE + Duration::from_secs(1))), Some(ProblemCode::PolicyStale));
     // Written under a clock that was ahead, it is not fresh until then.
@@ -74,21 +73,21 @@ async fn a_broken_file_leaves_the_generation_before() {
     let dir = TempDir::new().expect("temporary folder");
     keep(&dir, 1, NOW).await;
     keep(&dir, 2, NOW).await;
-    assert_eq!(open(&dir, NOW).version(), Some(2));
+    assert_eq!(open(&dir, NOW).held().since, Some(2));
     let current = dir.path().join(CURRENT);
     let whole = std::fs::read(&current).expect("written");
     for cut in [0, 3, 11, whole.len() - 1] {
         std::fs::write(&current, &whole[..cut]).expect("written");
-        assert_eq!(open(&dir, NOW).version(), Some(1), "{cut} bytes left");
+        assert_eq!(open(&dir, NOW).held().since, Some(1), "{cut} bytes left");
     }
     let mut flipped = whole.clone();
     flipped[20] ^= 1;
     std::fs::write(&current, &flipped).expect("written");
-    assert_eq!(open(&dir, NOW).version(), Some(1));
+    assert_eq!(open(&dir, NOW).held().since, Some(1));
     // The next write must not push the good generation out with the broken one.
     keep(&dir, 3, NOW).await;
     std::fs::remove_file(&current).expect("removed");
-    assert_eq!(open(&dir, NOW).version(), Some(1));
+    assert_eq!(open(&dir, NOW).held().since, Some(1));
     std::fs::remove_file(dir.path().join(OLDER)).expect("removed");
     assert_eq!(code(&open(&dir, NOW), NOW), Some(ProblemCode::NoPolicy));
 }
@@ -107,7 +106,7 @@ async fn answers_without_news_are_neither_asked_for_nor_written_all_the_time() {
     let (keeper, clock) = (open(&dir, NOW), Clock::manual(NOW));
     let following = follow_forever(&keeper, &server, &clock);
     assert!(tokio::time::timeout(Duration::from_secs(30), following).await.is_err(), "it never ends");
-    assert_eq!(keeper.version(), Some(4));
+    assert_eq!(keeper.held().since, Some(4));
     let asked = asked.load(Ordering::Relaxed);
     assert!((25..=35).contains(&asked), "{asked} questions in 30 s");
     assert!(dir.path().join(CURRENT).exists(), "the news was written");

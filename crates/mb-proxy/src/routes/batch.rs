@@ -18,7 +18,8 @@ use serde_json::value::RawValue;
 
 use super::{accept, body, ndjson};
 use crate::Shared;
-use crate::admission::{self, Admitted};
+use crate::admission;
+use crate::meter::{Charge, Quota};
 
 /// The most bytes of a JSON batch.
 const MAX_BODY: usize = 8 << 20;
@@ -31,24 +32,29 @@ pub(crate) async fn submit(
     request_id: RequestId,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, ApiError> {
-    let result = accept_many(&shared, &peer, request_id, &headers, body).await;
-    if let Err(error) = &result {
-        shared.metrics.reject(error.code());
-    }
-    result
+) -> Response {
+    let admitted = match admission::admit(&shared, &peer) {
+        Ok(admitted) => admitted,
+        Err(error) => return super::refused(&shared, error),
+    };
+    let quota = shared.meter.quota(&admitted);
+    let mut response = match accept_many(&shared, quota, request_id, &headers, body).await {
+        Ok(response) => response,
+        Err(error) => super::refused(&shared, error),
+    };
+    quota.tell(response.headers_mut());
+    response
 }
 
 async fn accept_many(
     shared: &Shared,
-    peer: &Peer,
+    quota: Quota<'_>,
     request_id: RequestId,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let admitted = admission::admit(shared, peer)?;
     let media_type = body::media_type(headers, &[body::MediaType::Json, body::MediaType::NdJson])?;
-    let mut results = Results::new(shared, &admitted, accept::idempotency_key(headers)?, request_id);
+    let mut results = Results::new(shared, quota, accept::idempotency_key(headers)?, request_id);
     if media_type == body::MediaType::NdJson {
         let mut share = body::Share::new(shared);
         share.cover(ndjson::HELD)?;
@@ -67,7 +73,7 @@ async fn accept_many(
 /// The answers of one request, in order, and the messages among them that still wait for the journal.
 pub(crate) struct Results<'a> {
     shared: &'a Shared,
-    admitted: &'a Admitted,
+    quota: Quota<'a>,
     key: Option<&'a str>,
     request_id: RequestId,
     json: String,
@@ -80,15 +86,15 @@ pub(crate) struct Results<'a> {
 }
 
 enum Slot {
-    Pending(MessageId, Timestamp),
+    Pending(MessageId, Timestamp, Charge),
     Refused(ApiError),
 }
 
 impl<'a> Results<'a> {
-    fn new(shared: &'a Shared, admitted: &'a Admitted, key: Option<&'a str>, request_id: RequestId) -> Self {
+    fn new(shared: &'a Shared, quota: Quota<'a>, key: Option<&'a str>, request_id: RequestId) -> Self {
         Self {
             shared,
-            admitted,
+            quota,
             key,
             request_id,
             json: String::from(r#"{"results":["#),
@@ -119,14 +125,18 @@ impl<'a> Results<'a> {
     pub(crate) fn add(&mut self, json: &[u8]) {
         let key = self.key.map(|key| format!("{key}#{}", self.seen));
         self.seen += 1;
-        match accept::seal(self.shared, self.admitted, json, key.as_deref()) {
-            Ok(sealed) => {
-                self.slots.push(Slot::Pending(sealed.append.id, sealed.queued_at));
-                self.pending_bytes += sealed.append.envelope.len();
-                self.pending.push(sealed.append);
-            }
-            Err(error) => self.slots.push(Slot::Refused(error)),
-        }
+        let slot = self.take(json, key.as_deref()).unwrap_or_else(Slot::Refused);
+        self.slots.push(slot);
+    }
+
+    fn take(&mut self, json: &[u8], key: Option<&str>) -> Result<Slot, ApiError> {
+        let charge = self.quota.charge()?;
+        let sealed =
+            accept::seal(self.shared, self.quota.admitted, json, key).inspect_err(|_| self.quota.give_back(&charge))?;
+        let slot = Slot::Pending(sealed.append.id, sealed.queued_at, charge);
+        self.pending_bytes += sealed.append.envelope.len();
+        self.pending.push(sealed.append);
+        Ok(slot)
     }
 
     /// Notes an item that cannot even be read as a message.
@@ -146,6 +156,7 @@ impl<'a> Results<'a> {
         let (done, rest) = match appended {
             Ok(done) => (done, AppendError::Failed),
             Err(failed) if failed.done.is_empty() && self.accepted == 0 => {
+                self.give_back();
                 return Err(accept::not_taken(failed.error));
             }
             Err(failed) => (failed.done, failed.error),
@@ -154,14 +165,26 @@ impl<'a> Results<'a> {
         for slot in std::mem::take(&mut self.slots) {
             let result = match slot {
                 Slot::Refused(error) => Err(error),
-                Slot::Pending(id, queued_at) => match done.next() {
-                    Some(appended) => accept::accepted(id, queued_at, &appended),
-                    None => Err(accept::not_taken(rest)),
-                },
+                Slot::Pending(id, queued_at, charge) => {
+                    let result = match done.next() {
+                        Some(appended) => accept::accepted(id, queued_at, &appended),
+                        None => Err(accept::not_taken(rest)),
+                    };
+                    result.inspect_err(|_| self.quota.give_back(&charge))
+                }
             };
             self.write(result);
         }
         Ok(())
+    }
+
+    /// Undoes the charges of what was not accepted.
+    fn give_back(&mut self) {
+        for slot in std::mem::take(&mut self.slots) {
+            if let Slot::Pending(_, _, charge) = slot {
+                self.quota.give_back(&charge);
+            }
+        }
     }
 
     fn write(&mut self, result: Result<accept::Accepted, ApiError>) {

@@ -11,19 +11,15 @@ use mb_api::problem::ApiError;
 
 use super::{accept, body};
 use crate::Shared;
-use crate::admission;
+use crate::admission::{self, Admitted};
+use crate::meter::Quota;
 
 /// The most bytes of one message's JSON.
 const MAX_BODY: usize = 512 << 10;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-pub(crate) async fn submit(
-    State(shared): State<Arc<Shared>>,
-    peer: Peer,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
+pub(crate) async fn submit(State(shared): State<Arc<Shared>>, peer: Peer, headers: HeaderMap, body: Body) -> Response {
     counted(&shared, &peer, &headers, body).await
 }
 
@@ -31,24 +27,45 @@ pub(crate) async fn submit(
 pub(crate) async fn submit_directly(shared: &Shared, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-    counted(shared, &peer, &parts.headers, body).await.into_response()
+    counted(shared, &peer, &parts.headers, body).await
 }
 
-async fn counted(shared: &Shared, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let result = accept_one(shared, peer, headers, body).await;
-    match &result {
-        Ok(_) => shared.metrics.accepted.inc(),
-        Err(error) => shared.metrics.reject(error.code()),
+async fn counted(shared: &Shared, peer: &Peer, headers: &HeaderMap, body: Body) -> Response {
+    let admitted = match admission::admit(shared, peer) {
+        Ok(admitted) => admitted,
+        Err(error) => return super::refused(shared, error),
+    };
+    let quota = shared.meter.quota(&admitted);
+    let mut response = match charged(shared, &quota, headers, body).await {
+        Ok(response) => {
+            shared.metrics.accepted.inc();
+            response
+        }
+        Err(error) => super::refused(shared, error),
+    };
+    quota.tell(response.headers_mut());
+    response
+}
+
+async fn charged(shared: &Shared, quota: &Quota<'_>, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let charge = quota.charge()?;
+    let result = accept_one(shared, quota.admitted, headers, body).await;
+    if result.is_err() {
+        quota.give_back(&charge);
     }
     result
 }
 
-async fn accept_one(shared: &Shared, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let admitted = admission::admit(shared, peer)?;
+async fn accept_one(
+    shared: &Shared,
+    admitted: &Admitted,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     body::media_type(headers, &[body::MediaType::Json])?;
     let key = accept::idempotency_key(headers)?;
     let (bytes, share) = body::read(shared, body, MAX_BODY).await?;
-    let sealed = accept::seal(shared, &admitted, &bytes, key)?;
+    let sealed = accept::seal(shared, admitted, &bytes, key)?;
     drop((bytes, share));
     let (id, queued_at) = (sealed.append.id, sealed.queued_at);
     let appended = shared.journal.append_one(sealed.append).await.map_err(accept::not_taken)?;

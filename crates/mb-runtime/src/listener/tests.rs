@@ -12,7 +12,7 @@ use http::Version;
 use mb_api::client::{Client, ClientError, Transport};
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
 use mb_api::{Peer, paths};
-use mb_core::policy::{CertificateRef, MasterPublicKey};
+use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
 use mb_core::{Clock, Identity, KeyId, Policy, Role};
 use mb_crypto::ca::{Ca, IssueRequest, Issued};
 use mb_crypto::tls::{ReloadableServerConfig, client_config, server_config};
@@ -53,8 +53,8 @@ fn ca() -> Ca {
 
 fn policy(revoked: BTreeSet<CertificateRef>) -> Arc<Policy> {
     let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![] };
-    let (suspended, domains) = (BTreeSet::new(), BTreeMap::new());
-    Arc::new(Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains })
+    let (suspended, domains, limits) = (BTreeSet::new(), BTreeMap::new(), RateLimits::default());
+    Arc::new(Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains, limits })
 }
 
 async fn who(peer: Peer, request: axum::extract::Request) -> String {

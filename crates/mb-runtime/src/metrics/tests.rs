@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use mb_core::policy::MasterPublicKey;
+use mb_core::policy::{MasterPublicKey, RateLimits};
 use mb_core::{Identity, KeyId, Policy, Timestamp};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -94,6 +94,7 @@ fn policy() -> PolicyWatch {
         revoked: BTreeSet::new(),
         suspended: BTreeSet::new(),
         domains: BTreeMap::new(),
+        limits: RateLimits::default(),
     };
     watch::channel(Arc::new(policy)).1.into()
 }

@@ -38,7 +38,10 @@ pub(crate) async fn policy(
     }
     let mut feed = app.policy.subscribe();
     // "Another", not "newer": after the restore of a backup the store's version may be lower than the caller's.
-    let changed = feed.wait_for(|policy| Some(policy.version) != query.since);
+    let changed = feed.wait_for(|policy| {
+        let proxies = policy.limits.proxies;
+        Some(policy.version) != query.since || query.proxies.is_some_and(|held| held != proxies)
+    });
     let waited = app.stopping.run_until_cancelled(tokio::time::timeout(POLL, changed)).await;
     match waited {
         Some(Ok(Ok(policy))) => Ok(Json(policy.as_ref()).into_response()),

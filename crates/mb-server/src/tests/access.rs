@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mb_api::dto::RevokeCertificate;
+use mb_api::dto::{PolicyQuery, RevokeCertificate};
 use mb_api::page::PageQuery;
 use mb_api::{ClientError, Peer, ProblemCode};
-use mb_core::{ClientName, Role};
+use mb_core::{ClientName, DomainName, DomainRules, Role};
 
 use super::fixture::Fixture;
 
@@ -29,7 +29,7 @@ async fn every_route_takes_its_own_roles_alone() {
         let outcome = client.status(demo.clone(), Vec::new(), None).await;
         assert_eq!(refusal(outcome), expected(&[Role::Proxy]), "status as {role}");
         let followers = [Role::Proxy, Role::Worker, Role::Portal];
-        assert_eq!(refusal(client.policy(None).await), expected(&followers), "policy as {role}");
+        assert_eq!(refusal(client.policy(PolicyQuery::default()).await), expected(&followers), "policy as {role}");
         let outcome = client.certificates(&PageQuery::default()).await;
         assert_eq!(refusal(outcome), expected(&[Role::Admin]), "certificates as {role}");
     }
@@ -42,7 +42,7 @@ async fn without_a_certificate_only_the_public_is_told() {
     let expected = Some(ProblemCode::NoIdentity);
     assert_eq!(refusal(nobody.register(Bytes::from_static(b"no batch"), None).await), expected);
     assert_eq!(refusal(nobody.confirm(Vec::new()).await), expected);
-    assert_eq!(refusal(nobody.policy(None).await), expected);
+    assert_eq!(refusal(nobody.policy(PolicyQuery::default()).await), expected);
     assert_eq!(refusal(nobody.certificates(&PageQuery::default()).await), expected);
 }
 
@@ -51,18 +51,47 @@ async fn a_revocation_is_answered_once_the_proxies_have_it() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;
     let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.client(Role::Admin).await);
-    let held = proxy.policy(None).await.expect("answers").expect("at once");
+    let held = proxy.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
     let ask = RevokeCertificate { client_id: ClientName::parse("demo"), serial: None, reason: None };
     let mut revoking = pin!(admin.revoke_certificate(&ask));
     let newer = tokio::select! {
-        newer = proxy.policy(Some(held.version)) => newer.expect("answers").expect("a change"),
+        newer = proxy.policy(PolicyQuery::of(Some(&held))) => newer.expect("answers").expect("a change"),
         answer = &mut revoking => panic!("answered before the proxy knew: {answer:?}"),
     };
     assert_eq!(newer.revoked.len(), 1);
     tokio::select! {
         answer = &mut revoking => assert_eq!(answer.expect("revokes").revoked.len(), 1),
-        poll = proxy.policy(Some(newer.version)) => panic!("the proxy was not waited for: {poll:?}"),
+        poll = proxy.policy(PolicyQuery::of(Some(&newer))) => panic!("the proxy was not waited for: {poll:?}"),
     }
+}
+
+#[tokio::test]
+async fn proxies_are_told_at_once_how_many_share_the_limits() {
+    let fixture = Fixture::new().await;
+    let first = fixture.client(Role::Proxy).await;
+    let held = first.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
+    assert_eq!(held.limits.proxies, 1);
+    let second = fixture.client_of(Peer::in_process(Arc::new(fixture.proxy.identity.clone())));
+    let (told, joined) =
+        tokio::join!(first.policy(PolicyQuery::of(Some(&held))), second.policy(PolicyQuery::default()));
+    assert_eq!(joined.expect("answers").expect("at once").limits.proxies, 2);
+    let told = told.expect("answers").expect("news");
+    assert_eq!((told.limits.proxies, told.version), (2, held.version));
+}
+
+#[tokio::test]
+async fn what_domains_and_clients_are_held_to_is_in_the_policy() {
+    let fixture = Fixture::new().await;
+    fixture.issue("demo", Role::Client).await;
+    let (demo, domain) = (ClientName::parse("demo").expect("valid"), DomainName::default());
+    let rules = DomainRules { body_limit: 5, rate_limit: Some(7), ..DomainRules::default() };
+    fixture.store.set_domain_rules(&domain, &rules, "test").await.expect("set").expect("there");
+    fixture.store.set_client_rate_limit(&demo, Some(0), "test").await.expect("set").expect("there");
+    fixture.server.app.policy.refresh(&fixture.store).await.expect("refreshes");
+    let policy = fixture.server.policy().borrow().clone();
+    assert_eq!(policy.body_rules(&domain), rules.body_rules());
+    assert_eq!(policy.limits.domains.get(&domain), Some(&7));
+    assert_eq!(policy.limits.clients.get(&demo), Some(&0));
 }
 
 #[tokio::test]
@@ -70,7 +99,7 @@ async fn nobody_waits_for_a_proxy_that_is_revoked_itself() {
     let fixture = Fixture::new().await;
     let proxy = fixture.client_of(Peer::in_process(Arc::new(fixture.proxy.identity.clone())));
     let admin = fixture.client(Role::Admin).await;
-    proxy.policy(None).await.expect("answers");
+    proxy.policy(PolicyQuery::default()).await.expect("answers");
     let ask = RevokeCertificate { client_id: ClientName::parse("proxy"), serial: None, reason: None };
     let began = tokio::time::Instant::now();
     admin.revoke_certificate(&ask).await.expect("revokes");

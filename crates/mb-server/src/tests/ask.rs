@@ -43,7 +43,7 @@ impl Answer {
 
 impl Fixture {
     /// Somebody with a certificate of `role`.
-    pub(super) async fn holder(&self, role: Role) -> Who {
+    pub(super) async fn certified(&self, role: Role) -> Who {
         let issued = self.issue(&format!("a-{role}"), role).await;
         Who { peer: Peer::in_process(Arc::new(issued.identity)), token: None }
     }
@@ -52,7 +52,7 @@ impl Fixture {
     pub(super) async fn signed_in(&self, role: UserRole, client: Option<&str>) -> Who {
         let email = format!("{role}-{}@example.org", client.unwrap_or("none"));
         let client = client.map(|name| ClientName::parse(name).expect("a name"));
-        let user = NewUser { email, password_hash: "$x".to_owned(), role, client, may_send: false, expires_at: None };
+        let user = NewUser { email, password_hash: "$x".to_owned(), role, client, expires_at: None, may_send: false };
         let user = self.store.insert_user(&user, "test").await.expect("adds");
         let token = self.session(&user).await;
         Who { peer: Peer { addr: "192.0.2.1:1".parse().ok(), identity: None }, token: Some(token) }

@@ -1,6 +1,7 @@
 //! Clients: listed, suspended, resumed, archived, limited; in effect when it is answered.
 
 use axum::http::StatusCode;
+use mb_api::dto::PolicyQuery;
 use mb_core::{ClientName, DomainName, Role, UserRole};
 use serde_json::json;
 
@@ -35,7 +36,7 @@ async fn clients_are_listed_by_name_page_by_page_and_archived_ones_only_when_ask
 async fn a_suspension_holds_when_it_is_answered_and_ends_with_its_end() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;
-    let admin = fixture.holder(Role::Admin).await;
+    let admin = fixture.certified(Role::Admin).await;
     let name = ClientName::parse("demo").expect("a name");
     let suspended = || fixture.server.policy().borrow().suspended.contains(&name);
     for (status, out) in [("suspended", true), ("active", false), ("archived", true), ("active", false)] {
@@ -51,17 +52,17 @@ async fn a_suspension_holds_when_it_is_answered_and_ends_with_its_end() {
 async fn the_answer_waits_for_the_proxies() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;
-    let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.holder(Role::Admin).await);
-    let held = proxy.policy(None).await.expect("answers").expect("at once");
+    let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.certified(Role::Admin).await);
+    let held = proxy.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
     let body = json!({ "status": "suspended" });
     let mut suspending = std::pin::pin!(fixture.put(&admin, "/admin/clients/demo/status", body));
     let newer = tokio::select! {
-        newer = proxy.policy(Some(held.version)) => newer.expect("answers").expect("a change"),
+        newer = proxy.policy(PolicyQuery::of(Some(&held))) => newer.expect("answers").expect("a change"),
         answer = &mut suspending => panic!("answered before the proxy knew: {answer:?}"),
     };
     tokio::select! {
         answer = &mut suspending => assert_eq!(answer.status, StatusCode::OK),
-        poll = proxy.policy(Some(newer.version)) => panic!("the proxy was not waited for: {poll:?}"),
+        poll = proxy.policy(PolicyQuery::of(Some(&newer))) => panic!("the proxy was not waited for: {poll:?}"),
     }
 }
 

@@ -53,7 +53,7 @@ fn ids(numbers: &[u8]) -> Vec<serde_json::Value> {
 async fn an_admin_sees_all_a_user_its_clients_and_a_manager_none() {
     let fixture = Fixture::new().await;
     fill(&fixture).await;
-    let admin = fixture.holder(Role::Admin).await;
+    let admin = fixture.certified(Role::Admin).await;
     assert_eq!(fixture.get(&admin, LIST).await.each("message_id"), ids(&[1, 2, 3, 4]));
     let other = fixture.signed_in(UserRole::User, Some("other")).await;
     assert_eq!(fixture.get(&other, LIST).await.each("id"), ids(&[3]));
@@ -114,7 +114,7 @@ async fn every_filter_is_exact_and_all_hold_at_once() {
 async fn a_list_masks_numbers_and_shows_dead_letters_as_failed() {
     let fixture = Fixture::new().await;
     fill(&fixture).await;
-    let admin = fixture.holder(Role::Admin).await;
+    let admin = fixture.certified(Role::Admin).await;
     let page = fixture.get(&admin, LIST).await;
     let masked = page.each("sender_number_masked");
     assert_eq!(masked, [json!("+491****5678"), json!("+491****1234"), json!(null), json!("+491****5678")]);
@@ -155,7 +155,7 @@ async fn opening_is_recorded_and_looking_is_not() {
 async fn without_a_record_nothing_is_opened() {
     let fixture = Fixture::new().await;
     fill(&fixture).await;
-    let admin = fixture.holder(Role::Admin).await;
+    let admin = fixture.certified(Role::Admin).await;
     fixture.store.close().await;
     let answer = fixture.get(&admin, &format!("{LIST}/{}", id(1))).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -175,7 +175,7 @@ async fn a_message_whose_key_is_gone_says_so_and_hinders_no_other() {
         .execute("DELETE FROM data_keys WHERE key_id = (SELECT key_id FROM messages ORDER BY seq DESC LIMIT 1)")
         .await;
     fixture.server.app.keys.forget_all();
-    let admin = fixture.holder(Role::Admin).await;
+    let admin = fixture.certified(Role::Admin).await;
     let page = fixture.get(&admin, LIST).await;
     assert_eq!(page.each("id"), ids(&[5, 1, 2, 3, 4]));
     assert_eq!(page.body["data"][0]["sender_number_masked"], json!(null));
@@ -191,7 +191,7 @@ async fn a_scheduled_message_is_queued_until_its_time() {
     let mut header = fixture.key.header(id(1));
     header.deliver_at = Some(NOW.plus(Duration::from_hours(1)));
     assert_eq!(fixture.register(&[fixture.key.seal(&header, "later")]).await, [Stored]);
-    let admin = fixture.holder(Role::Admin).await;
+    let admin = fixture.certified(Role::Admin).await;
     let count =
         async |who: &Who, state: &str| fixture.get(who, &format!("{LIST}?status={state}")).await.each("status").len();
     assert_eq!((count(&admin, "queued").await, count(&admin, "delivered").await), (1, 0));

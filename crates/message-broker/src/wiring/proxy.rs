@@ -36,6 +36,7 @@ impl Wiring<'_> {
         let config = ProxyConfig {
             dir: self.layout.proxy(),
             policy_max_age: Duration::from_secs(self.config.proxy.policy_max_age),
+            rate_limit: self.config.proxy.rate_limit,
         };
         let client = self.client_as(Role::Proxy, server)?;
         let proxy = Proxy::open(&config, journal.clone(), signer, client.clone(), self.clock.clone(), &mut metrics)

@@ -1,5 +1,6 @@
 //! End to end: the real binary, real TLS, real files. One test binary, one file per promise.
 
+mod administration;
 mod certificates;
 mod cli;
 mod crash;
@@ -10,6 +11,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod observability;
+mod rate_limits;
 mod renewal;
 mod secrecy;
 mod status;

@@ -1,0 +1,118 @@
+//! Administration of everything but people: certificates, clients, domains, the audit log, notices, figures.
+
+use http::Method;
+use mb_core::{ClientName, DomainName, NoticeId};
+
+use super::{Client, ClientError, DEADLINE, bare};
+use crate::dto::{
+    AuditQuery, AuditReport, AuditRow, AuditVerifyQuery, CertificateRow, ClientQuery, ClientRow, CreateDomain,
+    DomainRow, DomainSettings, GenerateCertificate, GeneratedCertificate, NewEpoch, NoticeQuery, NoticeRow,
+    RevokeCertificate, Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
+};
+use crate::page::{Page, PageQuery};
+use crate::paths::{self, with_id};
+
+/// Certificates.
+impl Client {
+    /// Makes a certificate.
+    pub async fn generate_certificate(&self, ask: &GenerateCertificate) -> Result<GeneratedCertificate, ClientError> {
+        self.post(paths::CERTIFICATES_GENERATE, ask, None).await
+    }
+
+    /// Revokes certificates.
+    pub async fn revoke_certificate(&self, ask: &RevokeCertificate) -> Result<Revoked, ClientError> {
+        self.post(paths::CERTIFICATES_REVOKE, ask, None).await
+    }
+
+    /// One page of certificates.
+    pub async fn certificates(&self, page: &PageQuery) -> Result<Page<CertificateRow>, ClientError> {
+        self.list(paths::CERTIFICATES_LIST, page).await
+    }
+
+    /// The CA certificate, PEM.
+    pub async fn ca_certificate(&self) -> Result<String, ClientError> {
+        let response = self.send(bare(Method::GET, paths::CA_CERTIFICATE)?, DEADLINE).await?;
+        String::from_utf8(response.into_body().into()).map_err(|error| ClientError::BadAnswer(error.to_string()))
+    }
+}
+
+/// Clients and domains.
+impl Client {
+    /// One page of clients, by name.
+    pub async fn clients(&self, query: &ClientQuery) -> Result<Page<ClientRow>, ClientError> {
+        self.list(paths::CLIENTS, query).await
+    }
+
+    /// One client.
+    pub async fn client(&self, id: &ClientName) -> Result<ClientRow, ClientError> {
+        self.get(&with_id(paths::CLIENT, id)).await
+    }
+
+    /// Suspends, resumes or archives a client.
+    pub async fn set_client_status(&self, id: &ClientName, ask: &SetClientStatus) -> Result<(), ClientError> {
+        self.put(&with_id(paths::CLIENT_STATUS, id), ask).await
+    }
+
+    /// Gives a client a rate limit of its own.
+    pub async fn set_client_rate_limit(&self, id: &ClientName, ask: &SetClientRateLimit) -> Result<(), ClientError> {
+        self.put(&with_id(paths::CLIENT_RATE_LIMIT, id), ask).await
+    }
+
+    /// One page of domains, by name.
+    pub async fn domains(&self, page: &PageQuery) -> Result<Page<DomainRow>, ClientError> {
+        self.list(paths::DOMAINS, page).await
+    }
+
+    /// One domain.
+    pub async fn domain(&self, id: &DomainName) -> Result<DomainRow, ClientError> {
+        self.get(&with_id(paths::DOMAIN, id)).await
+    }
+
+    /// Adds a domain.
+    pub async fn create_domain(&self, ask: &CreateDomain) -> Result<DomainRow, ClientError> {
+        self.post(paths::DOMAINS, ask, None).await
+    }
+
+    /// Sets a domain's rules.
+    pub async fn set_domain(&self, id: &DomainName, settings: &DomainSettings) -> Result<(), ClientError> {
+        self.put(&with_id(paths::DOMAIN, id), settings).await
+    }
+}
+
+/// What happened, and how much.
+impl Client {
+    /// One page of the audit log, the newest first.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditRow>, ClientError> {
+        self.list(paths::AUDIT, query).await
+    }
+
+    /// Checks a stretch of the audit log.
+    pub async fn verify_audit(&self, query: &AuditVerifyQuery) -> Result<AuditReport, ClientError> {
+        self.list(paths::AUDIT_VERIFY, query).await
+    }
+
+    /// One page of notices, the newest first.
+    pub async fn notices(&self, query: &NoticeQuery) -> Result<Page<NoticeRow>, ClientError> {
+        self.list(paths::NOTICES, query).await
+    }
+
+    /// Resolves a notice.
+    pub async fn resolve_notice(&self, id: &NoticeId) -> Result<(), ClientError> {
+        self.send(bare(Method::POST, &with_id(paths::NOTICE_RESOLVE, id))?, DEADLINE).await.map(drop)
+    }
+
+    /// The figures.
+    pub async fn stats(&self, query: &StatsQuery) -> Result<Stats, ClientError> {
+        self.list(paths::STATS, query).await
+    }
+
+    /// Gives the store a new epoch.
+    pub async fn new_epoch(&self) -> Result<NewEpoch, ClientError> {
+        self.json(bare(Method::POST, paths::NEW_EPOCH)?, DEADLINE).await
+    }
+
+    /// The document of the API.
+    pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
+        self.get(paths::OPENAPI).await
+    }
+}

@@ -1,0 +1,175 @@
+//! The admin command line: the same commands beside a running system and on a stopped one.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{Broker, command, submit};
+
+const PASSWORD: &str = "Corr3ct-horse";
+
+/// The ways to run a command: on a data directory whose system runs or not.
+type Run<'a> = &'a dyn Fn(&[&str]) -> Output;
+
+fn ok(run: Run<'_>, args: &[&str]) -> String {
+    let output = run(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn json(run: Run<'_>, args: &[&str]) -> Value {
+    serde_json::from_str(&ok(run, &[args, &["--json"]].concat())).expect("JSON")
+}
+
+fn on_stopped(dir: &Path) -> impl Fn(&[&str]) -> Output {
+    move |args| command(dir, &[]).args(args).stdin(Stdio::null()).output().expect("the binary runs")
+}
+
+#[test]
+fn people_are_administered_beside_a_running_system_and_on_a_stopped_one() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    people(&on_stopped(dir.path()));
+    let broker = Broker::start();
+    people(&|args| broker.run(args));
+}
+
+fn people(run: Run<'_>) {
+    let ann = ["--email", "Ann@Example.org"];
+    let create = ["admin", "users", "create", ann[0], ann[1], "--password", PASSWORD, "--role", "admin"];
+    ok(run, &create);
+    let users = json(run, &["admin", "users", "list", "--role", "admin"]);
+    let row = users.as_array().expect("a list").iter().find(|row| row["email"] == "ann@example.org").expect("created");
+    assert_eq!((&row["role"], &row["is_active"]), (&"admin".into(), &true.into()));
+    let again = run(&create);
+    assert_eq!(again.status.code(), Some(1), "an address is one account's");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("conflict"), "{again:?}");
+
+    let bob = ["--email", "bob@example.org"];
+    let made = json(run, &["admin", "users", "create", bob[0], bob[1], "--password", PASSWORD, "--role", "user"]);
+    assert_eq!(made["role"], "user");
+    ok(run, &["admin", "users", "role", bob[0], bob[1], "--role", "user_manager"]);
+    ok(run, &["admin", "users", "expiry", bob[0], bob[1], "--at", "2099-01-01T00:00:00Z"]);
+    ok(run, &["admin", "users", "sending", bob[0], bob[1], "--allow", "true"]);
+    ok(run, &["admin", "users", "disable", bob[0], bob[1]]);
+    let listed = json(run, &["admin", "users", "list", "--active", "false"]);
+    assert_eq!((&listed[0]["role"], &listed[0]["may_send"]), (&"user_manager".into(), &true.into()));
+    assert_eq!(listed[0]["expires_at"], "2099-01-01T00:00:00.000000Z");
+    ok(run, &["admin", "users", "enable", bob[0], bob[1]]);
+    ok(run, &["admin", "users", "password", bob[0], bob[1], "--password", "An0ther-horse"]);
+    ok(run, &["admin", "users", "reset-two-factor", bob[0], bob[1]]);
+    ok(run, &["admin", "users", "end-sessions", bob[0], bob[1]]);
+    assert_eq!(json(run, &["admin", "users", "sessions", bob[0], bob[1]]).as_array().map(Vec::len), Some(0));
+    let table = ok(run, &["admin", "users", "list"]);
+    assert!(table.lines().next().is_some_and(|line| line.contains("EMAIL")), "{table}");
+    ok(run, &["admin", "users", "delete", bob[0], bob[1]]);
+    let gone = run(&["admin", "users", "delete", bob[0], bob[1]]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("there is no user bob@example.org"), "{gone:?}");
+    let log = json(run, &["admin", "audit", "list", "--action", "user.", "--limit", "100"]);
+    assert!(log.as_array().expect("a list").len() >= 8, "{log}");
+    assert!(!log.to_string().contains(PASSWORD));
+}
+
+#[test]
+fn a_password_is_read_from_standard_input_and_a_weak_one_is_refused() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let create = |email: &str, password: &str, input: &str| {
+        let args = ["admin", "users", "create", "--email", email, "--role", "admin", "--password", password];
+        let mut child = command(dir.path(), &[])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("written");
+        let output = child.wait_with_output().expect("ended");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(create("a@example.org", "-", "Corr3ct-horse\n").0, Some(0));
+    let (code, said) = create("b@example.org", "-", "weak\n");
+    assert!(code == Some(1) && said.contains("password") && !said.contains("weak"), "{said}");
+    assert_eq!(create("c@example.org", "-", "").0, Some(1));
+}
+
+#[test]
+fn what_is_said_wrongly_is_a_usage_error_and_touches_nothing() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let run = on_stopped(dir.path());
+    for wrong in [
+        &["admin"][..],
+        &["admin", "users", "create", "--email", "nobody", "--role", "admin"],
+        &["admin", "users", "create", "--email", "a@example.org", "--role", "root"],
+        &["admin", "users", "delete"],
+        &["admin", "clients", "suspend", "No Name"],
+        &["admin", "domains", "set", "shop"],
+        &["admin", "messages", "list", "--from", "yesterday"],
+        &["admin", "stats", "--period", "1y"],
+    ] {
+        assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 0);
+}
+
+#[test]
+fn messages_are_found_and_opened_and_that_is_recorded() {
+    let mut broker = Broker::start();
+    let id = submit(&mut broker.demo(), "for admins alone");
+    broker.wait_delivered(std::slice::from_ref(&id));
+    let check = |broker: &Broker| {
+        let run: Run<'_> = &|args| broker.run(args);
+        let rows = json(run, &["admin", "messages", "list", "--client-id", "demo", "--sender", "+4915112345678"]);
+        assert_eq!((&rows[0]["id"], rows.as_array().map(Vec::len)), (&id.as_str().into(), Some(1)));
+        assert_eq!(rows[0]["sender_number_masked"], "+491****5678");
+        assert_eq!(json(run, &["admin", "messages", "list", "--status", "failed"]).as_array().map(Vec::len), Some(0));
+        let closed = ok(run, &["admin", "messages", "show", &id]);
+        assert!(closed.contains("delivered") && !closed.contains("for admins alone"), "{closed}");
+        let opened = ok(run, &["admin", "messages", "show", &id, "--decrypt"]);
+        assert!(opened.contains("for admins alone") && opened.contains("+4915112345678"), "{opened}");
+        let log = json(run, &["admin", "audit", "list", "--object", &id]);
+        assert_eq!(log[0]["actor"], "admin:admin", "{log}");
+        let stats = json(run, &["admin", "stats"]);
+        assert_eq!((&stats["total_messages"], &stats["total_clients"]), (&1.into(), &1.into()));
+        let unknown = run(&["admin", "messages", "show", "018f0000-0000-7000-8000-000000000000"]);
+        assert_eq!(unknown.status.code(), Some(1));
+        let report = json(run, &["admin", "audit", "verify"]);
+        assert_eq!((&report["intact"], &report["faults"]), (&true.into(), &Value::Array(Vec::new())));
+        assert!(json(run, &["admin", "notices", "list", "--all"]).is_array());
+    };
+    check(&broker);
+    broker.terminate();
+    check(&broker);
+}
+
+#[test]
+fn a_new_epoch_makes_the_proxy_offer_again_what_it_keeps() {
+    let broker = Broker::start();
+    let ids: Vec<_> = (0..5).map(|_| submit(&mut broker.demo(), "kept")).collect();
+    broker.wait_delivered(&ids);
+    let run: Run<'_> = &|args| broker.run(args);
+    let first = json(run, &["admin", "store", "new-epoch"]);
+    let second = json(run, &["admin", "store", "new-epoch"]);
+    assert_ne!(first["epoch"], second["epoch"]);
+    broker.wait_delivered(&ids);
+    submit(&mut broker.demo(), "and goes on");
+    assert_eq!(json(run, &["admin", "audit", "list", "--action", "store.new_epoch"]).as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn domains_are_added_and_their_rules_listed() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let run: Run<'_> = &on_stopped(dir.path());
+    let made = json(run, &["admin", "domains", "create", "shop", "--body-limit", "65536", "--retention-days", "90"]);
+    assert_eq!((&made["id"], &made["settings"]["body_limit"]), (&"shop".into(), &65536.into()));
+    assert_eq!(run(&["admin", "domains", "create", "shop"]).status.code(), Some(1));
+    ok(run, &["admin", "domains", "set", "shop", "--retention-days", "default", "--rate-limit", "7"]);
+    let rows = json(run, &["admin", "domains", "list"]);
+    let shop = rows.as_array().expect("a list").iter().find(|row| row["id"] == "shop").expect("made");
+    assert_eq!((&shop["settings"]["rate_limit"], &shop["settings"]["retention_days"]), (&7.into(), &Value::Null));
+    assert_eq!(shop["settings"]["body_limit"], 65536, "what is not named stays");
+    let refused = run(&["admin", "domains", "set", "shop", "--body-limit", "65537"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("1 to 65536"), "{refused:?}");
+}
