@@ -125,9 +125,22 @@ impl Proxy {
         self.shared.policy.seen_at()
     }
 
-    /// Whether the policy is there and not too old.
-    pub fn policy_usable(&self) -> bool {
-        self.shared.policy.usable(self.shared.clock.now()).is_ok()
+    /// Whether the policy is there, not too old, and the main server answers this proxy.
+    ///
+    /// # Errors
+    /// Why not, in words for people.
+    pub fn policy_usable(&self) -> Result<(), String> {
+        self.shared.policy.usable(self.shared.clock.now()).map(drop).map_err(|error| error.detail().to_owned())
+    }
+
+    /// Whether the main server would take what this proxy seals; nothing is known of that before the first policy.
+    ///
+    /// # Errors
+    /// Why not, in words for people.
+    pub fn can_seal(&self) -> Result<(), String> {
+        let Some(policy) = self.shared.policy.current() else { return Ok(()) };
+        let key = self.shared.sealer.key(&policy, self.shared.clock.now());
+        key.map(drop).map_err(|error| error.detail().to_owned())
     }
 
     /// Starts following the policy and confirming what was handed over.

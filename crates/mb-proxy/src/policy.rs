@@ -3,15 +3,15 @@
 //! Two generations of `policy.bin` are kept, each with a checksum: a crash in the middle of a write leaves the older one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mb_api::client::Client;
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{Clock, Policy, Timestamp};
-use mb_runtime::PolicyFollower;
+use mb_runtime::{News, PolicyFollower};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,8 @@ impl PolicyAge {
 pub(crate) struct PolicyKeeper {
     sender: watch::Sender<Option<Arc<Policy>>>,
     seen_at: PolicyAge,
+    /// What the main server last said of this proxy's certificate instead of answering.
+    refused: Mutex<Option<ProblemCode>>,
     max_age: Duration,
     dir: PathBuf,
 }
@@ -63,6 +65,7 @@ impl PolicyKeeper {
         Self {
             sender: watch::Sender::new(policy),
             seen_at: PolicyAge(Arc::new(AtomicI64::new(seen_at))),
+            refused: Mutex::default(),
             max_age,
             dir: dir.to_owned(),
         }
@@ -84,9 +87,10 @@ impl PolicyKeeper {
     /// The policy to decide by.
     ///
     /// # Errors
-    /// `no_policy` before the first one, `policy_stale` if it was not confirmed for too long.
+    /// `no_policy` before the first one, `policy_stale` if it was not confirmed for too long, `proxy_untrusted` if the main
+    /// server refuses this proxy: it would refuse what is accepted here, too.
     pub(crate) fn usable(&self, now: Timestamp) -> Result<Arc<Policy>, ApiError> {
-        let Some(policy) = self.sender.borrow().clone() else {
+        let Some(policy) = self.current() else {
             let detail = "this proxy has not yet received a policy from the main server";
             return Err(ApiError::new(ProblemCode::NoPolicy, detail));
         };
@@ -94,7 +98,16 @@ impl PolicyKeeper {
             let detail = "this proxy has not heard from the main server for too long to know who may submit";
             return Err(ApiError::new(ProblemCode::PolicyStale, detail));
         }
+        if let Some(code) = *self.refused.lock().unwrap_or_else(PoisonError::into_inner) {
+            let detail = format!("the main server refuses this proxy's certificate: {code}");
+            return Err(ApiError::new(ProblemCode::ProxyUntrusted, detail));
+        }
         Ok(policy)
+    }
+
+    /// The policy in effect, however old it is.
+    pub(crate) fn current(&self) -> Option<Arc<Policy>> {
+        self.sender.borrow().clone()
     }
 
     /// What a question for news says of the policy in effect.
@@ -102,10 +115,14 @@ impl PolicyKeeper {
         PolicyQuery::of(self.sender.borrow().as_deref())
     }
 
-    /// Takes a new policy, or the news that the held one is still current.
-    fn adopt(&self, policy: Option<Policy>, now: Timestamp) {
-        self.seen_at.0.store(now.micros(), Ordering::Relaxed);
-        if let Some(policy) = policy {
+    /// Takes a new policy, or the news that the held one is still current, or that this proxy is refused.
+    fn adopt(&self, news: News, now: Timestamp) {
+        let refused = if let News::Refused(code) = news { Some(code) } else { None };
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        if refused.is_none() {
+            self.seen_at.0.store(now.micros(), Ordering::Relaxed);
+        }
+        if let News::Policy(policy) = news {
             self.sender.send_replace(Some(Arc::new(policy)));
         }
     }
@@ -161,9 +178,9 @@ async fn follow_forever(keeper: &PolicyKeeper, server: &Client, clock: &Clock) {
     let mut kept_at: Option<Instant> = None;
     loop {
         let held = keeper.held();
-        let policy = follower.next(held).await;
-        let changed = policy.as_ref().is_some_and(|policy| PolicyQuery::of(Some(policy)) != held);
-        keeper.adopt(policy, clock.now());
+        let news = follower.next(held).await;
+        let changed = matches!(&news, News::Policy(policy) if PolicyQuery::of(Some(policy)) != held);
+        keeper.adopt(news, clock.now());
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);
         }

@@ -1,5 +1,6 @@
 //! The routes over a real journal, before a main server that can be away.
 
+mod certificate;
 mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,7 @@ struct Rig {
     app: App,
     journal: Journal,
     server: Arc<MainServer>,
+    ca: Ca,
     _dir: TempDir,
 }
 
@@ -97,13 +99,20 @@ impl Rig {
 
     /// A proxy with a limit of its own, under a policy with others.
     async fn start_with(rate_limit: u32, limits: RateLimits) -> Self {
+        Self::start_at(Clock::System, rate_limit, limits).await
+    }
+
+    /// A proxy whose certificate was issued just now, by its clock.
+    async fn start_at(clock: Clock, rate_limit: u32, limits: RateLimits) -> Self {
         let dir = TempDir::new().expect("temporary folder");
         let config = JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::new(dir.path().join("journal")) };
-        let (journal, _) = Journal::open(config, Clock::System, Disk::Real).expect("opens");
+        let (journal, _) = Journal::open(config, clock.clone(), Disk::Real).expect("opens");
         let master_key = MasterKey::generate().expect("a key").public();
+        let ca = Ca::create("test CA", clock.now()).expect("a CA");
+        let ca_pem = ca.certificate_pem().to_owned();
         let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         let server = Arc::new(MainServer {
-            policy: Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains, limits },
+            policy: Policy { version: 1, ca_pem, master_key, revoked, suspended, domains, limits },
             away: AtomicBool::new(false),
             known: Mutex::default(),
             request_ids: Mutex::default(),
@@ -111,12 +120,12 @@ impl Rig {
         let router = Router::new().route(paths::POLICY, get(policy)).route(paths::STATUS, post(status));
         let client = Client::new(Transport::in_process(router.with_state(Arc::clone(&server)), Peer::default()));
         let config = ProxyConfig { dir: dir.path().to_owned(), policy_max_age: Duration::from_hours(1), rate_limit };
-        let proxy = Proxy::open(&config, journal.clone(), signer(), client, Clock::System, &mut Metrics::new());
+        let proxy = Proxy::open(&config, journal.clone(), signer(&ca, clock.now()), client, clock, &mut Metrics::new());
         let proxy = proxy.expect("opens");
         proxy.start(&Lifecycle::new());
         proxy.policy().wait_for(Option::is_some).await.expect("a policy");
         let app = App::new(AppConfig::new(Role::Proxy, paths::PROXY), proxy.router(), &mut Metrics::new());
-        Self { proxy, app, journal, server, _dir: dir }
+        Self { proxy, app, journal, server, ca, _dir: dir }
     }
 
     async fn send(&self, method: &str, path: &str, content_type: &str, body: Body) -> (StatusCode, serde_json::Value) {
@@ -165,12 +174,14 @@ impl Rig {
     }
 }
 
+/// What all requests together may hold.
+const BUDGET_KIB: usize = 128 << 10;
+
 const MESSAGE: &str = r#"{"sender_number":"+4915112345678","message_body":"hi"}"#;
 
-fn signer() -> Signer {
-    let ca = Ca::create("test CA", Clock::System.now()).expect("a CA");
-    let validity = Duration::from_hours(1);
-    let (role, now) = (Role::Proxy, Clock::System.now());
+/// A proxy's certificate that is good for half an hour.
+fn signer(ca: &Ca, now: Timestamp) -> Signer {
+    let (role, validity) = (Role::Proxy, Duration::from_mins(30));
     let issued = ca.issue(&IssueRequest { name: "proxy", role, domain: None, sans: &[], validity, now });
     let issued = issued.expect("issued");
     Signer::from_pem(&issued.certificate_pem, issued.private_key_pem.expose()).expect("a signer")

@@ -35,7 +35,7 @@ fn code(keeper: &PolicyKeeper, now: Timestamp) -> Option<ProblemCode> {
 
 async fn keep(dir: &TempDir, version: u64, now: Timestamp) {
     let keeper = open(dir, now);
-    keeper.adopt(Some(policy(version)), now);
+    keeper.adopt(News::Policy(policy(version)), now);
     assert!(keeper.keep().await);
 }
 
@@ -45,14 +45,27 @@ async fn without_a_policy_nothing_is_decided_and_an_old_one_is_stale() {
     let keeper = open(&dir, NOW);
     assert_eq!(code(&keeper, NOW), Some(ProblemCode::NoPolicy));
     // The news that nothing changed is worth nothing to who holds nothing.
-    keeper.adopt(None, NOW);
+    keeper.adopt(News::Unchanged, NOW);
     assert_eq!(code(&keeper, NOW), Some(ProblemCode::NoPolicy));
-    keeper.adopt(Some(policy(1)), NOW);
+    keeper.adopt(News::Policy(policy(1)), NOW);
     assert_eq!(code(&keeper, NOW.plus(MAX_AGE)), None);
     let late = NOW.plus(MAX_AGE + Duration::from_secs(1));
     assert_eq!(code(&keeper, late), Some(ProblemCode::PolicyStale));
-    keeper.adopt(None, late);
+    keeper.adopt(News::Unchanged, late);
     assert_eq!(code(&keeper, late), None);
+}
+
+#[test]
+fn a_proxy_that_the_main_server_refuses_decides_nothing_until_it_is_answered_again() {
+    let dir = TempDir::new().expect("temporary folder");
+    let keeper = open(&dir, NOW);
+    keeper.adopt(News::Policy(policy(1)), NOW);
+    let later = NOW.plus(Duration::from_secs(1));
+    keeper.adopt(News::Refused(ProblemCode::CertificateRevoked), later);
+    assert_eq!(code(&keeper, later), Some(ProblemCode::ProxyUntrusted));
+    assert_eq!(keeper.seen_at(), Some(NOW), "a refusal says nothing of the policy");
+    keeper.adopt(News::Unchanged, later);
+    assert_eq!(code(&keeper, later), None);
 }
 
 #[tokio::test]
@@ -111,4 +124,24 @@ async fn answers_without_news_are_neither_asked_for_nor_written_all_the_time() {
     assert!((25..=35).contains(&asked), "{asked} questions in 30 s");
     assert!(dir.path().join(CURRENT).exists(), "the news was written");
     assert!(!dir.path().join(OLDER).exists(), "written once");
+}
+
+/// Refuses the first two questions, as of a certificate that is replaced then.
+async fn refuses_first(State(asked): State<Arc<AtomicU64>>) -> Response {
+    if asked.fetch_add(1, Ordering::Relaxed) < 2 {
+        return ApiError::new(ProblemCode::CertificateRevoked, "the client certificate was revoked")
+            .render(&mb_api::request_id::RequestId::fresh());
+    }
+    Json(policy(4)).into_response()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_no_outage_and_ends_with_the_next_answer() {
+    let router = Router::new().route(paths::POLICY, get(refuses_first)).with_state(Arc::default());
+    let mut follower = PolicyFollower::new(Client::new(Transport::in_process(router, Peer::default())));
+    for _ in 0..2 {
+        let news = follower.next(PolicyQuery::default()).await;
+        assert!(matches!(news, News::Refused(ProblemCode::CertificateRevoked)), "{news:?}");
+    }
+    assert!(matches!(follower.next(PolicyQuery::default()).await, News::Policy(_)));
 }
