@@ -4,6 +4,7 @@
 //! answers; it needs nobody else to be up. What it accepted it hands over and keeps until the main server confirms it.
 
 mod admission;
+mod budget;
 mod confirm;
 mod meter;
 mod metrics;
@@ -24,8 +25,9 @@ use mb_crypto::data_key::Signer;
 use mb_queue::Journal;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use mb_runtime::metrics::Metrics;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use crate::budget::Budget;
 use crate::meter::Meter;
 use crate::metrics::ProxyMetrics;
 use crate::policy::PolicyKeeper;
@@ -69,12 +71,8 @@ pub(crate) struct Shared {
     pub(crate) server: Client,
     pub(crate) clock: Clock,
     pub(crate) metrics: ProxyMetrics,
-    /// KiB of request bodies that may be in memory at once, beyond the small ones.
-    pub(crate) body_budget: Semaphore,
+    pub(crate) budget: Arc<Budget>,
 }
-
-/// 128 MiB for request bodies, in KiB.
-const BODY_BUDGET_KIB: usize = 128 << 10;
 
 impl Proxy {
     /// Reads the kept policy and the idempotency secret; writes the latter on the first start.
@@ -94,9 +92,9 @@ impl Proxy {
         let sealer = Sealer::open(signer, &config.dir.join("idempotency.key"))?;
         let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);
         let ids = IdSource::after(journal.newest_id());
-        let body_budget = Semaphore::new(BODY_BUDGET_KIB);
         let meter = Meter::new(config.rate_limit, clock.clone());
-        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, body_budget };
+        let budget = Budget::new();
+        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, budget };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -62,7 +62,8 @@ pub(crate) async fn many(
 ) -> Result<Json<StatusAnswer>, ApiError> {
     let admitted = admission::admit(&shared, &peer)?;
     body::media_type(&headers, &[body::MediaType::Json])?;
-    let (bytes, share) = body::read(&shared, body, 64 << 10).await?;
+    let mut share = shared.budget.share(&admitted.client);
+    let bytes = body::read(&mut share, body, 64 << 10).await?;
     let Ids { ids } = mb_runtime::body::parse_json(&bytes)?;
     drop((bytes, share));
     if ids.len() > MAX_IDS {
