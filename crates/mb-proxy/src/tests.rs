@@ -19,11 +19,11 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use mb_api::client::Transport;
-use mb_api::dto::{InternalStatusRequest, MessageStatus, PolicyQuery, StatusAnswer};
+use mb_api::dto::{InternalStatusAnswer, InternalStatusRequest, MessageStatus, PolicyQuery};
 use mb_api::request_id;
 use mb_api::{Peer, paths};
 use mb_core::policy::RateLimits;
-use mb_core::{ClientName, DomainName, Identity, MessageId, MessageState, Role, Topic};
+use mb_core::{ClientName, DomainName, Identity, MessageId, MessageState, Role, Timestamp, Topic};
 use mb_crypto::ca::{Ca, IssueRequest};
 use mb_crypto::master::MasterKey;
 use mb_queue::{Claim, Disk, JournalConfig, Queue};
@@ -63,7 +63,7 @@ async fn status(
     }
     let known = server.known.lock().expect("no panic while held");
     let data = asked.ids.iter().filter(|id| known.contains(id)).map(delivered).collect();
-    Json(StatusAnswer { data }).into_response()
+    Json(InternalStatusAnswer { data, elsewhere: Vec::new() }).into_response()
 }
 
 fn delivered(id: &MessageId) -> MessageStatus {
@@ -251,6 +251,20 @@ async fn a_stored_message_is_never_said_to_be_queued() {
     assert_eq!(answer["data"].as_array().map(Vec::len), Some(2), "{answer}");
     let ids = rig.server.request_ids.lock().expect("no panic while held");
     assert!(!ids.is_empty() && ids.iter().all(|id| id == "trace-7"), "{ids:?}");
+}
+
+#[tokio::test]
+async fn anothers_message_is_not_there_whoever_is_away() {
+    let rig = Rig::start().await;
+    let id = rig.submit().await;
+    rig.server.away.store(true, Ordering::Relaxed);
+    let mut stranger = peer();
+    let identity = stranger.identity.as_mut().map(Arc::make_mut).expect("a certificate");
+    identity.name = "stranger".into();
+    let path = paths::MESSAGE.replace("{id}", &id.to_string());
+    let request = Request::get(path).extension(stranger).body(Body::empty()).expect("a request");
+    assert_eq!(rig.app.clone().oneshot(request).await.expect("infallible").status(), StatusCode::NOT_FOUND);
+    assert_eq!(rig.one(id).await.1["status"], "queued");
 }
 
 #[tokio::test]
