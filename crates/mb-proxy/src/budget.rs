@@ -16,7 +16,7 @@ const TOTAL: usize = 128 << 20;
 /// How much of it one client may take, so that it does not shut others out.
 const PER_CLIENT: usize = TOTAL / 2;
 /// The most batches of one client that are in work at once.
-const BATCHES_PER_CLIENT: usize = 64;
+const BATCHES_PER_CLIENT: usize = 256;
 
 /// Up to this size nothing is counted: the bound on requests in flight bounds them.
 const SMALL: usize = 16 << 10;

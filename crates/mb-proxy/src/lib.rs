@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use mb_api::client::Client;
-use mb_core::{Clock, IdSource, Policy, Timestamp};
+use mb_core::{Clock, IdSource, Policy};
 use mb_crypto::data_key::Signer;
 use mb_queue::Journal;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
@@ -118,9 +118,9 @@ impl Proxy {
         self.shared.policy.subscribe()
     }
 
-    /// When the policy in effect was last known to be current.
-    pub fn policy_seen_at(&self) -> Option<Timestamp> {
-        self.shared.policy.seen_at()
+    /// How long ago the policy in effect was last known to be current.
+    pub fn policy_age(&self) -> Option<Duration> {
+        self.shared.policy.age().age()
     }
 
     /// Whether the policy is there, not too old, and the main server answers this proxy.
@@ -128,7 +128,7 @@ impl Proxy {
     /// # Errors
     /// Why not, in words for people.
     pub fn policy_usable(&self) -> Result<(), String> {
-        self.shared.policy.usable(self.shared.clock.now()).map(drop).map_err(|error| error.detail().to_owned())
+        self.shared.policy.usable().map(drop).map_err(|error| error.detail().to_owned())
     }
 
     /// Whether the main server would take what this proxy seals; nothing is known of that before the first policy.

@@ -3,7 +3,6 @@
 //! Two generations of `policy.bin` are kept, each with a checksum: a crash in the middle of a write leaves the older one.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,28 +25,46 @@ const MAGIC: &[u8; 4] = b"MBP1";
 const CURRENT: &str = "policy.bin";
 const OLDER: &str = "policy.old.bin";
 
-/// When the policy in effect was last known to be current: microseconds, 0 = never.
+/// When the policy in effect was last known to be current; nothing before the first.
 #[derive(Clone, Debug)]
-pub(crate) struct PolicyAge(Arc<AtomicI64>);
+pub(crate) struct PolicyAge(Arc<Mutex<Option<Seen>>>);
+
+/// The wall clock says how old the file is at start, and no more: while the process runs, a clock that jumps makes a
+/// policy neither older nor younger.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// For the file.
+    at: Timestamp,
+    /// How old it was then.
+    age: Duration,
+    since: Instant,
+}
 
 impl PolicyAge {
-    fn seen_at(&self) -> Option<Timestamp> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Timestamp::from_micros(micros)),
-        }
+    fn seen(&self) -> Option<Seen> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` before the first policy.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.seen().map(|seen| seen.age + seen.since.elapsed())
     }
 
     /// NaN before the first policy.
-    pub(crate) fn seconds(&self, now: Timestamp) -> f64 {
-        self.seen_at().map_or(f64::NAN, |seen_at| now.since(seen_at).as_secs_f64())
+    pub(crate) fn seconds(&self) -> f64 {
+        self.age().map_or(f64::NAN, |age| age.as_secs_f64())
+    }
+
+    fn touch(&self, now: Timestamp) {
+        let seen = Seen { at: now, age: Duration::ZERO, since: Instant::now() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct PolicyKeeper {
     sender: watch::Sender<Option<Arc<Policy>>>,
-    seen_at: PolicyAge,
+    age: PolicyAge,
     /// What the main server last said of this proxy's certificate instead of answering.
     refused: Mutex<Option<ProblemCode>>,
     max_age: Duration,
@@ -57,14 +74,17 @@ pub(crate) struct PolicyKeeper {
 impl PolicyKeeper {
     pub(crate) fn open(dir: &Path, max_age: Duration, now: Timestamp) -> Self {
         let kept = [CURRENT, OLDER].iter().find_map(|name| read(&dir.join(name)));
-        let (policy, seen_at) = match kept {
+        let (policy, seen) = match kept {
             // A file from the future is as old as now at best: a clock that was wrong must not keep it fresh for long.
-            Some((policy, seen_at)) => (Some(Arc::new(policy)), seen_at.min(now).micros()),
-            None => (None, 0),
+            Some((policy, at)) => {
+                let seen = Seen { at: at.min(now), age: now.since(at), since: Instant::now() };
+                (Some(Arc::new(policy)), Some(seen))
+            }
+            None => (None, None),
         };
         Self {
             sender: watch::Sender::new(policy),
-            seen_at: PolicyAge(Arc::new(AtomicI64::new(seen_at))),
+            age: PolicyAge(Arc::new(Mutex::new(seen))),
             refused: Mutex::default(),
             max_age,
             dir: dir.to_owned(),
@@ -75,13 +95,9 @@ impl PolicyKeeper {
         self.sender.subscribe()
     }
 
-    /// A handle for the metric.
-    pub(crate) fn age(&self) -> PolicyAge {
-        self.seen_at.clone()
-    }
-
-    pub(crate) fn seen_at(&self) -> Option<Timestamp> {
-        self.seen_at.seen_at()
+    /// How old the policy is; also a handle for the metric.
+    pub(crate) fn age(&self) -> &PolicyAge {
+        &self.age
     }
 
     /// The policy to decide by.
@@ -89,12 +105,12 @@ impl PolicyKeeper {
     /// # Errors
     /// `no_policy` before the first one, `policy_stale` if it was not confirmed for too long, `proxy_untrusted` if the main
     /// server refuses this proxy: it would refuse what is accepted here, too.
-    pub(crate) fn usable(&self, now: Timestamp) -> Result<Arc<Policy>, ApiError> {
+    pub(crate) fn usable(&self) -> Result<Arc<Policy>, ApiError> {
         let Some(policy) = self.current() else {
             let detail = "this proxy has not yet received a policy from the main server";
             return Err(ApiError::new(ProblemCode::NoPolicy, detail));
         };
-        if self.seen_at().is_none_or(|seen_at| now.since(seen_at) > self.max_age) {
+        if self.age.age().is_none_or(|age| age > self.max_age) {
             let detail = "this proxy has not heard from the main server for too long to know who may submit";
             return Err(ApiError::new(ProblemCode::PolicyStale, detail));
         }
@@ -120,7 +136,7 @@ impl PolicyKeeper {
         let refused = if let News::Refused(code) = news { Some(code) } else { None };
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
         if refused.is_none() {
-            self.seen_at.0.store(now.micros(), Ordering::Relaxed);
+            self.age.touch(now);
         }
         if let News::Policy(policy) = news {
             self.sender.send_replace(Some(Arc::new(policy)));
@@ -129,11 +145,10 @@ impl PolicyKeeper {
 
     /// Writes the policy in effect to disk; `false` if that failed.
     async fn keep(&self) -> bool {
-        let (policy, seen_at) = (self.sender.borrow().clone(), self.seen_at());
-        let (Some(policy), Some(seen_at)) = (policy, seen_at) else { return true };
+        let (Some(policy), Some(seen)) = (self.current(), self.age.seen()) else { return true };
         let dir = self.dir.clone();
         // Disks stall: that must not hold up those who submit.
-        let written = tokio::task::spawn_blocking(move || write(&dir, &policy, seen_at)).await;
+        let written = tokio::task::spawn_blocking(move || write(&dir, &policy, seen.at)).await;
         match written.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
             Ok(()) => true,
             Err(error) => {

@@ -8,7 +8,7 @@ use mb_server::MainServer;
 use mb_worker::Worker;
 
 /// Ready = journal writable, a policy in effect and a certificate to seal by; everything else only degrades.
-pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clock) -> Health {
+pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal) -> Health {
     let (proxy, sealing, journal) = (proxy.clone(), proxy.clone(), journal.clone());
     health
         .check("journal", move || {
@@ -17,7 +17,7 @@ pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clo
         })
         .check("policy", move || {
             let usable = proxy.policy_usable();
-            let age = proxy.policy_seen_at().map(|seen| clock.now().since(seen).as_secs());
+            let age = proxy.policy_age().map(|age| age.as_secs());
             async move {
                 match (age, usable) {
                     (None, _) => Check::unhealthy("none received yet"),
