@@ -390,6 +390,29 @@ async fn an_answer_full_of_refusals_is_bounded_and_paid_for_until_it_has_gone_ou
 }
 
 #[tokio::test]
+async fn an_array_is_no_object_and_a_batch_is_as_deep_as_a_message() {
+    let rig = Rig::start().await;
+    let id = rig.submit().await;
+    let deep = |depth: usize| {
+        let metadata = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        format!(r#"{{"messages":[{{"sender_number":"+4915112345678","message_body":"x","metadata":{metadata}}}]}}"#)
+    };
+    for (path, body, code) in [
+        (paths::MESSAGES_BATCH, format!("[[{MESSAGE}]]"), "malformed_json"),
+        (paths::MESSAGES_STATUS, format!(r#"[["{id}"]]"#), "validation_failed"),
+        (paths::MESSAGES_BATCH, deep(30), "malformed_json"),
+        (paths::MESSAGES_BATCH, r#"{"messages":"SECRETBODY"}"#.to_owned(), "malformed_json"),
+    ] {
+        let (_, problem) = rig.send("POST", path, "application/json", Body::from(body)).await;
+        assert_eq!(problem["code"], code, "{problem}");
+        assert!(!problem.to_string().contains("SECRETBODY"), "{problem}");
+    }
+    let (status, answer) = rig.send("POST", paths::MESSAGES_BATCH, "application/json", Body::from(deep(29))).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    assert!(answer["results"][0]["message_id"].is_string(), "{answer}");
+}
+
+#[tokio::test]
 async fn a_large_value_is_not_quoted_back() {
     let rig = Rig::start().await;
     let large = format!("\"{}\"", "x".repeat(400 << 10));

@@ -10,7 +10,7 @@ use axum::response::Response;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::request_id::RequestId;
-use mb_core::submission::public_text;
+use mb_core::submission::{MAX_DEPTH, check_depth, public_text};
 use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -84,10 +84,17 @@ fn parse(bytes: &[u8]) -> Result<Items<'_>, ApiError> {
         #[serde(borrow, deserialize_with = "bounded")]
         messages: Vec<&'a RawValue>,
     }
-    let document: Document<'_> = serde_json::from_slice(bytes).map_err(|error| {
-        let detail = format!("{{\"messages\":[...]}} expected: {}", public_text(&error));
-        ApiError::new(ProblemCode::MalformedJson, detail)
-    })?;
+    let malformed =
+        |why: &str| ApiError::new(ProblemCode::MalformedJson, format!("{{\"messages\":[...]}} expected: {why}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed("invalid UTF-8"))?;
+    if !check_depth(text) {
+        return Err(malformed(&format!("JSON nested deeper than {MAX_DEPTH}")));
+    }
+    // What is derived for a struct would take an array, too.
+    if !mb_runtime::body::is_object(text) {
+        return Err(malformed("this is no JSON object"));
+    }
+    let document: Document<'_> = serde_json::from_str(text).map_err(|error| malformed(&public_text(&error)))?;
     match document.messages.len() {
         0 => Err(ApiError::invalid(vec![mb_core::FieldError::new(
             "/messages",

@@ -1,7 +1,7 @@
 //! What may be in a request's body.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use mb_api::problem::{ApiError, ProblemCode};
 
@@ -16,27 +16,27 @@ pub(crate) enum MediaType {
     NdJson,
 }
 
-/// # Errors
-/// `unsupported_media_type` for another type or any content coding but identity.
-pub(crate) fn media_type(headers: &HeaderMap, allowed: &[MediaType]) -> Result<MediaType, ApiError> {
-    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
-    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let found = match essence.as_str() {
-        "application/json" => Some(MediaType::Json),
-        "application/x-ndjson" => Some(MediaType::NdJson),
-        _ => None,
-    };
-    match found {
-        Some(media_type) if !encoded && allowed.contains(&media_type) => Ok(media_type),
-        _ if encoded => Err(unsupported("Content-Encoding must be absent or identity")),
-        _ if allowed.len() > 1 => Err(unsupported("Content-Type must be application/json or application/x-ndjson")),
-        _ => Err(unsupported("Content-Type must be application/json")),
+impl MediaType {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::NdJson => "application/x-ndjson",
+        }
     }
 }
 
-fn unsupported(detail: &'static str) -> ApiError {
-    ApiError::new(ProblemCode::UnsupportedMediaType, detail)
+/// # Errors
+/// `unsupported_media_type` for another type or any content coding but identity.
+pub(crate) fn media_type(headers: &HeaderMap, allowed: &[MediaType]) -> Result<MediaType, ApiError> {
+    let essence = mb_runtime::body::media_type(headers)?;
+    let found = allowed.iter().copied().find(|allowed| essence.eq_ignore_ascii_case(allowed.name()));
+    found.ok_or_else(|| {
+        let detail = match allowed {
+            [_] => "Content-Type must be application/json",
+            _ => "Content-Type must be application/json or application/x-ndjson",
+        };
+        ApiError::new(ProblemCode::UnsupportedMediaType, detail)
+    })
 }
 
 /// Reads a body within `share`, which is to be kept as long as the bytes are.
