@@ -70,7 +70,7 @@ fn tests(
     if !left_out.is_empty() {
         command.env(suite::SKIP_VARIABLE, suite::names(left_out)).arg("--");
         for suite in left_out {
-            command.arg("--skip").arg(format!("needs_{}", suite.program));
+            command.arg("--skip").arg(suite.mark());
         }
     }
     command::count(runner, &mut command)

@@ -35,9 +35,9 @@ macro_rules! stand_ins {
 
 stand_ins! {
     /// [`mb_core::Timestamp`].
-    Timestamp => text().format(known(KnownFormat::DateTime)).description(Some("RFC 3339, UTC, microseconds"));
+    Timestamp => text().format(Some(known(KnownFormat::DateTime))).description(Some("RFC 3339, UTC, microseconds"));
     /// [`mb_core::MessageId`].
-    MessageId => text().format(known(KnownFormat::Uuid)).description(Some("A message's id"));
+    MessageId => text().format(Some(known(KnownFormat::Uuid))).description(Some("A message's id"));
     /// [`mb_core::MessageIdPrefix`].
     MessageIdPrefix => pattern("^[0-9a-fA-F-]{1,36}$", "The beginning of a message's id");
     /// [`mb_core::SessionId`].
@@ -55,7 +55,7 @@ stand_ins! {
     /// [`mb_core::Topic`].
     Topic => pattern("^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$", "What a message is about");
     /// [`mb_core::Email`].
-    Email => text().format(known(KnownFormat::Email)).max_length(Some(mb_core::account::MAX_EMAIL));
+    Email => text().format(Some(known(KnownFormat::Email))).max_length(Some(mb_core::account::MAX_EMAIL));
     /// A number as clients send it.
     SenderNumber => pattern("^\\+[1-9][0-9]{1,14}$", "E.164");
     /// [`mb_core::MessageState`].
@@ -98,11 +98,11 @@ fn text() -> ObjectBuilder {
 }
 
 fn integer() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).format(known(KnownFormat::Int64))
+    ObjectBuilder::new().schema_type(Type::Integer).format(Some(known(KnownFormat::Int64)))
 }
 
-const fn known(format: KnownFormat) -> Option<SchemaFormat> {
-    Some(SchemaFormat::KnownFormat(format))
+const fn known(format: KnownFormat) -> SchemaFormat {
+    SchemaFormat::KnownFormat(format)
 }
 
 fn pattern(pattern: &str, description: &str) -> ObjectBuilder {

@@ -36,7 +36,7 @@ const SECOND_FACTOR: Pace = Pace { burst: 10, interval: Duration::from_mins(2) }
 const RESET_MAIL: Pace = Pace { burst: 3, interval: Duration::from_mins(20) };
 
 /// Entries of each kind.
-const BOUND: usize = 20_000;
+const BOUND: usize = 10_000;
 
 /// Where somebody calls from, as far as one party is told from another: an IPv4 address, or an IPv6 /64, which is what a
 /// single host is given.
@@ -96,9 +96,10 @@ impl Try {
     }
 }
 
-/// Addresses are compared in lower case; more than the longest is not kept.
+/// Addresses are compared in lower case; more bytes than the longest has are not kept.
 fn named(account: &str) -> Account {
-    account.chars().flat_map(char::to_lowercase).take(MAX_EMAIL).collect::<String>().into_boxed_str()
+    let lower = account.to_lowercase();
+    lower[..lower.floor_char_boundary(MAX_EMAIL)].into()
 }
 
 /// Why a try must wait, and for how long.
@@ -178,7 +179,7 @@ impl Throttle {
     /// # Errors
     /// How long; a try that has to wait is not counted.
     pub fn begin(&mut self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
-        self.wait(attempt, now)?;
+        self.ready(attempt, now)?;
         self.networks.touch(&attempt.network).take(NETWORK, now);
         if let Some((account, factor)) = &attempt.account {
             self.pairs.touch(&(*factor, account.clone(), attempt.network)).charge(now);
@@ -189,7 +190,11 @@ impl Throttle {
         Ok(())
     }
 
-    fn wait(&self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
+    /// Whether a try could begin; counts nothing.
+    ///
+    /// # Errors
+    /// How long it has to wait.
+    pub fn ready(&self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
         let mut slowed = self.networks.peek(&attempt.network).map_or(Duration::ZERO, |used| used.wait(NETWORK, now));
         if let Some((account, factor)) = &attempt.account {
             let pair = self.pairs.peek(&(*factor, account.clone(), attempt.network));

@@ -1,25 +1,55 @@
-//! The portal: where people see their messages and admins run the system.
+//! The portal: pages for the people who use and run the broker.
 //!
-//! For now one plain page that says so; it imports neither store nor queue nor crypto, because it will be a client of the
-//! main server's API like any other.
+//! A client of the main server's API and nothing else: it holds no session, no key and no message. Pages are rendered
+//! here, work without scripts, and show only what the person signed in may do; what the person really may do the main
+//! server decides on every call. One page is one file under `pages` with its template of the same name.
+
+mod assets;
+mod certificate_files;
+mod cookies;
+mod csrf;
+mod door;
+mod error_page;
+mod errors;
+mod field;
+mod flash;
+mod form;
+mod form_page;
+mod next;
+mod pages;
+mod paging;
+mod person;
+mod qr;
+mod respond;
+mod shell;
+mod stop;
+mod view;
+mod visit;
+mod zip;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::{Html, IntoResponse};
-use axum::routing::get;
+use mb_api::Client;
 
-const PAGE: &str = include_str!("page.html");
+pub use error_page::error_page;
+pub use pages::ROUTES;
 
-/// All routes of the portal, without the listener's own (`/health`, `/metrics`).
-pub fn router() -> Router {
-    Router::new().route("/", get(page))
+/// What every page is made with.
+#[derive(Clone, Debug)]
+pub struct Portal {
+    client: Client,
 }
 
-async fn page() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, Html(PAGE))
+impl Portal {
+    /// A portal that asks the main server through `client`, which speaks as a component of role `portal`.
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The pages. Serve them with [`error_page`], so that refusals are pages too.
+    pub fn router(self) -> Router {
+        pages::router(self)
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 mod admission;
 mod budget;
 mod confirm;
+mod forward;
 mod meter;
 mod metrics;
 mod policy;

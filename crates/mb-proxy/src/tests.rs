@@ -26,7 +26,7 @@ use mb_core::policy::RateLimits;
 use mb_core::{ClientName, DomainName, Identity, MessageId, MessageState, Role, Timestamp, Topic};
 use mb_crypto::ca::{Ca, IssueRequest};
 use mb_crypto::master::MasterKey;
-use mb_queue::{Claim, Disk, JournalConfig, Queue};
+use mb_queue::{Claim, Disk, JournalConfig, Queue, RedisAddress, RedisConfig};
 use mb_runtime::{App, AppConfig};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -421,4 +421,17 @@ async fn a_large_value_is_not_quoted_back() {
         assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &"malformed_json".into()));
         assert!(problem.to_string().len() < 1000, "{path}");
     }
+}
+
+#[tokio::test]
+async fn without_redis_a_proxy_accepts_as_ever_and_says_so() {
+    let rig = Rig::start().await;
+    let (lifecycle, nowhere) = (Lifecycle::new(), RedisAddress::Tcp("127.0.0.1".to_owned(), 1));
+    let health = rig.proxy.forward_to(RedisConfig::new(nowhere), &lifecycle, &mut Metrics::new());
+    while health.failing_since().is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    rig.submit().await;
+    assert_eq!(rig.journal.status().depth, 1);
+    lifecycle.drain().await.expect("it stops without Redis as well");
 }

@@ -39,13 +39,14 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use mb_core::{Clock, MessageId, Timestamp};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::disk::{Disk, File};
 use crate::error::{AppendError, AppendFailed, JournalError};
 use config::JournalConfig;
 use format::DATA_START;
 use fsync::{FsyncClock, FsyncTimes};
-use handover::{Confirmed, Handover};
+use handover::{Confirmed, Handover, Questions};
 use health::Health;
 use inbox::{Call, Inbox, Incoming};
 use keeper::{Keeper, Upkeep};
@@ -138,6 +139,7 @@ impl Journal {
             resident: RESIDENT,
             lease: config.lease,
             reforward_after: config.reforward_after,
+            passed_after: config.passed_after,
         };
         let durable_seq = recovered.start.next_seq.saturating_sub(1);
         let shared = Arc::new(Shared {
@@ -218,16 +220,22 @@ impl Journal {
         found.unwrap_or_else(|_| vec![None; ids.len()])
     }
 
-    /// Waits until the store has to be asked about entries, and returns those: acknowledged ones, and ones of which it is
-    /// not known whether the store has them. Meant for one caller; a question without an answer is returned again by the
+    /// Waits until the store has to be asked about entries, and returns those: acknowledged ones, ones of which it is not
+    /// known whether the store has them, and from time to time those that are in another queue. Meant for one caller; a question without an answer is returned again by the
     /// next call. Empty only when the journal is shut down. Safe to cancel.
     pub async fn unconfirmed(&self, max: usize) -> Vec<(Seq, MessageId)> {
+        let handover = &self.shared().handover;
         loop {
-            let mut asking = std::pin::pin!(self.shared().handover.asking());
+            let mut asking = std::pin::pin!(handover.asking());
             asking.as_mut().enable();
-            match self.shared().handover.questions(max.max(1)) {
-                Some(questions) if questions.is_empty() => asking.await,
-                questions => return questions.unwrap_or_default(),
+            match handover.questions(Instant::now().into_std(), max.max(1)) {
+                Questions::About(questions) => return questions,
+                Questions::WaitUntil(Some(at)) => {
+                    // Either a ring or the time: what it was shows in the next round.
+                    drop(tokio::time::timeout_at(Instant::from_std(at), asking).await);
+                }
+                Questions::WaitUntil(None) => asking.await,
+                Questions::Closed => return Vec::new(),
             }
         }
     }

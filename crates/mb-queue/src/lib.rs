@@ -8,6 +8,7 @@ mod disk;
 mod error;
 mod journal;
 mod queue;
+mod redis;
 
 pub use disk::Disk;
 pub use disk::sim::SimDisk;
@@ -18,3 +19,7 @@ pub use journal::status::{Degraded, Found, JournalStatus, Recovery, StaleEntry};
 pub use journal::window::{Seq, Tag};
 pub use journal::{Append, Appended, Journal};
 pub use queue::{Claim, Claimed, Entry, Queue};
+pub use redis::{
+    Forwarder, QueueKeeper, RedisAddress, RedisConfig, RedisConfigError, RedisHealth, RedisQueue, RedisReport,
+    RedisTls, RedisUnreachable, Sentinel, inspect as inspect_redis,
+};

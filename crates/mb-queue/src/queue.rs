@@ -9,12 +9,15 @@ use bytes::Bytes;
 
 use crate::journal::Journal;
 use crate::journal::window::Tag;
+use crate::redis::RedisQueue;
 
 /// Where workers get entries from.
 #[derive(Clone, Debug)]
 pub enum Queue {
     /// The journal of this process.
     Embedded(Journal),
+    /// A stream on Redis.
+    Redis(RedisQueue),
 }
 
 /// Bounds of one claim.
@@ -56,31 +59,35 @@ impl Queue {
                 tracing::trace!(worker, entries = claimed.entries.len(), "claimed");
                 claimed
             }
+            Self::Redis(queue) => queue.claim(max).await,
         }
     }
 
     /// The store answered for these entries. A lease that is over changes nothing.
-    #[expect(clippy::unused_async, reason = "a queue on the network waits here")]
+    #[expect(clippy::unused_async, reason = "a queue that confirms over the network would wait here")]
     pub async fn ack(&self, tags: &[Tag]) {
         match self {
             Self::Embedded(journal) => journal.ack(tags),
+            Self::Redis(queue) => queue.ack(tags),
         }
     }
 
     /// As [`Queue::ack`], for entries of which the main server itself said, under this epoch of its store, that they are
     /// there. A queue that is the journal need not ask again; any other only acknowledges.
-    #[expect(clippy::unused_async, reason = "a queue on the network waits here")]
+    #[expect(clippy::unused_async, reason = "a queue that confirms over the network would wait here")]
     pub async fn ack_present(&self, epoch: [u8; 16], tags: &[Tag]) {
         match self {
             Self::Embedded(journal) => journal.ack_present(epoch, tags),
+            Self::Redis(queue) => queue.ack(tags),
         }
     }
 
     /// Gives entries back; they are claimable at once. A lease that is over changes nothing.
-    #[expect(clippy::unused_async, reason = "a queue on the network waits here")]
+    #[expect(clippy::unused_async, reason = "a queue that confirms over the network would wait here")]
     pub async fn nack(&self, tags: &[Tag]) {
         match self {
             Self::Embedded(journal) => journal.nack(tags),
+            Self::Redis(queue) => queue.nack(tags),
         }
     }
 }

@@ -21,7 +21,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::{Method, Request};
+use http::header::ACCEPT;
+use http::{Extensions, HeaderMap, Method, Request};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::request_id::{self, RequestId};
 use mb_core::Role;
@@ -50,11 +51,15 @@ impl AppConfig {
     }
 }
 
+/// Shows an error to a person. It is given what the handler left in its response, and sets status and type itself.
+pub type ErrorPage = fn(&ApiError, &RequestId, &Extensions) -> Response;
+
 /// A wrapped router. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
     router: Router,
     direct: Option<Direct>,
+    error_page: Option<ErrorPage>,
     shared: Arc<Shared>,
 }
 
@@ -99,7 +104,7 @@ impl App {
             in_flight: AtomicUsize::new(0),
             bound: config.in_flight,
         };
-        Self { router, direct: None, shared: Arc::new(shared) }
+        Self { router, direct: None, error_page: None, shared: Arc::new(shared) }
     }
 
     /// Serves one route without the router, whose layers cost as much as a small handler's own work. Meant for the one
@@ -116,6 +121,12 @@ impl App {
     {
         let handler = Arc::new(move |request| Box::pin(handler(request)) as Boxed<Response>);
         Self { direct: Some(Direct { method, path, handler }), ..self }
+    }
+
+    /// Answers errors with a page to those who ask for one (`Accept: text/html`), which browsers do and programs do not.
+    #[must_use]
+    pub fn error_pages(self, page: ErrorPage) -> Self {
+        Self { error_page: Some(page), ..self }
     }
 }
 
@@ -134,9 +145,10 @@ impl Service<Request<Body>> for App {
         let id = id.unwrap_or_else(RequestId::fresh);
         let route = self.shared.routes.find(request.uri().path());
         let line = AccessLine::of(&request);
+        let page = self.error_page.filter(|_| asks_for_a_page(request.headers()));
         let Some(turn) = Turn::take(&self.shared, route) else {
             let error = ApiError::new(ProblemCode::Overloaded, "too many requests are in work; try again");
-            let response = respond::finish(Ok(respond::unrendered(error)), &id);
+            let response = respond::finish(Ok(respond::unrendered(error)), &id, page);
             self.shared.routes.count(route, response.status(), started.elapsed());
             return Box::pin(std::future::ready(Ok(response)));
         };
@@ -155,7 +167,7 @@ impl Service<Request<Body>> for App {
                 }
             };
             let finish = || {
-                let response = respond::finish(outcome, &id);
+                let response = respond::finish(outcome, &id, page);
                 let took = started.elapsed();
                 turn.0.routes.count(route, response.status(), took);
                 if let Some(line) = line {
@@ -166,6 +178,11 @@ impl Service<Request<Body>> for App {
             Ok(logging::scope_of(component, finish))
         })
     }
+}
+
+fn asks_for_a_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// A request in work; counted out however it ends.

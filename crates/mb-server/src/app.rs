@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
 use crate::keyring::KeyRing;
+use crate::mail::Mailer;
 use crate::metrics::ServerMetrics;
 use crate::people::People;
 use crate::policy::PolicyFeed;
@@ -28,6 +29,7 @@ pub(crate) struct App {
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
     pub(crate) master: Arc<MasterKey>,
+    pub(crate) mail: Mailer,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
     pub(crate) policy: PolicyFeed,
@@ -45,15 +47,30 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, jwt, own_names, people, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, jwt, own_names, people, mail, clock, instance, stopping } = parts;
         let search = search_key(&store, &master).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let master = Arc::new(master);
         let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
+        let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics);
         let people = People::new(people);
-        Ok(Self { store, authority, keys, jwt, master, people, search, policy, metrics, clock, instance, stopping })
+        Ok(Self {
+            store,
+            authority,
+            keys,
+            jwt,
+            master,
+            mail,
+            people,
+            search,
+            policy,
+            metrics,
+            clock,
+            instance,
+            stopping,
+        })
     }
 }
 

@@ -16,6 +16,8 @@ use mb_store::{CertificateFilter, CertificateRow, RevokeTarget, Store, StoreErro
 
 use crate::routes::store_fault;
 
+pub use revocations::RevocationList;
+
 /// One year: the validity of leaf certificates where none is asked for (contract, section 7).
 const DEFAULT_VALIDITY: Duration = Duration::from_hours(365 * 24);
 

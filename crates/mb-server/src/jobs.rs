@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::audit::chain::{self, Notary, Urgency};
+use crate::{mail, notices};
 use leader::Lead;
 
 /// How often the policy version in the store is compared, for changes made by another main server.
@@ -21,6 +22,14 @@ const POLICY_CHECK: Duration = Duration::from_secs(1);
 const COUNTING: Duration = Duration::from_secs(15);
 /// How often new audit rows are looked for: half of the second within which they are chained.
 const CHAINING: Duration = Duration::from_millis(500);
+/// How often mails that are due are looked for.
+const MAILING: Duration = Duration::from_secs(2);
+/// How often news are looked for that somebody should know of.
+const NOTICING: Duration = Duration::from_secs(15);
+/// How often certificates are looked through for those that expire.
+const CERTIFICATES: Duration = Duration::from_hours(1);
+/// How often the whole audit log is checked.
+const CHECKING: Duration = Duration::from_hours(6);
 /// How often what time has ended is removed.
 const SWEEPING: Duration = Duration::from_mins(5);
 
@@ -29,7 +38,25 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     let jobs = Jobs { app, lifecycle, lead: &lead };
     jobs.every("policy refresh", POLICY_CHECK, |app| async move { app.policy.follow(&app.store).await });
     jobs.every("count dead letters", COUNTING, |app| async move { app.count_dead_letters().await });
+    // Each mail is leased, so any main server may send it.
+    jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
     jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });
+    jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
+    jobs.once("audit check", CHECKING, |app| async move {
+        if let Err(error) = notices::audit(&app).await {
+            tracing::warn!(%error, "audit log not checked");
+        }
+        Ok(())
+    });
+    let told = Arc::new(tokio::sync::Mutex::default());
+    jobs.once("notices", NOTICING, move |app| {
+        let told = Arc::clone(&told);
+        async move {
+            notices::dead_letters(&app, &mut *told.lock().await).await?;
+            notices::mail(&app).await?;
+            notices::digest::run(&app).await
+        }
+    });
     let (app, soft) = (Arc::clone(app), lifecycle.soft());
     lifecycle.spawn("audit chain", Criticality::Critical, async move { keep_chain(&app, lead, soft, notary).await });
 }
@@ -56,18 +83,19 @@ impl Jobs<'_> {
         });
     }
 
-    /// The same where the lease is held, and only there. A job that failed is tried again at its next turn.
+    /// The same where the lease is held, and only there; as soon as it is. A job that failed is tried again at its next
+    /// turn.
     fn once<F>(&self, name: &'static str, period: Duration, job: impl Fn(Arc<App>) -> F + Send + 'static)
     where
         F: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        let lead = self.lead.clone();
-        self.every(name, period, move |app| {
-            let run = lead.holds().then(|| job(app));
-            async move {
-                if let Some(run) = run {
-                    report(name, run.await);
-                }
+        let (app, soft, mut lead) = (Arc::clone(self.app), self.lifecycle.soft(), self.lead.clone());
+        self.lifecycle.spawn(name, Criticality::Critical, async move {
+            let mut ticks = ticks(period);
+            while soft.run_until_cancelled(ticks.tick()).await.is_some()
+                && soft.run_until_cancelled(lead.gained()).await.is_some()
+            {
+                report(name, job(Arc::clone(&app)).await);
             }
         });
     }

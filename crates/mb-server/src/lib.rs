@@ -11,7 +11,9 @@ mod caller;
 mod contents;
 mod jobs;
 mod keyring;
+mod mail;
 mod metrics;
+mod notices;
 mod opening;
 mod people;
 mod policy;
@@ -35,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 pub use crate::audit::chain::Notary;
 pub use crate::authority::Authority;
+pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::people::PeopleConfig;
 pub use crate::routes::openapi_text;
 
@@ -52,6 +55,9 @@ pub enum ServerError {
         "the store was sealed under another encryption key: put back the secrets/encryption.key that belongs to it"
     )]
     OtherMasterKey,
+    /// Mail is configured in a way that cannot work.
+    #[error("{0}")]
+    Mail(&'static str),
 }
 
 /// What the main server is made of.
@@ -69,6 +75,8 @@ pub struct Parts {
     pub own_names: Vec<String>,
     /// What signing in is told.
     pub people: PeopleConfig,
+    /// How mail is sent.
+    pub mail: MailConfig,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.
@@ -113,6 +121,11 @@ impl MainServer {
     /// What the store says.
     pub async fn check(&self) -> Result<(), mb_store::StoreError> {
         self.app.store.check().await
+    }
+
+    /// How sending mail goes, for health.
+    pub fn mail(&self) -> MailState {
+        self.app.mail.state()
     }
 
     /// Starts the background work. `notary` signs the audit log.

@@ -11,7 +11,6 @@ mod notices;
 mod openapi;
 mod pki;
 mod policy;
-mod problems;
 mod profile;
 mod public;
 mod register;
@@ -46,10 +45,41 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
-        .merge(people())
         .merge(administration())
+        .merge(people())
         .merge(openapi::router())
         .with_state(app)
+}
+
+/// What administrators, and in part users, ask for.
+fn administration() -> Router<Arc<App>> {
+    Router::new()
+        .route(paths::PORTAL_MESSAGES, get(messages::list))
+        .route(paths::PORTAL_MESSAGE, get(messages::show))
+        .route(paths::CLIENTS, get(clients::list))
+        .route(paths::CLIENT, get(clients::show))
+        .route(paths::CLIENT_STATUS, put(clients::set_status))
+        .route(paths::CLIENT_RATE_LIMIT, put(clients::set_rate_limit))
+        .route(paths::DOMAINS, get(domains::list).post(domains::create))
+        .route(paths::DOMAIN, get(domains::show).put(domains::set))
+        .route(paths::AUDIT, get(audit::list))
+        .route(paths::AUDIT_VERIFY, get(audit::verify))
+        .route(paths::NOTICES, get(notices::list))
+        .route(paths::NOTICE_RESOLVE, post(notices::resolve))
+        .route(paths::STATS, get(stats::stats))
+        .route(paths::NEW_EPOCH, post(store::new_epoch))
+}
+
+/// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
+async fn announce(app: &App) -> Result<(), ApiError> {
+    app.policy.refresh(&app.store).await.map_err(store_fault)?;
+    app.policy.adopted().await;
+    Ok(())
+}
+
+/// A stored JSON object. What is none any more is shown as text, so that the row that holds it can still be read.
+fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Map::from_iter([("text".to_owned(), text.into())]))
 }
 
 /// Signing in, one's own account, other people's accounts.
@@ -82,37 +112,6 @@ fn people() -> Router<Arc<App>> {
         .route(paths::USER_PASSWORD, put(access::set_password))
         .route(paths::USER_TWO_FACTOR, delete(access::reset_two_factor))
         .route(paths::USER_SESSIONS, get(access::sessions).delete(access::end_sessions))
-}
-
-/// What administrators, and in part users, ask for.
-fn administration() -> Router<Arc<App>> {
-    Router::new()
-        .route(paths::PORTAL_MESSAGES, get(messages::list))
-        .route(paths::PORTAL_MESSAGE, get(messages::show))
-        .route(paths::CLIENTS, get(clients::list))
-        .route(paths::CLIENT, get(clients::show))
-        .route(paths::CLIENT_STATUS, put(clients::set_status))
-        .route(paths::CLIENT_RATE_LIMIT, put(clients::set_rate_limit))
-        .route(paths::DOMAINS, get(domains::list).post(domains::create))
-        .route(paths::DOMAIN, get(domains::show).put(domains::set))
-        .route(paths::AUDIT, get(audit::list))
-        .route(paths::AUDIT_VERIFY, get(audit::verify))
-        .route(paths::NOTICES, get(notices::list))
-        .route(paths::NOTICE_RESOLVE, post(notices::resolve))
-        .route(paths::STATS, get(stats::stats))
-        .route(paths::NEW_EPOCH, post(store::new_epoch))
-}
-
-/// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
-async fn announce(app: &App) -> Result<(), ApiError> {
-    app.policy.refresh(&app.store).await.map_err(store_fault)?;
-    app.policy.adopted().await;
-    Ok(())
-}
-
-/// A stored JSON object. What is none any more is shown as text, so that the row that holds it can still be read.
-fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
-    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Map::from_iter([("text".to_owned(), text.into())]))
 }
 
 /// A fault of the store as the caller sees it, the reason stays in the log. A fault that repeating does not cure must not

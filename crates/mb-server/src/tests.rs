@@ -1,14 +1,16 @@
 //! The main server's routes with a real store, real certificates and real keys.
 
 mod access;
-mod ask;
 mod asking;
 mod auditing;
 mod clients;
 mod domains;
 mod figures;
 mod fixture;
+mod mail;
+mod matrix;
 mod messages;
 mod notices;
 mod people;
 mod registering;
+mod watching;

@@ -5,6 +5,7 @@
 
 mod metrics;
 mod pace;
+mod redis;
 mod register;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use mb_runtime::metrics::Metrics;
 
 use crate::metrics::WorkerMetrics;
 use crate::pace::Pace;
+pub use crate::redis::redis_queue;
 
 /// How a worker works.
 #[derive(Clone, Debug)]

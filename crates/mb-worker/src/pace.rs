@@ -15,6 +15,11 @@ use crate::Shared;
 const MANY: usize = 64;
 /// The distance: with the worst of it a message waits this much longer, at rates at which it waits for the disk anyway.
 const DISTANCE: Duration = Duration::from_millis(20);
+/// From so many entries in a claim on, the next one keeps a longer distance: at such rates the index pages are what storing
+/// costs, and thrice the rows write them hardly more often.
+const VERY_MANY: usize = 256;
+/// The longer distance.
+const LONG_DISTANCE: Duration = Duration::from_millis(60);
 /// The most bytes of envelopes in one register call.
 const MAX_BYTES: u64 = 2 << 20;
 
@@ -36,8 +41,11 @@ impl Pace {
         tokio::time::sleep_until(*not_before).await;
         let claimed = shared.queue.claim(&shared.config.name, most).await;
         // A full batch leaves no reason to wait: there is more than one call can carry.
-        if (MANY..most.entries).contains(&claimed.entries.len()) {
-            *not_before = Instant::now() + DISTANCE;
+        match claimed.entries.len() {
+            count if count >= most.entries => {}
+            VERY_MANY.. => *not_before = Instant::now() + LONG_DISTANCE,
+            MANY.. => *not_before = Instant::now() + DISTANCE,
+            _ => {}
         }
         claimed
     }

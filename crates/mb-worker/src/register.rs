@@ -10,7 +10,6 @@ mod patience;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mb_api::RequestId;
@@ -26,8 +25,9 @@ use crate::Shared;
 
 /// The longest pause between tries, in first pauses.
 const LONGEST_PAUSE: u32 = 100;
-/// Claims are given back this long before their lease ends, so that no other worker holds them at the same time.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// Claims are given back after this part of their lease, so that no other worker holds them at the same time, even if they
+/// were on their way for as long as is left.
+const HOLD: f64 = 0.75;
 
 pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
     loop {
@@ -36,7 +36,7 @@ pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
             // The queue is shut down, which only the end of the process does.
             return;
         }
-        let deadline = Instant::now() + shared.config.lease.saturating_sub(LEASE_MARGIN);
+        let deadline = Instant::now() + shared.config.lease.mul_f64(HOLD);
         hand_over(&shared, claimed, deadline, &soft).await;
     }
 }

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod crl;
+mod mail;
 
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Secret};
@@ -21,7 +22,7 @@ use crate::config::{Config, Resolved};
 use crate::layout::{Layout, read_secret, read_text};
 
 pub use certificates::{DEMO, component_certificates, demo_client};
-pub use crl::{RENEW_AFTER, write_crl};
+pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
 
 /// Who is named in audit rows for what the first start makes.
 const ACTOR: &str = "system:first-start";
@@ -153,10 +154,21 @@ pub async fn main_server(
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
     let own_names = resolved.config.server.own_names().into_iter().chain(certificates::host_name()).collect();
     let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
-    let (store, clock) = (store.clone(), clock.clone());
-    let parts = Parts { store: store.clone(), ca, master, jwt, own_names, people, clock, instance, stopping };
+    let mail = mail::settings(layout, resolved)?;
+    let parts = Parts {
+        store: store.clone(),
+        ca,
+        master,
+        jwt,
+        own_names,
+        people,
+        mail,
+        clock: clock.clone(),
+        instance,
+        stopping,
+    };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
-    write_crl(layout, server.authority()).await?;
+    refresh_crl(layout, server.authority(), clock).await?;
     Ok((server, store))
 }
 

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod journal;
 mod migrate;
+mod openapi;
 mod process;
 mod role;
 mod up;
@@ -73,6 +74,8 @@ enum Command {
     Doctor(DoctorArgs),
     /// Print a completion script
     Completions(completions::CompletionsArgs),
+    /// Print the OpenAPI document of the API
+    Openapi,
 }
 
 /// How a command prints what it found or made.
@@ -116,6 +119,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
         Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Openapi => Ok(openapi::run()),
     }
 }
 

@@ -25,6 +25,11 @@ fn problems() {
 }
 
 #[test]
+fn openapi() {
+    compare("openapi.json", &mb_server::openapi_text());
+}
+
+#[test]
 fn configuration() {
     let text = format!(
         "# Configuration\n\nEvery key with its default; a test keeps this page equal to the embedded file.\n\n\

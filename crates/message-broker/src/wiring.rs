@@ -104,7 +104,7 @@ impl Wiring<'_> {
         let link = Link::InProcess(app);
         let journal = self.open_journal().await?;
         sources.push(Component::Proxy.scope(|| self.proxy(ports.proxy, &journal, &link))?);
-        sources.push(Component::Portal.scope(|| self.portal(ports.portal, policy))?);
+        sources.push(Component::Portal.scope(|| self.portal(ports.portal, policy, &link))?);
         Component::Worker.scope(|| self.worker(ports.worker, &journal, &link, sources))?;
         Ok(Running { journal: Some(journal), store: Some(store) })
     }

@@ -80,7 +80,8 @@ fn nothing_is_left_unfinished_or_silenced() {
 
 #[test]
 fn sql_stands_in_the_store_alone() {
-    let elsewhere = |file: &File| !file.is_in("crates/mb-store") && !file.is_in("crates/message-broker/tests");
+    // Tests may look into a database, and tamper with it.
+    let elsewhere = |file: &File| !file.is_in("crates/mb-store") && !file.path.contains("/tests/");
     let violations =
         files(&["rs"]).into_iter().filter(elsewhere).map(File::without_tests).flat_map(|file| matches(&file, &SQL));
     assert_none(&violations.collect::<Vec<_>>(), "move the statement into mb-store, beside the function that runs it");

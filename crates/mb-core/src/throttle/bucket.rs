@@ -27,7 +27,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// How long until there is room for one more; zero if there is.
-    pub(super) fn wait(&self, pace: Pace, now: Timestamp) -> Duration {
+    pub(super) fn wait(self, pace: Pace, now: Timestamp) -> Duration {
         let filled = self.at(pace, now).plus(pace.interval);
         filled.since(now.plus(pace.depth()))
     }
@@ -41,7 +41,7 @@ impl Bucket {
     }
 
     /// Never fuller than full, also after a clock was set back.
-    fn at(&self, pace: Pace, now: Timestamp) -> Timestamp {
+    fn at(self, pace: Pace, now: Timestamp) -> Timestamp {
         self.empty_at.clamp(now, now.plus(pace.depth()))
     }
 }

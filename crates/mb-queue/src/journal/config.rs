@@ -23,6 +23,8 @@ pub struct JournalConfig {
     pub lease: Duration,
     /// An acknowledged entry that the store lacks is not claimable again before this time since it was last claimed.
     pub reforward_after: Duration,
+    /// An entry in another queue counts as lost when one that was forwarded later has been confirmed for this long.
+    pub passed_after: Duration,
     /// Entries older than this are set aside instead of being handed over.
     pub horizon: Duration,
     /// Entries that may wait to be written.
@@ -44,6 +46,7 @@ impl JournalConfig {
             window_bytes: 64 << 20,
             lease: Duration::from_mins(1),
             reforward_after: Duration::from_mins(1),
+            passed_after: Duration::from_secs(30),
             horizon: Duration::from_hours(30 * 24),
             max_waiting: 65_536,
         }

@@ -66,6 +66,14 @@ pub(crate) enum Claimable {
     Closed,
 }
 
+/// What whoever asks the store finds.
+pub(crate) enum Questions {
+    About(Vec<(Seq, MessageId)>),
+    /// Nothing yet; something has to be asked by itself then.
+    WaitUntil(Option<Instant>),
+    Closed,
+}
+
 impl Handover {
     pub(crate) fn new(limits: Limits, start: Start) -> Self {
         let cursor = start.segment.map(|segment| Cursor::at_start(&segment));
@@ -238,10 +246,36 @@ impl Handover {
         self.wake(&state);
     }
 
-    /// The next entries to ask the store about; `None` when the journal closed.
-    pub(crate) fn questions(&self, max: usize) -> Option<Vec<(Seq, MessageId)>> {
+    /// Entries that were claimed are in another queue now. The number of the unit that they make there.
+    pub(crate) fn forwarded(&self, now: Instant, tags: &[Tag]) -> u64 {
+        let unit = self.lock().window.forwarded(now, tags);
+        self.questions.notify_one();
+        unit
+    }
+
+    /// See [`Window::missing`].
+    pub(crate) fn missing(&self, units: &[u64]) {
+        self.lock().window.missing(units);
+        self.questions.notify_one();
+    }
+
+    /// Those of the units that are not settled.
+    pub(crate) fn open_units(&self, units: &[u64]) -> Vec<u64> {
+        let state = self.lock();
+        units.iter().copied().filter(|unit| state.window.is_open(*unit)).collect()
+    }
+
+    /// The next entries to ask the store about, or when there are some by themselves.
+    pub(crate) fn questions(&self, now: Instant, max: usize) -> Questions {
         let mut state = self.lock();
-        (!state.closed).then(|| state.window.questions(max))
+        if state.closed {
+            return Questions::Closed;
+        }
+        let questions = state.window.questions(now, max);
+        if questions.is_empty() {
+            return Questions::WaitUntil(state.window.next_question());
+        }
+        Questions::About(questions)
     }
 
     /// The store's answer. An epoch that differs from the known one means that the store's history is another: everything
@@ -256,9 +290,11 @@ impl Handover {
         let mut state = self.lock();
         let known = *state.epoch.get_or_insert(epoch);
         if known == epoch {
+            let now = tokio::time::Instant::now().into_std();
             for (seq, id) in asked {
-                state.window.answer(*seq, *id, lacking.contains(id));
+                state.window.answer(now, (*seq, *id), lacking.contains(id));
             }
+            state.window.answered(now);
             self.wake(&state);
             return Confirmed::Taken;
         }

@@ -20,6 +20,9 @@ use crate::error::AppendError;
 /// How often it turns by itself; also how long a segment that the disk refused is not tried again.
 const TURN: Duration = Duration::from_secs(1);
 
+/// While the next segment is made ahead of need, pauses are this many times as long as the disk was busy with it.
+const PAUSES: u32 = 3;
+
 /// The keeper's bell.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
@@ -150,8 +153,9 @@ impl Upkeep {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|_| AppendError::Failed)?;
         let header = SegmentHeader { id, first_seq: self.next_first_seq, capacity, created_at: shared.clock.now() };
+        let between = |took| pause(shared, took);
         loop {
-            match Segment::create(&shared.disk, &shared.config.dir, header, &shared.keeper.stopping) {
+            match Segment::create(&shared.disk, &shared.config.dir, header, between) {
                 Ok(segment) => {
                     self.next_first_seq = next_first_seq(header.first_seq, capacity);
                     segment.expect_entries(shared.table.newest().map_or(0, |newest| newest.index().len()));
@@ -195,6 +199,17 @@ impl Upkeep {
         }
         Ok(())
     }
+}
+
+/// Leaves the disk to the writer for a while, unless that has nothing to write to; an error at the end.
+fn pause(shared: &Shared, took: Duration) -> io::Result<()> {
+    if shared.keeper.stopping.load(Ordering::Relaxed) {
+        return Err(io::Error::other("the journal is shutting down"));
+    }
+    if shared.supply.has_been_used() && !shared.supply.is_awaited() {
+        shared.keeper.wait_stopped(took * PAUSES);
+    }
+    Ok(())
 }
 
 fn refused(error: &io::Error) -> AppendError {

@@ -49,6 +49,21 @@ impl Journal {
         }
     }
 
+    /// Claimed entries are in another queue now, as one unit; its number.
+    pub(crate) fn forwarded(&self, now: std::time::Instant, tags: &[Tag]) -> u64 {
+        self.shared().handover.forwarded(now, tags)
+    }
+
+    /// These units are not in the other queue any more.
+    pub(crate) fn missing(&self, units: &[u64]) {
+        self.shared().handover.missing(units);
+    }
+
+    /// Those of the units that are not settled.
+    pub(crate) fn open_units(&self, units: &[u64]) -> Vec<u64> {
+        self.shared().handover.open_units(units)
+    }
+
     async fn fetch_taken(&self, taken: Vec<Taken>) -> Claimed {
         let shared = self.shared();
         if taken.iter().all(|entry| entry.bytes.is_some()) {

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mb_core::{KeyId, MessageId, Timestamp};
@@ -13,7 +13,8 @@ use super::index::file::{IndexFile, Summary};
 use super::index::{Index, MemoryIndex};
 use crate::disk::{Disk, File};
 
-/// Zeros are written in pieces of this size, so that a shutdown does not wait for a whole segment.
+/// Zeros are written and synced in pieces of this size: a shutdown does not wait for a whole segment, nor does the sync
+/// of a group wait for more than this to get out of the disk's way.
 const ZEROS: usize = 1 << 20;
 
 /// Read at once when a frame's length is not known yet; most frames are shorter.
@@ -77,13 +78,18 @@ pub(crate) struct Stored {
 }
 
 impl Segment {
-    /// Makes a segment that is wholly on disk, header and length and name, before anyone writes to it. Ends early, with an
-    /// error, when `stop` is set.
-    pub(crate) fn create(disk: &Disk, dir: &Path, header: SegmentHeader, stop: &AtomicBool) -> io::Result<Self> {
+    /// Makes a segment that is wholly on disk, header and length and name, before anyone writes to it. `between` is called
+    /// after each piece with the time that it took; its error ends the making.
+    pub(crate) fn create(
+        disk: &Disk,
+        dir: &Path,
+        header: SegmentHeader,
+        between: impl Fn(Duration) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let path = path_of(dir, header.first_seq);
         let temporary = path.with_extension("tmp");
         let file = disk.create(&temporary)?;
-        let written = Self::fill(&file, &header, stop);
+        let written = Self::fill(&file, &header, between);
         if let Err(error) = written {
             drop(file);
             // The space of half a file is wanted back at once; if that fails too, the next start removes it.
@@ -101,16 +107,16 @@ impl Segment {
         *self.index() = Index::Memory(MemoryIndex::sized_for(count));
     }
 
-    fn fill(file: &File, header: &SegmentHeader, stop: &AtomicBool) -> io::Result<()> {
+    fn fill(file: &File, header: &SegmentHeader, between: impl Fn(Duration) -> io::Result<()>) -> io::Result<()> {
         let zeros = vec![0; ZEROS.min(to_usize(header.capacity))];
         let mut at = 0;
         while at < header.capacity {
-            if stop.load(Ordering::Relaxed) {
-                return Err(io::Error::other("the journal is shutting down"));
-            }
             let piece = to_usize((header.capacity - at).min(zeros.len() as u64));
+            let started = Instant::now();
             file.write_all_at(&zeros[..piece], at)?;
+            file.sync_data()?;
             at += piece as u64;
+            between(started.elapsed())?;
         }
         file.write_all_at(&header.encode(), 0)?;
         file.sync_all()

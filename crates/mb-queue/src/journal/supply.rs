@@ -17,6 +17,10 @@ pub(crate) struct Supply {
 struct State {
     next: Option<Arc<Segment>>,
     refused: Option<AppendError>,
+    /// The writer stands still until there is one.
+    awaited: bool,
+    /// The writer has taken one before.
+    used: bool,
     closed: bool,
 }
 
@@ -30,6 +34,7 @@ impl Supply {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.next.take() {
+                state.used = true;
                 table.push(Arc::clone(&next));
                 return Ok(next);
             }
@@ -39,13 +44,25 @@ impl Supply {
             if state.closed {
                 return Err(AppendError::Closed);
             }
+            state.awaited = true;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.awaited = false;
         }
     }
 
     /// Whether the writer has taken the last one.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().next.is_none()
+    }
+
+    /// Whether the writer waits for the next one.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.lock().awaited
+    }
+
+    /// Whether the writer has taken any, so that the next one is made ahead of need.
+    pub(crate) fn has_been_used(&self) -> bool {
+        self.lock().used
     }
 
     /// Why there is none.

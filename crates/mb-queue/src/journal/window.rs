@@ -6,12 +6,21 @@
 //!    |  ask: there              ^  nack, expiry   |                  | ask: lacking
 //!    +----> Confirmed           +-----------------+                  v
 //!                               +------------------------------- Delayed   (not before reforward_after since the claim)
+//!
+//! Leased -- forwarded --> Forwarded -- ask: there --> Confirmed
+//!                             | ask: lacking, and lost (`forwards`), not before reforward_after since the claim
+//!                             +--> Ready
 //! Ready, older than the horizon: Stale, until it is set aside; then Confirmed.
 //! ```
+//!
+//! Workers of this process ack what they claimed. A forwarder claims as they do and then says that the entries are in
+//! another queue: from there nobody reports back, so the store is asked about them until it has them or they are lost.
 //!
 //! The watermark is the first entry that is not confirmed. An answer that the store has an entry holds in any state. Times
 //! are parameters. Cost per entry is constant, and only the entries of the window are in memory.
 
+mod confirming;
+mod forwards;
 mod lease;
 #[cfg(test)]
 mod tests;
@@ -22,6 +31,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mb_core::{MessageId, Timestamp};
 
+use forwards::Forwards;
 use lease::Leases;
 
 /// An entry's place in this process's hand-over order. It means nothing after a restart.
@@ -71,6 +81,8 @@ pub(crate) struct Limits {
     pub(crate) resident: u64,
     pub(crate) lease: Duration,
     pub(crate) reforward_after: Duration,
+    /// See [`crate::JournalConfig::passed_after`].
+    pub(crate) passed_after: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +91,8 @@ enum State {
     Ready,
     Leased(u64),
     Acked,
+    /// In another queue, in this unit.
+    Forwarded(u64),
     Delayed,
     Stale,
     Confirmed,
@@ -110,6 +124,7 @@ pub(crate) struct Window {
     delayed: BTreeSet<(Instant, u64)>,
     stale: Vec<u64>,
     leases: Leases,
+    forwards: Forwards,
 }
 
 impl Window {
@@ -129,6 +144,7 @@ impl Window {
             delayed: BTreeSet::new(),
             stale: Vec::new(),
             leases: Leases::default(),
+            forwards: Forwards::new(limits.passed_after),
         }
     }
 
@@ -189,7 +205,8 @@ impl Window {
     pub(crate) fn rewind(&mut self, next_seq: u64) {
         let base = self.base + self.slots.len() as u64;
         let leases = std::mem::take(&mut self.leases).renewed();
-        *self = Self { base, leases, ..Self::new(self.limits, next_seq) };
+        let forwards = self.forwards.renewed();
+        *self = Self { base, leases, forwards, ..Self::new(self.limits, next_seq) };
     }
 
     pub(crate) fn has_ready(&self) -> bool {
@@ -294,66 +311,6 @@ impl Window {
         true
     }
 
-    /// The next entries to ask the store about, oldest question first. Those of the last call that got no answer come first.
-    pub(crate) fn questions(&mut self, max: usize) -> Vec<(Seq, MessageId)> {
-        for place in std::mem::take(&mut self.asked).into_iter().rev() {
-            if self.slot(place).is_some_and(|slot| slot.asked) {
-                self.to_ask.push_front(place);
-            }
-        }
-        let mut questions = Vec::with_capacity(max.min(self.to_ask.len()));
-        while questions.len() < max {
-            let Some(place) = self.to_ask.pop_front() else { break };
-            let Some(slot) = slot_at(&mut self.slots, self.base, place).filter(|slot| slot.is_question()) else {
-                continue;
-            };
-            slot.asked = true;
-            questions.push((Seq(place), slot.entry.id));
-            self.asked.push(place);
-        }
-        questions
-    }
-
-    /// The store's answer about one entry.
-    pub(crate) fn answer(&mut self, seq: Seq, id: MessageId, lacking: bool) {
-        let reforward_after = self.limits.reforward_after;
-        let Some(slot) = self.slot(seq.0).filter(|slot| slot.entry.id == id) else { return };
-        slot.asked = false;
-        match slot.state {
-            State::Confirmed | State::Stale => {}
-            _ if !lacking => self.settle(seq.0),
-            State::Unknown => {
-                slot.state = State::Ready;
-                self.ready.push_back(seq.0);
-            }
-            State::Acked => {
-                slot.state = State::Delayed;
-                if let Some(claimed) = slot.claimed {
-                    self.delayed.insert((claimed + reforward_after, seq.0));
-                }
-            }
-            State::Ready | State::Leased(_) | State::Delayed => {}
-        }
-    }
-
-    /// An entry needs nothing more: the store has it, it was set aside, or it cannot be read any more.
-    pub(crate) fn settle(&mut self, place: u64) {
-        let Some(slot) = self.slot(place) else { return };
-        let before = std::mem::replace(&mut slot.state, State::Confirmed);
-        let freed = slot.entry.bytes.take().map_or(0, |bytes| bytes.len() as u64);
-        self.resident -= freed;
-        if let State::Leased(lease) = before {
-            self.leases.give_back(lease);
-        }
-        self.open -= u64::from(before != State::Confirmed);
-        while self.slots.front().is_some_and(|slot| slot.state == State::Confirmed) {
-            if let Some(slot) = self.slots.pop_front() {
-                self.base += 1;
-                self.bytes -= u64::from(slot.entry.len);
-            }
-        }
-    }
-
     /// The entries that have to be set aside; each is given out once.
     pub(crate) fn take_stale(&mut self) -> Vec<Taken> {
         let mut taken = Vec::new();
@@ -382,7 +339,7 @@ fn slot_at(slots: &mut VecDeque<Slot>, base: u64, place: u64) -> Option<&mut Slo
 
 impl Slot {
     fn is_question(&self) -> bool {
-        matches!(self.state, State::Unknown | State::Acked)
+        matches!(self.state, State::Unknown | State::Acked | State::Forwarded(_))
     }
 
     fn taken(&self, tag: Tag, bytes: Option<Bytes>) -> Taken {

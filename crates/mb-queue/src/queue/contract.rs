@@ -3,14 +3,25 @@
 
 use std::time::Duration;
 
-use crate::journal::tests::support::{Rig, id, ids, ids_of, message};
-use crate::{Append, Claim, Journal, Queue};
+use mb_core::Clock;
 
-/// A queue under test.
+use crate::journal::tests::support::{Rig, id, ids, ids_of, message};
+use crate::redis::tests::server::Server;
+use crate::{Append, Claim, Forwarder, Journal, Queue, RedisQueue};
+
+/// A queue under test, and the journal whose entries it distributes.
 pub(crate) struct Subject {
     queue: Queue,
     journal: Journal,
     lease: Duration,
+    time: Time,
+}
+
+/// How time passes: a queue in another process cannot be told what time it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Paused,
+    Real,
 }
 
 impl Subject {
@@ -32,7 +43,15 @@ impl Subject {
 
     async fn is_empty(&self) -> bool {
         let claim = self.queue.claim("w", Claim { entries: 1, bytes: 1 });
-        tokio::time::timeout(Duration::from_millis(1), claim).await.is_err()
+        let enough = if self.time == Time::Paused { 1 } else { 250 };
+        tokio::time::timeout(Duration::from_millis(enough), claim).await.is_err()
+    }
+
+    async fn pass(&self, time: Duration) {
+        match self.time {
+            Time::Paused => tokio::time::advance(time).await,
+            Time::Real => tokio::time::sleep(time).await,
+        }
     }
 }
 
@@ -48,7 +67,7 @@ async fn what_was_put_is_claimed_once_with_its_keys(subject: &Subject) {
     assert!(claimed.entries.iter().all(|entry| entry.deliveries == 1));
     assert!(subject.is_empty().await);
     subject.queue.ack(&tags(&claimed)).await;
-    tokio::time::advance(subject.lease * 2).await;
+    subject.pass(subject.lease * 2).await;
     assert!(subject.is_empty().await, "what was acknowledged does not come back");
 }
 
@@ -59,12 +78,15 @@ async fn a_claim_waits_for_the_first_entry(subject: &Subject) {
 }
 
 async fn what_is_given_back_or_not_acknowledged_in_time_comes_back(subject: &Subject) {
-    subject.put(vec![message(20), message(21)]).await;
-    let first = subject.claim(2).await;
+    let mut first = crate::Claimed::default();
+    for n in [20, 21] {
+        subject.put(vec![message(n)]).await;
+        first.entries.extend(subject.claim(1).await.entries);
+    }
     subject.queue.nack(&tags(&first)[..1]).await;
     let second = subject.claim(1).await;
     assert_eq!((ids_of(&second), second.entries[0].deliveries), (vec![id(20)], 2));
-    tokio::time::advance(subject.lease).await;
+    subject.pass(subject.lease).await;
     let third = subject.claim(2).await;
     let mut again = ids_of(&third);
     again.sort_unstable();
@@ -101,5 +123,18 @@ async fn the_embedded_queue_keeps_the_contract() {
     let rig = Rig::new();
     let journal = rig.open();
     let queue = Queue::Embedded(journal.clone());
-    suite(Subject { queue, journal, lease: rig.config.lease }).await;
+    suite(Subject { queue, journal, lease: rig.config.lease, time: Time::Paused }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_on_redis_keeps_the_contract_needs_redis_server() {
+    let server = Server::start(&[]).await;
+    let journal = Rig::new().open();
+    let forwarder = Forwarder::new(journal.clone(), server.config.clone(), Clock::System);
+    let (queue, keeper) = RedisQueue::new(server.config.clone(), "w", Clock::System);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(forwarder.run(std::future::pending()));
+    tasks.spawn(keeper.run(std::future::pending()));
+    let lease = server.config.claim_idle;
+    suite(Subject { queue: Queue::Redis(queue), journal, lease, time: Time::Real }).await;
 }

@@ -9,6 +9,7 @@ use http::{HeaderValue, header};
 use mb_api::problem::{ApiError, ProblemCode, Unrendered};
 use mb_api::request_id::{self, RequestId};
 
+use super::ErrorPage;
 use crate::logging;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -18,14 +19,18 @@ pub(super) fn unrendered(error: ApiError) -> Response {
     error.into_response()
 }
 
-pub(super) fn finish(outcome: Result<Response, Box<dyn Any + Send>>, id: &RequestId) -> Response {
+pub(super) fn finish(
+    outcome: Result<Response, Box<dyn Any + Send>>,
+    id: &RequestId,
+    page: Option<ErrorPage>,
+) -> Response {
     let mut response = match outcome {
         Ok(response) => response,
         // The panic hook has logged where and why.
         Err(_) => ApiError::internal("the handler panicked").into_response(),
     };
     if response.status().is_client_error() || response.status().is_server_error() {
-        response = rendered(response, id);
+        response = rendered(response, id, page);
     }
     let headers = response.headers_mut();
     headers.insert(request_id::HEADER, id.as_header().clone());
@@ -34,16 +39,21 @@ pub(super) fn finish(outcome: Result<Response, Box<dyn Any + Send>>, id: &Reques
     response
 }
 
-fn rendered(mut response: Response, id: &RequestId) -> Response {
+fn rendered(mut response: Response, id: &RequestId, page: Option<ErrorPage>) -> Response {
     let error = match response.extensions_mut().remove::<Unrendered>() {
         Some(Unrendered(error)) => error,
         None if is_framework_text(&response) => Arc::new(general(&response)),
         None => return response,
     };
     log(&error, id);
-    let mut problem = error.render(id);
+    let mut problem = match page {
+        Some(page) => page(&error, id, response.extensions()),
+        None => error.render(id),
+    };
     for (name, value) in response.headers() {
-        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+        // What the error says itself is not said twice; cookies come one by one.
+        let said = name != header::SET_COOKIE && problem.headers().contains_key(name);
+        if !said && name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
             problem.headers_mut().append(name, value.clone());
         }
     }

@@ -1,6 +1,7 @@
 //! What every answer has, whatever the handler does.
 
 use axum::extract::Path;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{StatusCode, header};
@@ -155,4 +156,20 @@ async fn a_panic_of_the_direct_route_is_a_problem_and_gives_its_turn_back() {
         assert_eq!((parts.status, problem.code), (StatusCode::INTERNAL_SERVER_ERROR, ProblemCode::Internal));
     }
     assert_eq!(send(&app, Request::get("/number/1")).await.0.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_page_gets_errors_as_pages() {
+    let (app, _) = app(router());
+    let app = app.error_pages(|error, id, _| {
+        (error.code().status(), format!("page of {id}: {}", error.detail())).into_response()
+    });
+    for path in ["/nowhere", "/boom"] {
+        let (parts, body) =
+            send(&app, Request::get(path).header("accept", "text/html,*/*;q=0.8").header("x-request-id", "p-1")).await;
+        assert!(parts.status.is_client_error() || parts.status.is_server_error());
+        assert!(String::from_utf8_lossy(&body).starts_with("page of p-1: "), "{path}");
+        assert_eq!(parts.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        fails(&app, Request::get(path).header("accept", "application/json")).await;
+    }
 }

@@ -29,6 +29,14 @@ impl Lead {
         *self.holds.borrow()
     }
 
+    /// Waits until it does.
+    pub(super) async fn gained(&mut self) {
+        // The sender outlives the jobs, so this ends with leadership or never.
+        if self.holds.wait_for(|holds| *holds).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Gives the lease back, so that another need not wait for its end.
     pub(super) async fn end(&self, app: &App) {
         if self.holds()

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use mb_api::dto::SecretText;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::Email;
-use mb_core::throttle::{Held, Network, Try};
+use mb_core::throttle::{Held, Network, Throttle, Try};
+use mb_core::{Email, Timestamp};
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_crypto::totp::{RecoveryCode, TotpSecret};
 use mb_store::{Totp, User};
@@ -26,14 +26,25 @@ pub(crate) async fn password(app: &App, address: &str, password: &SecretText, fr
     let email = Email::parse(address);
     let account = email.as_ref().map_or(address, Email::as_str);
     let attempt = Try::password(account, Network::of(from));
-    begin(app, &attempt, account, from).await?;
-    let user = match check_password(app, email.as_ref(), password).await {
-        Ok(Some(user)) => user,
-        Ok(None) => return Err(refuse(app, account, from, wrong()).await),
+    // Who is held is told at once. It counts only when its turn has come, so that right passwords that come at once do
+    // not look like guesses, and wrong ones that come at once are no way around.
+    held(app, &attempt, |throttle, attempt, now| throttle.ready(attempt, now), account, from).await?;
+    let found = match &email {
+        Some(email) => app.store.user_by_email(email.as_str()).await.map_err(store_fault)?,
+        None => None,
+    };
+    let turn = app.people.hashing.turn().await?;
+    held(app, &attempt, Throttle::begin, account, from).await?;
+    let hash = found.as_ref().map(|user| user.password_hash.clone());
+    let right = match turn.verify(password, hash).await {
+        Ok(right) => right,
         Err(error) => {
             give_back(app, &attempt);
             return Err(error);
         }
+    };
+    let Some(user) = found.filter(|user| right && user.may_sign_in(app.clock.now())) else {
+        return Err(refuse(app, account, from, wrong()).await);
     };
     // With a second factor the password alone proves nobody, and forgets no failure.
     match user.totp {
@@ -59,7 +70,7 @@ pub(crate) async fn second_factor(
         return Err(refuse(app, &user.email, from, error).await);
     };
     let attempt = Try::second_factor(&user.email, Network::of(from));
-    begin(app, &attempt, &user.email, from).await?;
+    held(app, &attempt, Throttle::begin, &user.email, from).await?;
     match check_otp(app, user, secret, otp).await {
         Ok(true) => {
             succeeded(app, &attempt);
@@ -85,7 +96,7 @@ pub(crate) async fn offered_factor(
     from: IpAddr,
 ) -> Result<u64, ApiError> {
     let attempt = Try::second_factor(&user.email, Network::of(from));
-    begin(app, &attempt, &user.email, from).await?;
+    held(app, &attempt, Throttle::begin, &user.email, from).await?;
     let Some(step) = secret.verify(otp.secret().expose(), app.clock.now()) else {
         return Err(refuse(app, &user.email, from, wrong()).await);
     };
@@ -99,7 +110,7 @@ pub(crate) async fn offered_factor(
 /// 429.
 pub(crate) async fn begin_token(app: &App, from: IpAddr) -> Result<Try, ApiError> {
     let attempt = Try::token(Network::of(from));
-    begin(app, &attempt, "", from).await?;
+    held(app, &attempt, Throttle::begin, "", from).await?;
     Ok(attempt)
 }
 
@@ -113,9 +124,16 @@ fn succeeded(app: &App, attempt: &Try) {
     app.people.throttle(|throttle| throttle.succeeded(attempt, now));
 }
 
-async fn begin(app: &App, attempt: &Try, account: &str, from: IpAddr) -> Result<(), ApiError> {
+/// Asks the memory of tries.
+async fn held(
+    app: &App,
+    attempt: &Try,
+    ask: impl FnOnce(&mut Throttle, &Try, Timestamp) -> Result<(), Held>,
+    account: &str,
+    from: IpAddr,
+) -> Result<(), ApiError> {
     let now = app.clock.now();
-    let Err(held) = app.people.throttle(|throttle| throttle.begin(attempt, now)) else { return Ok(()) };
+    let Err(held) = app.people.throttle(|throttle| ask(throttle, attempt, now)) else { return Ok(()) };
     let (code, detail, wait) = match held {
         Held::Locked(wait) => (ProblemCode::AccountLocked, "too many failures: the account is locked from here", wait),
         Held::Slowed(wait) => (ProblemCode::TooManyAttempts, "too many attempts: wait before the next", wait),
@@ -138,16 +156,6 @@ pub(crate) async fn refuse(app: &App, account: &str, from: IpAddr, error: ApiErr
 
 pub(crate) fn wrong() -> ApiError {
     ApiError::new(ProblemCode::WrongCredentials, "the address, the password or the second factor is wrong")
-}
-
-async fn check_password(app: &App, email: Option<&Email>, password: &SecretText) -> Result<Option<User>, ApiError> {
-    let found = match email {
-        Some(email) => app.store.user_by_email(email.as_str()).await.map_err(store_fault)?,
-        None => None,
-    };
-    let hash = found.as_ref().map(|user| user.password_hash.clone());
-    let right = app.people.hashing.verify(password, hash).await?;
-    Ok(found.filter(|user| right && user.may_sign_in(app.clock.now())))
 }
 
 async fn check_otp(app: &App, user: &User, sealed: &[u8], otp: &SecretText) -> Result<bool, ApiError> {

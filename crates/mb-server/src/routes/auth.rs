@@ -16,7 +16,6 @@ use mb_crypto::token::{Token, TokenKind};
 use mb_runtime::body::read_json;
 use mb_store::SessionKey;
 
-use super::problems::{PortalSigningIn, SigningIn};
 use super::store_fault;
 use crate::actor;
 use crate::app::App;
@@ -32,7 +31,11 @@ pub(super) const MAX_BODY: usize = 16 << 10;
     description = "An unknown address, a wrong password and an account that may not sign in are one answer. With a second \
                    factor on and no otp: 401 otp_required. After five failures from one network: 429 account_locked.",
     request_body = Login,
-    responses((status = 200, body = Tokens), SigningIn),
+    responses(
+        (status = 200, body = Tokens),
+        (status = 401, description = "Wrong credentials, or the second factor is missing: `otp_required`"),
+        (status = 429, description = "Too many attempts, or the account is locked from here"),
+    ),
     security(()),
 )]
 pub(crate) async fn login(
@@ -53,7 +56,11 @@ pub(crate) async fn login(
     summary = "Exchange a refresh token",
     description = "The token is used up; the answer holds the next one. One that comes a second time ends the sign-in.",
     request_body = RefreshToken,
-    responses((status = 200, body = Tokens), SigningIn),
+    responses(
+        (status = 200, body = Tokens),
+        (status = 401, description = "The token is not, or no longer, good"),
+        (status = 429, description = "Too many attempts, or the account is locked from here"),
+    ),
     security(()),
 )]
 pub(crate) async fn refresh(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Json<Tokens>, ApiError> {
@@ -81,7 +88,7 @@ pub(crate) async fn refresh(State(app): State<Arc<App>>, peer: Peer, body: Body)
     description = "Ends the sign-in that the refresh token, used or not, belongs to, with its access tokens. A token that \
                    is nobody's is answered alike.",
     request_body = RefreshToken,
-    responses((status = 204, description = "Signed out"), SigningIn),
+    responses((status = 204, description = "Signed out"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(()),
 )]
 pub(crate) async fn logout(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<StatusCode, ApiError> {
@@ -101,7 +108,7 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, peer: Peer, body: Body) 
     summary = "Ask for a mail with a reset token",
     description = "The answer and its time are the same for every address.",
     request_body = ForgotPassword,
-    responses((status = 200, body = Accepted), PortalSigningIn),
+    responses((status = 200, body = Accepted), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(()),
 )]
 pub(crate) async fn forgot_password(
@@ -124,7 +131,11 @@ pub(crate) async fn forgot_password(
     summary = "Set a password by a reset token",
     description = "The token is good for an hour and for one use. Ends all sessions of the account.",
     request_body = ResetPassword,
-    responses((status = 200, body = Accepted), PortalSigningIn),
+    responses(
+        (status = 200, body = Accepted),
+        (status = 401, description = "The token is not, or no longer, good"),
+        (status = 429, description = "Too many attempts, or the account is locked from here"),
+    ),
     security(()),
 )]
 pub(crate) async fn reset_password(

@@ -96,9 +96,9 @@ use crate::app::App;
     components(schemas(Problem, HealthReport, MessageStatus, StatusAnswer)),
     tags(
         (name = "submitting", description = "What clients send to a proxy, with their certificate."),
-        (name = "auth", description = "Signing in for tokens."),
+        (name = "auth", description = "Signing in for tokens, and a lost password."),
         (name = "profile", description = "One's own account."),
-        (name = "users", description = "People who sign in."),
+        (name = "users", description = "Who has an account."),
         (name = "messages", description = "Messages as people see them."),
         (name = "clients", description = "Who may submit."),
         (name = "domains", description = "The tenants and their rules."),

@@ -33,7 +33,7 @@ pub(crate) async fn ca(State(app): State<Arc<App>>) -> impl IntoResponse {
     responses((status = 200, body = String, content_type = "application/x-pem-file")),
 )]
 pub(crate) async fn crl_pem(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
-    Ok(([(header::CONTENT_TYPE, PEM)], app.authority.revocation_list().await?))
+    Ok(([(header::CONTENT_TYPE, PEM)], app.authority.revocation_list().await?.pem))
 }
 
 /// The media type is that of RFC 2585, section 4.2.
@@ -44,7 +44,7 @@ pub(crate) async fn crl_pem(State(app): State<Arc<App>>) -> Result<impl IntoResp
 )]
 pub(crate) async fn crl_der(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
     let list = app.authority.revocation_list().await?;
-    let der = mb_crypto::pem::revocation_list(&list).map_err(ApiError::internal)?;
+    let der = mb_crypto::pem::revocation_list(&list.pem).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/pkix-crl")], der))
 }
 

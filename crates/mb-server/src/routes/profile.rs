@@ -18,7 +18,6 @@ use mb_runtime::body::read_json;
 use mb_store::{SessionKey, User, UserChange};
 
 use super::auth::MAX_BODY;
-use super::problems::{Named, Proving, Reading};
 use super::store_fault;
 use crate::app::App;
 use crate::caller::{Caller, Person};
@@ -27,7 +26,7 @@ use crate::people::{accounts, sign_in};
 #[utoipa::path(
     get, path = paths::PROFILE, tag = "profile", operation_id = "show_profile",
     summary = "Show one's own account",
-    responses((status = 200, body = Profile), Reading),
+    responses((status = 200, body = Profile)),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Profile>, ApiError> {
@@ -39,7 +38,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<
     summary = "Change one's own password",
     description = "Ends all sessions, also the one that asks: sign in with the new password.",
     request_body = ChangePassword,
-    responses((status = 200, body = Profile), Proving),
+    responses((status = 200, body = Profile), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn change_password(
@@ -61,7 +60,7 @@ pub(crate) async fn change_password(
     get, path = paths::PROFILE_SESSIONS, tag = "profile", operation_id = "list_own_sessions",
     summary = "List one's own sessions",
     description = "The last used first; all on one page.",
-    responses((status = 200, body = Page<SessionRow>), Reading),
+    responses((status = 200, body = Page<SessionRow>)),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn sessions(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Page<SessionRow>>, ApiError> {
@@ -74,7 +73,7 @@ pub(crate) async fn sessions(State(app): State<Arc<App>>, caller: Caller) -> Res
     delete, path = paths::PROFILE_SESSIONS, tag = "profile", operation_id = "end_own_sessions",
     summary = "End all of one's own sessions",
     description = "Also the one that asks.",
-    responses((status = 204, description = "They have ended"), Reading),
+    responses((status = 204, description = "They have ended")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn end_sessions(State(app): State<Arc<App>>, caller: Caller) -> Result<StatusCode, ApiError> {
@@ -88,7 +87,7 @@ pub(crate) async fn end_sessions(State(app): State<Arc<App>>, caller: Caller) ->
     delete, path = paths::PROFILE_SESSION, tag = "profile", operation_id = "end_own_session",
     summary = "End one of one's own sessions",
     params(("id" = mb_api::schema::SessionId, Path, description = "The session's id")),
-    responses((status = 204, description = "It has ended"), Named),
+    responses((status = 204, description = "It has ended")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn end_session(

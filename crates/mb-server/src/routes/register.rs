@@ -53,8 +53,8 @@ async fn store(
     let keys = examination.key_rows();
     let Examination { items, new_keys } = examination;
     let mut results = Vec::with_capacity(items.len());
-    let (mut messages, mut dead_letters) = (Vec::new(), Vec::new());
-    let (mut positions, mut letter_positions) = (Vec::new(), Vec::new());
+    let (mut messages, mut dead_letters) = (Vec::with_capacity(items.len()), Vec::new());
+    let (mut positions, mut letter_positions) = (Vec::with_capacity(items.len()), Vec::new());
     for (position, item) in items.into_iter().enumerate() {
         results.push(match item {
             Examined::Refused(code) => RegisterResult::Refused(code.into()),

@@ -23,7 +23,6 @@ use mb_runtime::body::read_json;
 use mb_store::{SessionKey, Totp, User};
 
 use super::auth::MAX_BODY;
-use super::problems::PortalSigningIn;
 use super::store_fault;
 use crate::actor;
 use crate::app::App;
@@ -36,7 +35,7 @@ use crate::people::{sign_in, tokens};
     summary = "Sign a person in (portal)",
     description = "202 if the password is right and the second factor is on and missing.",
     request_body = NewSession,
-    responses((status = 201, body = OpenedSession), (status = 202, body = OtpNeeded), PortalSigningIn),
+    responses((status = 201, body = OpenedSession), (status = 202, body = OtpNeeded), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("certificate" = ["portal"])),
 )]
 pub(crate) async fn open(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Response, ApiError> {
@@ -56,7 +55,7 @@ pub(crate) async fn open(State(app): State<Arc<App>>, peer: Peer, body: Body) ->
     post, path = paths::SESSIONS_OTP, tag = "internal", operation_id = "open_session_with_otp",
     summary = "Finish a sign-in with the second factor (portal)",
     request_body = NewSessionOtp,
-    responses((status = 201, body = OpenedSession), PortalSigningIn),
+    responses((status = 201, body = OpenedSession), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("certificate" = ["portal"])),
 )]
 pub(crate) async fn open_with_otp(
@@ -76,7 +75,7 @@ pub(crate) async fn open_with_otp(
 #[utoipa::path(
     get, path = paths::SESSIONS, tag = "internal", operation_id = "show_session",
     summary = "Who is signed in (portal)",
-    responses((status = 200, body = PortalSession), PortalSigningIn),
+    responses((status = 200, body = PortalSession)),
     security(("portal_session" = [])),
 )]
 pub(crate) async fn show(
@@ -94,7 +93,7 @@ pub(crate) async fn show(
     delete, path = paths::SESSIONS, tag = "internal", operation_id = "close_session",
     summary = "Sign a person out (portal)",
     description = "A session that is over already is answered alike.",
-    responses((status = 204, description = "Signed out"), PortalSigningIn),
+    responses((status = 204, description = "Signed out")),
     security(("portal_session" = [])),
 )]
 pub(crate) async fn close(State(app): State<Arc<App>>, peer: Peer, headers: HeaderMap) -> Result<StatusCode, ApiError> {

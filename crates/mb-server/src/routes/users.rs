@@ -20,7 +20,6 @@ use mb_runtime::body::read_json;
 use mb_store::{NewUser, StoreError, User, UserChange, UserFilter};
 
 use super::auth::MAX_BODY;
-use super::problems::{Changing, Named, Reading};
 use super::store_fault;
 use crate::app::App;
 use crate::caller::{Caller, forbidden};
@@ -31,7 +30,7 @@ use crate::people::accounts;
     summary = "List users",
     description = "By address. A user_manager sees plain users only.",
     params(UserQuery),
-    responses((status = 200, body = Page<UserRow>), Reading),
+    responses((status = 200, body = Page<UserRow>)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn list(
@@ -61,7 +60,7 @@ pub(crate) async fn list(
     summary = "Add a user",
     description = "Active at once.",
     request_body = CreateUser,
-    responses((status = 201, body = UserRow), Changing),
+    responses((status = 201, body = UserRow), (status = 409, description = "There is an account of that address")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn create(
@@ -91,7 +90,7 @@ pub(crate) async fn create(
     get, path = paths::USER, tag = "users", operation_id = "show_user",
     summary = "Show a user",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
-    responses((status = 200, body = UserRow), Named),
+    responses((status = 200, body = UserRow)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn show(
@@ -109,7 +108,7 @@ pub(crate) async fn show(
     description = "With its sessions, tokens and second factor. The last admin who is active and whose account does not \
                    end stays: 409.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
-    responses((status = 204, description = "Deleted"), Named),
+    responses((status = 204, description = "Deleted"), (status = 409, description = "It is the last admin")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn delete(

@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request};
 use mb_api::Peer;
-use mb_core::Role;
+use mb_core::{ClientName, Role, SessionId, SessionKind, UserRole};
+use mb_crypto::jwt::AccessClaims;
+use mb_store::{NewSession, NewUser};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -50,6 +54,33 @@ impl Fixture {
     }
 }
 
+impl Fixture {
+    /// Somebody signed in, with an access token and no certificate.
+    pub(super) async fn signed_in(&self, role: UserRole, client: Option<&str>) -> Asking<'_> {
+        let email = format!("{role}-{}@example.org", client.unwrap_or("none"));
+        let client = client.map(|name| ClientName::parse(name).expect("a name"));
+        let password_hash = "$none".to_owned();
+        let user = NewUser { email, password_hash, role, client, may_send: false, expires_at: None };
+        let user = self.store.insert_user(&user, "test").await.expect("adds");
+        let number = u8::try_from(user.id.get()).expect("few users");
+        let new = NewSession {
+            id: SessionId::from_bytes([number; 16]),
+            kind: SessionKind::Token,
+            token_digest: [number; 32],
+            user: user.id,
+            generation: user.generation,
+            idle_timeout: Duration::from_hours(24 * 30),
+            expires_at: self.clock.now().plus(Duration::from_hours(24 * 30)),
+            peer_address: "192.0.2.1".to_owned(),
+            user_agent: "test".to_owned(),
+        };
+        let session = self.store.begin_session(&new).await.expect("begins").id;
+        let claims = AccessClaims { user: user.id, role, generation: user.generation, session };
+        let token = self.server.app.jwt.issue(&claims, self.clock.now()).expect("signs");
+        self.bearer(token.expose())
+    }
+}
+
 impl<'a> Asking<'a> {
     /// The same with this `Authorization`.
     pub(super) fn with(&self, authorization: String) -> Asking<'a> {
@@ -72,7 +103,35 @@ impl<'a> Asking<'a> {
         self.ask(Method::PUT, path, Some(body)).await
     }
 
+    /// A member of every row of a list, page by page.
+    pub(super) async fn pages(&self, path: &str, member: &str) -> Vec<Value> {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..100 {
+            let page = self.get(&format!("{path}{cursor}")).await;
+            assert_eq!(page.status, 200, "{page:?}");
+            found.extend(page.each(member));
+            match page.body["next"].as_str() {
+                Some(next) => cursor = format!("{}cursor={next}", if path.contains('?') { '&' } else { '?' }),
+                None => return found,
+            }
+        }
+        panic!("the list does not end");
+    }
+
+    /// Status and problem code of whatever is answered, JSON or not.
+    pub(super) async fn refusal(&self, method: Method, path: &str, body: Option<Value>) -> (u16, String) {
+        let (status, _, bytes) = self.send(method, path, body).await;
+        let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        (status, problem["code"].as_str().unwrap_or_default().to_owned())
+    }
+
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let (status, headers, bytes) = self.send(method, path, body).await;
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        Answer { status, headers, body }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (u16, HeaderMap, Bytes) {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.authorization {
@@ -82,9 +141,22 @@ impl<'a> Asking<'a> {
         request.extensions_mut().insert(self.peer.clone());
         let response = self.fixture.app.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        let bytes = axum::body::to_bytes(body, 4 << 20).await.expect("a body");
+        if !parts.status.is_success() {
+            tells_nothing_private(&String::from_utf8_lossy(&bytes));
+        }
+        (parts.status.as_u16(), parts.headers, bytes)
+    }
+}
+
+/// No refusal shows statements, places, hashes or the program's own words.
+#[track_caller]
+fn tells_nothing_private(text: &str) {
+    let private =
+        ["select ", "insert ", "update ", "delete from", "sqlite", "sqlx", "argon2", "/tmp", ".rs", "panicked"];
+    let lower = text.to_lowercase();
+    for word in private {
+        assert!(!lower.contains(word), "{word} in {text}");
     }
 }
 
@@ -99,6 +171,16 @@ impl Answer {
     /// Status and code of a problem.
     pub(super) fn problem(&self) -> (u16, &str) {
         (self.status, self.body["code"].as_str().unwrap_or("no problem"))
+    }
+
+    /// The problem's code.
+    pub(super) fn code(&self) -> &str {
+        self.problem().1
+    }
+
+    /// What a member of each row of a list is.
+    pub(super) fn each(&self, member: &str) -> Vec<Value> {
+        self.body["data"].as_array().expect("a list").iter().map(|row| row[member].clone()).collect()
     }
 
     pub(super) fn retry_after(&self) -> Option<u64> {

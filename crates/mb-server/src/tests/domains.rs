@@ -1,6 +1,5 @@
 //! Domains: their rules reach the edge, within bounds.
 
-use axum::http::StatusCode;
 use mb_core::{DomainName, UserRole};
 use serde_json::json;
 
@@ -10,26 +9,26 @@ use super::fixture::Fixture;
 async fn a_domain_is_added_once_and_listed() {
     let fixture = Fixture::new().await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;
-    let made = fixture.post(&admin, "/admin/domains", json!({ "name": "eu" })).await;
-    assert_eq!((made.status, &made.body["id"]), (StatusCode::CREATED, &json!("eu")));
+    let made = admin.post("/admin/domains", json!({ "name": "eu" })).await;
+    assert_eq!((made.status, &made.body["id"]), (201, &json!("eu")));
     assert_eq!(made.body["settings"]["body_limit"], 1000);
-    let again = fixture.post(&admin, "/admin/domains", json!({ "name": "eu" })).await;
-    assert_eq!((again.status, again.code()), (StatusCode::CONFLICT, "conflict"));
+    let again = admin.post("/admin/domains", json!({ "name": "eu" })).await;
+    assert_eq!((again.status, again.code()), (409, "conflict"));
     let settings = json!({ "sender_number": "optional", "body_limit": 5, "rate_limit": 7, "retention_days": 30 });
-    let made = fixture.post(&admin, "/admin/domains", json!({ "name": "us", "settings": settings })).await;
+    let made = admin.post("/admin/domains", json!({ "name": "us", "settings": settings })).await;
     assert_eq!(made.body["settings"], settings);
-    assert_eq!(fixture.get(&admin, "/admin/domains/us").await.body["settings"], settings);
-    assert_eq!(fixture.pages(&admin, "/admin/domains?limit=1", "id").await, ["eu", "us"].map(|id| json!(id)));
-    assert_eq!(fixture.get(&admin, "/admin/domains/asia").await.code(), "not_found");
+    assert_eq!(admin.get("/admin/domains/us").await.body["settings"], settings);
+    assert_eq!(admin.pages("/admin/domains?limit=1", "id").await, ["eu", "us"].map(|id| json!(id)));
+    assert_eq!(admin.get("/admin/domains/asia").await.code(), "not_found");
 }
 
 #[tokio::test]
 async fn rules_reach_the_edge_when_they_are_answered() {
     let fixture = Fixture::new().await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;
-    fixture.post(&admin, "/admin/domains", json!({ "name": "eu" })).await;
+    admin.post("/admin/domains", json!({ "name": "eu" })).await;
     let settings = json!({ "sender_number": "optional", "body_limit": 5, "rate_limit": null, "retention_days": null });
-    assert_eq!(fixture.put(&admin, "/admin/domains/eu", settings).await.status, StatusCode::OK);
+    assert_eq!(admin.put("/admin/domains/eu", settings).await.status, 200);
     let rules = fixture.server.policy().borrow().body_rules(&DomainName::parse("eu").expect("a name"));
     assert_eq!((rules.max_scalars, rules.sender_required), (5, false));
 }
@@ -39,9 +38,9 @@ async fn every_broken_bound_is_named_and_nothing_is_added() {
     let fixture = Fixture::new().await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;
     let bad = json!({ "sender_number": "required", "body_limit": 0, "rate_limit": null, "retention_days": 9999 });
-    let answer = fixture.post(&admin, "/admin/domains", json!({ "name": "eu", "settings": bad })).await;
+    let answer = admin.post("/admin/domains", json!({ "name": "eu", "settings": bad })).await;
     let pointers = answer.body["errors"].as_array().expect("errors").iter().map(|error| error["pointer"].clone());
     assert_eq!(pointers.collect::<Vec<_>>(), [json!("/settings/body_limit"), json!("/settings/retention_days")]);
-    assert_eq!(fixture.get(&admin, "/admin/domains/eu").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(fixture.put(&admin, "/admin/domains/eu", bad).await.body["errors"][0]["pointer"], "/body_limit");
+    assert_eq!(admin.get("/admin/domains/eu").await.status, 404);
+    assert_eq!(admin.put("/admin/domains/eu", bad).await.body["errors"][0]["pointer"], "/body_limit");
 }

@@ -15,15 +15,15 @@ async fn figures_count_by_period_domain_and_state() {
     fixture.clock.set(NOW.plus(Duration::from_hours(3 * 24)));
     fixture.register(&[fixture.key.message(3)]).await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;
-    let all = fixture.get(&admin, "/admin/stats").await.body;
+    let all = admin.get("/admin/stats").await.body;
     assert_eq!((&all["period"], &all["total_messages"]), (&json!("all"), &json!(3)));
     assert_eq!(all["messages_by_status"]["delivered"], 3);
     assert_eq!(all["messages_by_status"].as_object().expect("an object").len(), 6);
     let spans = ["messages_last_24h", "messages_last_7d", "messages_last_30d"].map(|member| all[member].clone());
     assert_eq!(spans, [json!(1), json!(3), json!(3)]);
     assert_eq!((&all["total_clients"], &all["active_clients"]), (&json!(1), &json!(1)));
-    let day = fixture.get(&admin, "/admin/stats?period=24h").await.body;
+    let day = admin.get("/admin/stats?period=24h").await.body;
     assert_eq!((&day["total_messages"], &day["messages_by_status"]["delivered"]), (&json!(1), &json!(1)));
-    assert_eq!(fixture.get(&admin, "/admin/stats?domain=eu").await.body["total_messages"], 0);
-    assert_eq!(fixture.get(&admin, "/admin/stats?period=1h").await.code(), "validation_failed");
+    assert_eq!(admin.get("/admin/stats?domain=eu").await.body["total_messages"], 0);
+    assert_eq!(admin.get("/admin/stats?period=1h").await.code(), "validation_failed");
 }

@@ -25,7 +25,7 @@ use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
-use crate::{MainServer, Parts, PeopleConfig};
+use crate::{MailConfig, MainServer, Parts, PeopleConfig};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
@@ -49,6 +49,10 @@ pub(super) struct Key {
 
 impl Fixture {
     pub(super) async fn new() -> Self {
+        Self::with_mail(MailConfig::default()).await
+    }
+
+    pub(super) async fn with_mail(mail: MailConfig) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let clock = Clock::manual(NOW);
         let address = directory.path().join("store.db").display().to_string();
@@ -65,6 +69,7 @@ impl Fixture {
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
             people: PeopleConfig { portal_url: "https://portal.example".into() },
+            mail,
             clock: clock.clone(),
             instance: "test".into(),
             stopping: CancellationToken::new(),
@@ -125,6 +130,15 @@ impl Fixture {
         let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("opens");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("executes");
         connection.close().await.expect("closes");
+    }
+
+    /// The first column of what a statement finds, as bytes.
+    pub(super) async fn execute_text(&self, sql: &str) -> Vec<Vec<u8>> {
+        let path = self.directory.path().join("store.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("opens");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("reads");
+        rows.iter().map(|row| sqlx::Row::get::<Vec<u8>, _>(row, 0)).collect()
     }
 
     /// The ids and reasons of all dead letters, newest first.

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use mb_api::dto::RegisterResult::{Duplicate, Stored};
 use mb_core::{ClientName, Content, DomainName, Header, Role, Topic, UserRole};
 use serde_json::json;
 
-use super::ask::Who;
+use super::asking::Asking;
 use super::fixture::{Fixture, NOW, id};
 
 const LIST: &str = "/portal/messages";
@@ -53,25 +52,25 @@ fn ids(numbers: &[u8]) -> Vec<serde_json::Value> {
 async fn an_admin_sees_all_a_user_its_clients_and_a_manager_none() {
     let fixture = Fixture::new().await;
     fill(&fixture).await;
-    let admin = fixture.certified(Role::Admin).await;
-    assert_eq!(fixture.get(&admin, LIST).await.each("message_id"), ids(&[1, 2, 3, 4]));
+    let admin = fixture.certificate(Role::Admin).await;
+    assert_eq!(admin.get(LIST).await.each("message_id"), ids(&[1, 2, 3, 4]));
     let other = fixture.signed_in(UserRole::User, Some("other")).await;
-    assert_eq!(fixture.get(&other, LIST).await.each("id"), ids(&[3]));
+    assert_eq!(other.get(LIST).await.each("id"), ids(&[3]));
     let bare = fixture.signed_in(UserRole::User, None).await;
     let manager = fixture.signed_in(UserRole::UserManager, Some("demo")).await;
     for who in [&bare, &manager] {
-        assert_eq!(fixture.get(who, LIST).await.code(), "forbidden");
+        assert_eq!(who.get(LIST).await.code(), "forbidden");
         let one = format!("{LIST}/{}", id(1));
-        assert_eq!(fixture.get(who, &one).await.code(), "forbidden");
+        assert_eq!(who.get(&one).await.code(), "forbidden");
     }
     // By filters nothing of others is reached, and by an id it is as if it were not there.
     for filter in ["client_id=demo", "client_id=other", "domain=eu"] {
-        assert_eq!(fixture.get(&other, &format!("{LIST}?{filter}")).await.code(), "forbidden", "{filter}");
+        assert_eq!(other.get(&format!("{LIST}?{filter}")).await.code(), "forbidden", "{filter}");
     }
-    for (n, status) in [(1, StatusCode::NOT_FOUND), (4, StatusCode::NOT_FOUND), (3, StatusCode::OK)] {
-        assert_eq!(fixture.get(&other, &format!("{LIST}/{}", id(n))).await.status, status, "{n}");
+    for (n, status) in [(1, 404), (4, 404), (3, 200)] {
+        assert_eq!(other.get(&format!("{LIST}/{}", id(n))).await.status, status, "{n}");
     }
-    assert_eq!(fixture.get(&other, &format!("{LIST}/no-id")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(other.get(&format!("{LIST}/no-id")).await.status, 404);
 }
 
 #[tokio::test]
@@ -97,16 +96,16 @@ async fn every_filter_is_exact_and_all_hold_at_once() {
         ("domain=default&topic=alarm.fire".into(), &[]),
     ];
     for (filter, expected) in cases {
-        let answer = fixture.get(&admin, &format!("{LIST}?{filter}")).await;
+        let answer = admin.get(&format!("{LIST}?{filter}")).await;
         assert_eq!(answer.each("id"), ids(expected), "{filter}");
     }
     for (bad, pointer) in
         [("status=lost", "/status"), ("sender=%2B49*", "/sender"), ("limit=251", "/limit"), ("cursor=x", "/cursor")]
     {
-        let answer = fixture.get(&admin, &format!("{LIST}?{bad}")).await;
+        let answer = admin.get(&format!("{LIST}?{bad}")).await;
         assert_eq!((answer.code(), &answer.body["errors"][0]["pointer"]), ("validation_failed", &json!(pointer)));
     }
-    let walked = fixture.pages(&admin, &format!("{LIST}?limit=1"), "id").await;
+    let walked = admin.pages(&format!("{LIST}?limit=1"), "id").await;
     assert_eq!(walked, ids(&[1, 2, 3, 4]));
 }
 
@@ -114,8 +113,8 @@ async fn every_filter_is_exact_and_all_hold_at_once() {
 async fn a_list_masks_numbers_and_shows_dead_letters_as_failed() {
     let fixture = Fixture::new().await;
     fill(&fixture).await;
-    let admin = fixture.certified(Role::Admin).await;
-    let page = fixture.get(&admin, LIST).await;
+    let admin = fixture.certificate(Role::Admin).await;
+    let page = admin.get(LIST).await;
     let masked = page.each("sender_number_masked");
     assert_eq!(masked, [json!("+491****5678"), json!("+491****1234"), json!(null), json!("+491****5678")]);
     assert_eq!(page.each("status"), ["delivered", "delivered", "delivered", "failed"].map(|state| json!(state)));
@@ -133,13 +132,13 @@ async fn opening_is_recorded_and_looking_is_not() {
         let log = fixture.store.audit_log(None, 100).await.expect("reads");
         log.into_iter().filter(|row| row.action == "message.open").collect::<Vec<_>>()
     };
-    let closed = fixture.get(&user, &format!("{one}?body=false")).await;
+    let closed = user.get(&format!("{one}?body=false")).await;
     assert_eq!(closed.body["sender_number_masked"], "+491****5678");
     for member in ["message_body", "sender_number", "metadata"] {
         assert_eq!(closed.body.get(member), None, "{member}");
     }
     assert!(opened().await.is_empty());
-    let open = fixture.get(&user, &one).await;
+    let open = user.get(&one).await;
     assert_eq!(open.body["message_body"], "first");
     assert_eq!(open.body["sender_number"], "+4915112345678");
     assert_eq!(open.body["metadata"], json!({ "n": 1 }));
@@ -147,7 +146,7 @@ async fn opening_is_recorded_and_looking_is_not() {
     let log = opened().await;
     assert_eq!((log.len(), log[0].actor.as_str(), &log[0].object), (1, "user-demo@example.org", &id(1).to_string()));
     assert!(!log[0].detail.contains("first") && !log[0].detail.contains("4915112345678"));
-    let dead = fixture.get(&user, &format!("{LIST}/{}", id(4))).await;
+    let dead = user.get(&format!("{LIST}/{}", id(4))).await;
     assert_eq!((&dead.body["status"], &dead.body["message_body"]), (&json!("failed"), &json!("too old")));
 }
 
@@ -155,10 +154,10 @@ async fn opening_is_recorded_and_looking_is_not() {
 async fn without_a_record_nothing_is_opened() {
     let fixture = Fixture::new().await;
     fill(&fixture).await;
-    let admin = fixture.certified(Role::Admin).await;
+    let admin = fixture.certificate(Role::Admin).await;
     fixture.store.close().await;
-    let answer = fixture.get(&admin, &format!("{LIST}/{}", id(1))).await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let answer = admin.get(&format!("{LIST}/{}", id(1))).await;
+    assert_eq!(answer.status, 503);
     assert_eq!(answer.body.get("message_body"), None);
 }
 
@@ -175,14 +174,14 @@ async fn a_message_whose_key_is_gone_says_so_and_hinders_no_other() {
         .execute("DELETE FROM data_keys WHERE key_id = (SELECT key_id FROM messages ORDER BY seq DESC LIMIT 1)")
         .await;
     fixture.server.app.keys.forget_all();
-    let admin = fixture.certified(Role::Admin).await;
-    let page = fixture.get(&admin, LIST).await;
+    let admin = fixture.certificate(Role::Admin).await;
+    let page = admin.get(LIST).await;
     assert_eq!(page.each("id"), ids(&[5, 1, 2, 3, 4]));
     assert_eq!(page.body["data"][0]["sender_number_masked"], json!(null));
     let one = format!("{LIST}/{}", id(5));
-    let answer = fixture.get(&admin, &one).await;
-    assert_eq!((answer.status, answer.code()), (StatusCode::CONFLICT, "conflict"));
-    assert_eq!(fixture.get(&admin, &format!("{one}?body=false")).await.status, StatusCode::OK);
+    let answer = admin.get(&one).await;
+    assert_eq!((answer.status, answer.code()), (409, "conflict"));
+    assert_eq!(admin.get(&format!("{one}?body=false")).await.status, 200);
 }
 
 #[tokio::test]
@@ -191,9 +190,9 @@ async fn a_scheduled_message_is_queued_until_its_time() {
     let mut header = fixture.key.header(id(1));
     header.deliver_at = Some(NOW.plus(Duration::from_hours(1)));
     assert_eq!(fixture.register(&[fixture.key.seal(&header, "later")]).await, [Stored]);
-    let admin = fixture.certified(Role::Admin).await;
+    let admin = fixture.certificate(Role::Admin).await;
     let count =
-        async |who: &Who, state: &str| fixture.get(who, &format!("{LIST}?status={state}")).await.each("status").len();
+        async |who: &Asking<'_>, state: &str| who.get(&format!("{LIST}?status={state}")).await.each("status").len();
     assert_eq!((count(&admin, "queued").await, count(&admin, "delivered").await), (1, 0));
     fixture.clock.set(NOW.plus(Duration::from_hours(2)));
     assert_eq!((count(&admin, "queued").await, count(&admin, "delivered").await), (0, 1));

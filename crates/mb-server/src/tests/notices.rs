@@ -1,6 +1,5 @@
 //! Notices as admins see and resolve them.
 
-use axum::http::StatusCode;
 use mb_core::{NoticeKind, NoticeLevel, UserRole};
 use mb_store::NewNotice;
 use serde_json::json;
@@ -16,15 +15,15 @@ async fn open_notices_are_listed_newest_first_and_resolved_once() {
         let notice = NewNotice { kind: NoticeKind::DeadLetters, key: key.into(), level: NoticeLevel::Warning, detail };
         fixture.store.raise_notice(&notice).await.expect("raises");
     }
-    let about = async |query: &str| fixture.pages(&admin, &format!("/admin/notices?limit=1{query}"), "about").await;
+    let about = async |query: &str| admin.pages(&format!("/admin/notices?limit=1{query}"), "about").await;
     assert_eq!(about("").await, ["c", "b", "a"].map(|key| json!(key)));
-    let rows = fixture.get(&admin, "/admin/notices").await;
+    let rows = admin.get("/admin/notices").await;
     assert_eq!(rows.body["data"][0]["detail"], json!({ "why": "c" }));
     let id = rows.body["data"][1]["id"].clone();
     let resolve = format!("/admin/notices/{id}/resolve");
-    assert_eq!(fixture.post(&admin, &resolve, json!(null)).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(fixture.post(&admin, &resolve, json!(null)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(admin.post(&resolve, json!(null)).await.status, 204);
+    assert_eq!(admin.post(&resolve, json!(null)).await.status, 404);
     assert_eq!(about("").await, ["c", "a"].map(|key| json!(key)));
     assert_eq!(about("&resolved=true").await, ["c", "b", "a"].map(|key| json!(key)));
-    assert_eq!(fixture.post(&admin, "/admin/notices/x/resolve", json!(null)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(admin.post("/admin/notices/x/resolve", json!(null)).await.status, 404);
 }

@@ -1,7 +1,11 @@
 //! People: signing in, one's own account, other people's accounts.
 
+mod confusion;
+mod lifecycles;
 mod lockout;
+mod managing;
 mod own_account;
+mod resetting;
 mod signing_in;
 
 use std::sync::LazyLock;

@@ -50,12 +50,16 @@ const ALIASES: &[(&str, &str)] = &[
     ("PORTAL_PORT", "portal.port"),
     ("PORTAL_URL", "portal.url"),
     ("DATABASE_URL", "store.url"),
+    ("SMTP_HOST", "mail.host"),
+    ("SMTP_PORT", "mail.port"),
+    ("SMTP_USER", "mail.user"),
+    ("SMTP_FROM", "mail.from"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FILE_PATH", "log.dir"),
 ];
 
 /// Settings that are secrets and no keys: never from TOML or flags. Each may also be `NAME_FILE`, the path of a file.
-const SECRETS: [&str; 3] = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "JWT_SECRET"];
+const SECRETS: [&str; 4] = ["ADMIN_EMAIL", "ADMIN_PASSWORD", "JWT_SECRET", "SMTP_PASSWORD"];
 
 /// Names that are read elsewhere and are no keys.
 const NOT_KEYS: [&str; 1] = ["MB_DATA_DIR"];

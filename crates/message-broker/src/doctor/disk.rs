@@ -68,14 +68,14 @@ fn fsync_time(folder: &Path) -> Result<Duration> {
     let timed = timed_writes(&path);
     // What could not be made need not be removed.
     std::fs::remove_file(&path).ok();
-    let mut times = timed.with_context(|| format!("write in {}", folder.display()))?;
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
+    let mut sorted = timed.with_context(|| format!("write in {}", folder.display()))?;
+    sorted.sort_unstable();
+    Ok(sorted[sorted.len() / 2])
 }
 
 fn timed_writes(path: &Path) -> std::io::Result<Vec<Duration>> {
     let mut file = File::create(path)?;
-    file.write_all(&[0; 1 << 16])?;
+    file.write_all(&[0; 4096])?;
     file.sync_all()?;
     let write = |_| {
         let began = Instant::now();

@@ -45,7 +45,7 @@ impl Wiring<'_> {
     pub fn portal_alone(&self, listener: Listener) -> Result<Running> {
         Component::Portal.scope(|| {
             let policy = self.followed(Role::Portal)?;
-            self.portal(listener, policy)
+            self.portal(listener, policy, &Link::Remote)
         })?;
         Ok(Running { journal: None, store: None })
     }

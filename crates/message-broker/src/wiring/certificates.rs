@@ -49,16 +49,14 @@ impl Wiring<'_> {
     }
 }
 
-impl Wiring<'_> {
-    /// The gauge of when the certificate of `role` ends.
-    pub(super) fn certificate_expiry(&self, role: Role, metrics: &mut Metrics) -> Option<Gauge> {
-        let family = metrics.gauge_family(
-            "mb_certificate_expiry_timestamp_seconds",
-            "When the component's certificate expires, seconds since 1970.",
-            "role",
-        );
-        Some(family.of(role.as_str()))
-    }
+/// The gauge of when the certificate of `role` ends.
+pub(super) fn expiry(role: Role, metrics: &mut Metrics) -> Gauge {
+    let family = metrics.gauge_family(
+        "mb_certificate_expiry_timestamp_seconds",
+        "When the component's certificate expires, seconds since 1970.",
+        "role",
+    );
+    family.of(role.as_str())
 }
 
 struct Keeper {

@@ -4,7 +4,7 @@ use mb_core::Clock;
 use mb_proxy::Proxy;
 use mb_queue::{Degraded, Journal, JournalStatus};
 use mb_runtime::{Check, Health};
-use mb_server::MainServer;
+use mb_server::{MailState, MainServer};
 use mb_worker::Worker;
 
 /// Ready = journal writable, a policy in effect and a certificate to seal by; everything else only degrades.
@@ -50,8 +50,17 @@ fn writable(status: &JournalStatus) -> Check {
     }
 }
 
-pub(super) fn server(health: Health, server: &MainServer) -> Health {
-    let server = server.clone();
+pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Health {
+    let (server, mails) = (server.clone(), server.clone());
+    let health = health.check("mail", move || {
+        let found = match mails.mail() {
+            MailState::Fine => Check::healthy("nothing is held up"),
+            MailState::Failing { since, .. } => {
+                Check::degraded(format!("cannot be sent since {} s", clock.now().since(since).as_secs()))
+            }
+        };
+        async move { found }
+    });
     health.check("store", move || {
         let server = server.clone();
         async move {

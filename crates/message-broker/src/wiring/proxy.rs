@@ -13,7 +13,7 @@ use mb_queue::{Disk, Journal};
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig, Listener, PolicyWatch, TlsServer};
 
-use super::certificates::Users;
+use super::certificates::{self, Users};
 use super::{Link, Wiring, connections, health, journal_config};
 use crate::layout::{read_secret, read_text};
 
@@ -30,7 +30,7 @@ impl Wiring<'_> {
     /// Starts the proxy on its port.
     pub(super) fn proxy(&self, listener: Listener, journal: &Journal, server: &Link) -> Result<Metrics> {
         let mut metrics = Metrics::new();
-        let expiry = self.certificate_expiry(Role::Proxy, &mut metrics);
+        let expiry = certificates::expiry(Role::Proxy, &mut metrics);
         let (chain, key) = self.layout.component(Role::Proxy.as_str());
         let signer = Signer::from_pem(&read_text(&chain)?, read_secret(&key)?.expose()).context("read proxy.crt")?;
         let config = ProxyConfig {
@@ -55,7 +55,8 @@ impl Wiring<'_> {
             async move { proxy.submit(request).await }
         });
         let tls = self.tls(Role::Proxy)?;
-        let users = Users { tls: Some(Arc::clone(&tls)), client: Some(client), proxy: Some(proxy), expiry };
+        let users =
+            Users { tls: Some(Arc::clone(&tls)), client: Some(client), proxy: Some(proxy), expiry: Some(expiry) };
         self.keep_certificate(Role::Proxy, Some(server), users);
         let tls = TlsServer::new(listener, tls, app);
         TlsServer { limits: connections(self.config.proxy.connections), policy: Some(policy), ..tls }

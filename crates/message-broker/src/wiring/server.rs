@@ -9,8 +9,9 @@ use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
 use mb_server::{MainServer, Notary};
 use mb_store::Store;
+use tokio::time::Instant;
 
-use super::certificates::Users;
+use super::certificates::{self, Users};
 use super::{Wiring, connections, health, in_process_service};
 use crate::bootstrap;
 use crate::layout::{read_secret, read_text};
@@ -27,14 +28,18 @@ impl Wiring<'_> {
         policy: PolicyWatch,
         mut metrics: Metrics,
     ) -> Result<App> {
-        let expiry = self.certificate_expiry(Role::Server, &mut metrics);
+        let expiry = certificates::expiry(Role::Server, &mut metrics);
         server.start(self.lifecycle, self.notary()?);
-        let health = health::server(self.health(), server);
+        let health = health::server(self.health(), server, self.clock.clone());
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
         let app = in_process_service(router, self.config.server.in_flight, &mut metrics);
         let tls = self.tls(Role::Server)?;
-        self.keep_certificate(Role::Server, None, Users { tls: Some(Arc::clone(&tls)), expiry, ..Users::default() });
+        self.keep_certificate(
+            Role::Server,
+            None,
+            Users { tls: Some(Arc::clone(&tls)), expiry: Some(expiry), ..Users::default() },
+        );
         let tls = TlsServer::new(listener, tls, app.clone());
         TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
@@ -70,22 +75,31 @@ impl Wiring<'_> {
         });
     }
 
-    /// Keeps `crl.pem` current: after every change of the policy, and daily so that it does not run out.
+    /// Keeps `crl.pem` current: after every revocation, and daily so that it does not run out.
     pub(super) fn revocation_list(&self, server: &MainServer) {
         let (layout, server, stopping) = (self.layout.clone(), server.clone(), self.lifecycle.soft());
         let mut policy = server.policy();
         self.lifecycle.spawn("revocation list", Criticality::Ordinary, async move {
-            let mut written = true;
+            let mut listed = policy.borrow_and_update().revoked.clone();
+            let mut next = Instant::now() + bootstrap::RENEW_AFTER;
             loop {
-                let wait = if written { bootstrap::RENEW_AFTER } else { Duration::from_mins(1) };
-                tokio::select! {
+                let due = tokio::select! {
                     () = stopping.cancelled() => return,
-                    () = tokio::time::sleep(wait) => {}
-                    changed = policy.changed() => if changed.is_err() { return },
+                    () = tokio::time::sleep_until(next) => true,
+                    changed = policy.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        policy.borrow_and_update().revoked != listed
+                    }
+                };
+                if !due {
+                    continue;
                 }
-                let outcome = bootstrap::write_crl(&layout, server.authority()).await;
-                written = outcome.is_ok();
-                if let Err(error) = outcome {
+                listed.clone_from(&policy.borrow_and_update().revoked);
+                let written = bootstrap::write_crl(&layout, server.authority()).await;
+                next = Instant::now() + if written.is_ok() { bootstrap::RENEW_AFTER } else { Duration::from_mins(1) };
+                if let Err(error) = written {
                     tracing::warn!(error = format!("{error:#}"), "crl.pem not written");
                 }
             }

@@ -11,7 +11,7 @@ use mb_runtime::metrics::{Access, Metrics};
 use mb_runtime::{App, AppConfig, Listener, PlainServer};
 use mb_worker::{Worker, WorkerConfig};
 
-use super::certificates::Users;
+use super::certificates::{self, Users};
 use super::{Link, Wiring, health, journal_config};
 
 impl Wiring<'_> {
@@ -38,8 +38,8 @@ impl Wiring<'_> {
             lease: journal_config(self.layout, self.config).lease,
         };
         let (queue, client) = (Queue::Embedded(journal.clone()), self.client_as(Role::Worker, server)?);
-        let expiry = self.certificate_expiry(Role::Worker, &mut metrics);
-        let users = Users { client: Some(client.clone()), expiry, ..Users::default() };
+        let expiry = certificates::expiry(Role::Worker, &mut metrics);
+        let users = Users { client: Some(client.clone()), expiry: Some(expiry), ..Users::default() };
         self.keep_certificate(Role::Worker, Some(server), users);
         let worker = Worker::start(config, queue, client, self.clock.clone(), self.lifecycle, &mut metrics);
         let health = health::worker(self.health(), &worker, self.clock.clone());

@@ -75,7 +75,7 @@ fn every_component_tells_its_health() {
     assert_eq!(root["service"], "message-broker");
     assert!(root["version"].is_string() && root["status"].is_string());
     let mut portal = Connection::anonymous(broker.dir(), broker.ports.portal).expect("connected");
-    assert!(portal.get("/").expect("answered").text().contains("<html"));
+    assert!(portal.get("/login").expect("answered").text().contains("<html"));
 }
 
 #[test]

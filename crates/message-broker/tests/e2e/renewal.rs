@@ -89,8 +89,8 @@ fn a_client_renews_over_its_valid_certificate_and_gets_what_it_has() {
     std::fs::write(broker.dir().join(name), &response.body).expect("written");
     std::fs::write(broker.dir().join("certs/clients/demo/demo.key"), request.0.expose()).expect("written");
     submit(&mut broker.demo(), "with the new key");
-    let broken = connection.post_with("/pki/renew", &headers, b"hello").expect("answered");
-    broken.assert_problem(422, "validation_failed");
+    let refused = connection.post_with("/pki/renew", &headers, b"hello").expect("answered");
+    refused.assert_problem(422, "validation_failed");
     let mut nobody = Connection::anonymous(broker.dir(), broker.ports.server).expect("connected");
     nobody
         .post_with("/pki/renew", &headers, request.1.as_bytes())

@@ -4,10 +4,18 @@ use super::*;
 
 const LEASE: Duration = Duration::from_mins(1);
 const REFORWARD: Duration = Duration::from_secs(90);
+const PASSED: Duration = Duration::from_secs(30);
 const OLD: Timestamp = Timestamp::from_micros(0);
 
 fn limits() -> Limits {
-    Limits { entries: 100, bytes: 10_000, resident: 1_000, lease: LEASE, reforward_after: REFORWARD }
+    Limits {
+        entries: 100,
+        bytes: 10_000,
+        resident: 1_000,
+        lease: LEASE,
+        reforward_after: REFORWARD,
+        passed_after: PASSED,
+    }
 }
 
 fn id(seq: u64) -> MessageId {
@@ -42,10 +50,15 @@ fn claim(window: &mut Window, now: Instant) -> Vec<Taken> {
 }
 
 fn answer_all(window: &mut Window, lacking: bool) -> usize {
-    let questions = window.questions(1000);
-    for (seq, id) in &questions {
-        window.answer(*seq, *id, lacking);
+    answer_all_at(window, Instant::now(), lacking)
+}
+
+fn answer_all_at(window: &mut Window, now: Instant, lacking: bool) -> usize {
+    let questions = window.questions(now, 1000);
+    for question in &questions {
+        window.answer(now, *question, lacking);
     }
+    window.answered(now);
     questions.len()
 }
 
@@ -80,7 +93,7 @@ fn an_entry_is_leased_to_one_worker_until_its_lease_ends() {
     window.ack(first[0].tag);
     window.nack(first[2].tag);
     assert!(claim(&mut window, now + LEASE).is_empty(), "a lease that is over changes nothing");
-    assert_eq!(window.questions(10).len(), 1, "only the entry that was acknowledged in time");
+    assert_eq!(window.questions(Instant::now(), 10).len(), 1, "only the entry that was acknowledged in time");
 }
 
 #[test]
@@ -108,10 +121,10 @@ fn unknown_entries_are_asked_for_before_they_are_handed_over() {
     let mut window = Window::new(limits(), 1);
     (1..4).for_each(|seq| window.load(entry(seq), true));
     assert!(claim(&mut window, now).is_empty());
-    let questions = window.questions(10);
+    let questions = window.questions(Instant::now(), 10);
     assert_eq!(questions.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [id(1), id(2), id(3)]);
     for ((seq, id), lacking) in questions.into_iter().zip([false, true, false]) {
-        window.answer(seq, id, lacking);
+        window.answer(now, (seq, id), lacking);
     }
     assert_eq!(seqs(&claim(&mut window, now)), [2], "only what the store lacks");
     assert_eq!(window.watermark(), 2);
@@ -133,10 +146,10 @@ fn an_acknowledged_entry_that_the_store_lacks_waits_before_it_is_forwarded_again
 fn questions_without_an_answer_are_asked_again_first() {
     let mut window = Window::new(limits(), 1);
     (1..6).for_each(|seq| window.load(entry(seq), true));
-    let first = window.questions(2);
+    let first = window.questions(Instant::now(), 2);
     assert_eq!(first.len(), 2);
-    window.answer(first[1].0, first[1].1, false);
-    let second = window.questions(10);
+    window.answer(Instant::now(), first[1], false);
+    let second = window.questions(Instant::now(), 10);
     assert_eq!(second.iter().map(|(_, id)| *id).collect::<Vec<_>>(), [id(1), id(3), id(4), id(5)]);
     assert!(!window.has_questions());
 }
@@ -147,7 +160,7 @@ fn an_answer_that_the_store_has_it_ends_an_entry_in_any_state() {
     let mut window = ready(1..3);
     let taken = window.claim(now, 1, u64::MAX, OLD);
     for (place, seq) in [(taken[0].tag.place, 1), (taken[0].tag.place + 1, 2)] {
-        window.answer(Seq(place), id(seq), false);
+        window.answer(now, (Seq(place), id(seq)), false);
     }
     assert_eq!((window.watermark(), window.open()), (3, 0));
     assert_eq!(window.next_deadline(), None, "the lease ended with its entry");
@@ -158,9 +171,68 @@ fn an_answer_that_the_store_has_it_ends_an_entry_in_any_state() {
 #[test]
 fn an_answer_about_another_message_is_not_taken() {
     let mut window = ready(1..2);
-    window.answer(Seq(0), id(7), false);
-    window.answer(Seq(9), id(1), false);
+    window.answer(Instant::now(), (Seq(0), id(7)), false);
+    window.answer(Instant::now(), (Seq(9), id(1)), false);
     assert_eq!(window.open(), 1);
+}
+
+#[test]
+fn a_forwarded_entry_is_asked_about_until_the_store_has_it() {
+    let mut now = Instant::now();
+    let mut window = ready(1..3);
+    let tags: Vec<_> = claim(&mut window, now).iter().map(|entry| entry.tag).collect();
+    window.forwarded(now, &tags);
+    assert!(window.questions(now, 10).is_empty(), "it cannot be there yet");
+    for _ in 0..10 {
+        now += LEASE;
+        assert_eq!(answer_all_at(&mut window, now, true), 2);
+        assert!(claim(&mut window, now).is_empty(), "it may still come");
+    }
+    now += LEASE;
+    answer_all_at(&mut window, now, false);
+    assert_eq!((window.open(), window.watermark()), (0, 3));
+    assert_eq!(window.next_question(), None);
+}
+
+#[test]
+fn a_forwarded_entry_that_is_missing_in_its_queue_goes_again_once_a_minute() {
+    let start = Instant::now();
+    let mut window = ready(1..3);
+    let tags: Vec<_> = claim(&mut window, start).iter().map(|entry| entry.tag).collect();
+    let lost = window.forwarded(start, &tags[..1]);
+    window.forwarded(start, &tags[1..]);
+    let mut now = start + REFORWARD.mul_f64(0.5);
+    window.missing(&[lost]);
+    assert_eq!(answer_all_at(&mut window, now, true), 2);
+    assert!(claim(&mut window, now).is_empty(), "not so soon");
+    now = start + REFORWARD;
+    answer_all_at(&mut window, now, true);
+    let again = claim(&mut window, now);
+    assert_eq!((seqs(&again), again[0].deliveries), (vec![1], 2));
+    window.forwarded(now, &[again[0].tag]);
+    now += REFORWARD;
+    answer_all_at(&mut window, now, true);
+    assert!(claim(&mut window, now).is_empty(), "the new unit is not missing");
+}
+
+#[test]
+fn a_forwarded_entry_that_was_overtaken_goes_again() {
+    let start = Instant::now();
+    let mut window = ready(1..3);
+    let tags: Vec<_> = claim(&mut window, start).iter().map(|entry| entry.tag).collect();
+    window.forwarded(start, &tags[..1]);
+    window.forwarded(start, &tags[1..]);
+    let confirmed = start + Duration::from_secs(1);
+    let questions = window.questions(confirmed, 10);
+    window.answer(confirmed, questions[0], true);
+    window.answer(confirmed, questions[1], false);
+    window.answered(confirmed);
+    let mut now = confirmed + PASSED.mul_f64(0.9);
+    answer_all_at(&mut window, now, true);
+    now = start + REFORWARD;
+    assert!(claim(&mut window, now).is_empty());
+    answer_all_at(&mut window, now, true);
+    assert_eq!(seqs(&claim(&mut window, now)), [1]);
 }
 
 #[test]
@@ -191,7 +263,7 @@ fn a_rewind_forgets_leases_and_never_uses_a_place_twice() {
     assert_eq!((window.watermark(), window.open(), window.next_deadline()), (1, 0, None));
     (1..4).for_each(|seq| window.load(entry(seq), true));
     window.ack(before[0].tag);
-    window.answer(Seq(before[0].tag.place), id(1), false);
+    window.answer(now, (Seq(before[0].tag.place), id(1)), false);
     assert_eq!(window.open(), 3);
     answer_all(&mut window, true);
     let after = claim(&mut window, now);
@@ -234,6 +306,8 @@ mod model {
         Claim(usize),
         Ack(usize),
         Nack(usize),
+        Forward(usize),
+        Missing(u64),
         Ask(usize),
         Answer(usize, bool),
         Wait(u64),
@@ -246,6 +320,8 @@ mod model {
             3 => (1..5_usize).prop_map(Action::Claim),
             3 => (0..8_usize).prop_map(Action::Ack),
             1 => (0..8_usize).prop_map(Action::Nack),
+            3 => (0..8_usize).prop_map(Action::Forward),
+            1 => (1..8_u64).prop_map(Action::Missing),
             2 => (1..5_usize).prop_map(Action::Ask),
             3 => (0..8_usize, any::<bool>()).prop_map(|(which, lacking)| Action::Answer(which, lacking)),
             1 => (1..100_u64).prop_map(Action::Wait),
@@ -272,10 +348,14 @@ mod model {
                     Action::Claim(max) => tags.extend(window.claim(now, max, u64::MAX, OLD)),
                     Action::Ack(which) => if let Some(taken) = tags.get(which) { window.ack(taken.tag) },
                     Action::Nack(which) => if let Some(taken) = tags.get(which) { window.nack(taken.tag) },
-                    Action::Ask(max) => asked.extend(window.questions(max)),
+                    Action::Forward(which) => if let Some(taken) = tags.get(which) {
+                        window.forwarded(now, &[taken.tag]);
+                    },
+                    Action::Missing(unit) => window.missing(&[unit]),
+                    Action::Ask(max) => asked.extend(window.questions(now, max)),
                     Action::Answer(which, lacking) => if let Some((seq, id)) = asked.get(which).copied() {
                         let before = window.open();
-                        window.answer(seq, id, lacking);
+                        window.answer(now, (seq, id), lacking);
                         if window.open() < before {
                             prop_assert!(!lacking);
                             let seq = u64::try_from(u128::from_be_bytes(*id.as_bytes())).expect("small");
@@ -294,13 +374,16 @@ mod model {
                 prop_assert_eq!(window.watermark(), lowest);
                 prop_assert_eq!(window.open() + confirmed.len() as u64, loaded - 1);
             }
+            for unit in 0..200 {
+                window.missing(&[unit]);
+            }
             for _ in 0..3 {
                 now += LEASE + REFORWARD;
-                answer_all(&mut window, true);
+                answer_all_at(&mut window, now, true);
                 for taken in claim(&mut window, now) {
                     window.ack(taken.tag);
                 }
-                answer_all(&mut window, false);
+                answer_all_at(&mut window, now, false);
             }
             prop_assert_eq!((window.open(), window.watermark()), (0, loaded));
             prop_assert_eq!(window.resident, 0);

@@ -24,7 +24,7 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>) {
     let plain = operation.get("tags").is_some_and(|tags| tags == &json!(["operation"]));
     let in_query = |parameter: &Value| parameter["in"] == "query";
     let has_query = operation.get("parameters").and_then(Value::as_array).is_some_and(|all| all.iter().any(in_query));
-    let (has_body, secured) = (operation.contains_key("requestBody"), operation.contains_key("security"));
+    let (has_body, secured) = (operation.contains_key("requestBody"), needs_somebody(operation));
     let by_rule: [(&str, &str, bool); 10] = [
         ("400", "The request is malformed", has_body || path.contains('{')),
         ("401", "Who asks is not known", secured),
@@ -55,6 +55,12 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>) {
             });
         }
     }
+}
+
+/// Whether no way to ask is that of anybody.
+fn needs_somebody(operation: &Map<String, Value>) -> bool {
+    let ways = operation.get("security").and_then(Value::as_array);
+    ways.is_some_and(|ways| ways.iter().all(|way| way.as_object().is_some_and(|schemes| !schemes.is_empty())))
 }
 
 fn meaning(status: &str) -> &'static str {

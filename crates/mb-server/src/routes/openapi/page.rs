@@ -21,12 +21,12 @@ pub(super) fn render(document: &Value) -> String {
     let tags = document["tags"].as_array().cloned().unwrap_or_default();
     let mut out = String::with_capacity(256 * 1024);
     let title = format!("{} {}", text(&document["info"]["title"]), text(&document["info"]["version"]));
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}: API</title>\
          <link rel=\"stylesheet\" href=\"{}\"></head>\n<body><header><h1>{title}</h1><p>{}</p>\
-         <p>The same as a document: <a href=\"{}\">{}</a></p></header>\n",
+         <p>The same as a document: <a href=\"{}\">{}</a></p></header>",
         paths::DOCS_STYLE,
         text(&document["info"]["description"]),
         paths::OPENAPI,
@@ -36,7 +36,7 @@ pub(super) fn render(document: &Value) -> String {
     out.push_str("<main>\n");
     for tag in &tags {
         let name = text(&tag["name"]);
-        let _ = write!(out, "<section><h2 id=\"tag-{name}\">{name}</h2><p>{}</p>\n", text(&tag["description"]));
+        let _ = writeln!(out, "<section><h2 id=\"tag-{name}\">{name}</h2><p>{}</p>", text(&tag["description"]));
         for operation in operations.iter().filter(|operation| operation.what["tags"][0] == tag["name"]) {
             operation.render(document, &mut out);
         }
@@ -70,10 +70,10 @@ fn contents(tags: &[Value], out: &mut String) {
 impl Operation<'_> {
     fn render(&self, document: &Value, out: &mut String) {
         let id = text(&self.what["operationId"]);
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<article><h3 id=\"{id}\"><span class=\"method\">{}</span> <code>{}</code></h3>\
-             <p><strong>{}</strong>. {}</p>\n",
+             <p><strong>{}</strong>. {}</p>",
             self.method,
             escape(self.path),
             text(&self.what["summary"]),
@@ -141,9 +141,9 @@ fn bodies(document: &Value, content: &Value, out: &mut String) {
         let example = body.get("example").cloned().unwrap_or_else(|| sample(document, &body["schema"]));
         if example.is_object() || example.is_array() {
             let example = serde_json::to_string_pretty(&example).unwrap_or_default();
-            let _ = write!(out, "<pre><code>{}</code></pre>\n", escape(&example));
+            let _ = writeln!(out, "<pre><code>{}</code></pre>", escape(&example));
         } else if let Some(example) = example.as_str().filter(|_| body.get("example").is_some()) {
-            let _ = write!(out, "<pre><code>{}</code></pre>\n", escape(example));
+            let _ = writeln!(out, "<pre><code>{}</code></pre>", escape(example));
         }
     }
 }

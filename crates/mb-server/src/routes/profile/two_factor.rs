@@ -17,7 +17,6 @@ use mb_runtime::body::read_json;
 use mb_store::{StoreError, Totp};
 
 use super::super::auth::MAX_BODY;
-use super::super::problems::Proving;
 use super::super::store_fault;
 use super::{origin, prove};
 use crate::app::App;
@@ -32,7 +31,7 @@ const ISSUER: &str = "message-broker";
     summary = "Begin with a second factor",
     description = "Replaces an earlier offer. It is not on before it is confirmed.",
     request_body = CurrentPassword,
-    responses((status = 201, body = TwoFactorOffer), Proving),
+    responses((status = 201, body = TwoFactorOffer), (status = 409, description = "A second factor is on"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn offer(
@@ -58,7 +57,7 @@ pub(crate) async fn offer(
     summary = "Switch the offered second factor on",
     description = "The answer holds the recovery codes, this once.",
     request_body = ConfirmTwoFactor,
-    responses((status = 200, body = RecoveryCodes), Proving),
+    responses((status = 200, body = RecoveryCodes), (status = 409, description = "There is none on offer"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn confirm(
@@ -81,7 +80,7 @@ pub(crate) async fn confirm(
     post, path = paths::PROFILE_TWO_FACTOR_DISABLE, tag = "profile", operation_id = "disable_two_factor",
     summary = "Switch the second factor off",
     request_body = DisableTwoFactor,
-    responses((status = 204, description = "It is off"), Proving),
+    responses((status = 204, description = "It is off"), (status = 409, description = "None is on"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn disable(State(app): State<Arc<App>>, caller: Caller, body: Body) -> Result<StatusCode, ApiError> {
@@ -101,7 +100,7 @@ pub(crate) async fn disable(State(app): State<Arc<App>>, caller: Caller, body: B
     summary = "Replace the recovery codes",
     description = "Earlier ones are void; the answer holds the new ones, this once.",
     request_body = CurrentPassword,
-    responses((status = 200, body = RecoveryCodes), Proving),
+    responses((status = 200, body = RecoveryCodes), (status = 409, description = "None is on"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn replace_codes(

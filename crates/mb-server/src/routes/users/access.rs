@@ -15,7 +15,6 @@ use mb_runtime::body::read_json;
 use mb_store::UserChange;
 
 use super::super::auth::MAX_BODY;
-use super::super::problems::{Changing, Named};
 use super::super::store_fault;
 use super::{change, find};
 use crate::app::App;
@@ -28,7 +27,7 @@ use crate::people::accounts;
     description = "Deactivation ends the user's sessions.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
     request_body = SetUserStatus,
-    responses((status = 200, body = UserRow), Changing),
+    responses((status = 200, body = UserRow), (status = 409, description = "It is the last admin")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn set_status(
@@ -49,7 +48,7 @@ pub(crate) async fn set_status(
     description = "Ends the user's sessions.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
     request_body = SetUserPassword,
-    responses((status = 200, body = UserRow), Changing),
+    responses((status = 200, body = UserRow)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn set_password(
@@ -70,7 +69,7 @@ pub(crate) async fn set_password(
     summary = "Take a user's second factor away",
     description = "For somebody who has lost authenticator and recovery codes.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
-    responses((status = 204, description = "There is none any more"), Named),
+    responses((status = 204, description = "There is none any more")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn reset_two_factor(
@@ -89,7 +88,7 @@ pub(crate) async fn reset_two_factor(
     summary = "List a user's sessions",
     description = "The last used first; all on one page.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
-    responses((status = 200, body = Page<SessionRow>), Named),
+    responses((status = 200, body = Page<SessionRow>)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn sessions(
@@ -108,7 +107,7 @@ pub(crate) async fn sessions(
     delete, path = paths::USER_SESSIONS, tag = "users", operation_id = "end_user_sessions",
     summary = "End a user's sessions",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
-    responses((status = 204, description = "They have ended"), Named),
+    responses((status = 204, description = "They have ended")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn end_sessions(

@@ -13,7 +13,6 @@ use mb_runtime::body::read_json;
 use mb_store::UserChange;
 
 use super::super::auth::MAX_BODY;
-use super::super::problems::Changing;
 use super::{change, find};
 use crate::app::App;
 use crate::caller::{Caller, forbidden};
@@ -24,7 +23,7 @@ use crate::caller::{Caller, forbidden};
     description = "Ends the user's sessions.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
     request_body = SetUserRole,
-    responses((status = 200, body = UserRow), Changing),
+    responses((status = 200, body = UserRow), (status = 409, description = "It is the last admin")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn set_role(
@@ -48,7 +47,7 @@ pub(crate) async fn set_role(
     description = "Ends the user's sessions.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
     request_body = SetUserClient,
-    responses((status = 200, body = UserRow), Changing),
+    responses((status = 200, body = UserRow)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn set_client(
@@ -69,7 +68,7 @@ pub(crate) async fn set_client(
     description = "From then on nobody signs in to it, and its sessions are over.",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
     request_body = SetUserExpiry,
-    responses((status = 200, body = UserRow), Changing),
+    responses((status = 200, body = UserRow), (status = 409, description = "It is the last admin")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn set_expiry(
@@ -89,7 +88,7 @@ pub(crate) async fn set_expiry(
     summary = "Let a user send messages through the portal, or no longer",
     params(("id" = mb_api::schema::UserId, Path, description = "The user's id")),
     request_body = SetUserSending,
-    responses((status = 200, body = UserRow), Changing),
+    responses((status = 200, body = UserRow)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn set_sending(

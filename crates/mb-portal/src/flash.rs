@@ -1,0 +1,60 @@
+//! What the page after a change tells once. A closed set of words travels in the cookie, so that nobody can make a page
+//! tell anything else.
+
+macro_rules! flashes {
+    ($($name:ident $word:literal $text:literal,)*) => {
+        /// What was done.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Flash { $($name),* }
+
+        impl Flash {
+            /// The word in the cookie.
+            pub(crate) const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+
+            /// Parses [`Flash::word`].
+            pub(crate) fn parse(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$name),)* _ => None }
+            }
+
+            /// What the person reads.
+            pub(crate) const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+flashes! {
+    SignedOut "signed-out" "You are signed out.",
+    SessionsEnded "sessions-ended" "All your sessions were ended. Sign in again.",
+    SessionEnded "session-ended" "The session was ended.",
+    PasswordReset "password-reset" "Your password was set. Sign in with it.",
+    PasswordChanged "password-changed" "Your password was changed. Other sessions were ended.",
+    TwoFactorOff "2fa-off" "Two-factor sign-in is off.",
+    CodeTooLate "code-too-late" "That took too long. Enter your password again.",
+    UserAdded "user-added" "The user was added and can sign in now.",
+    UserChanged "user-changed" "The user was changed. Sessions that this concerns were ended.",
+    UserDeleted "user-deleted" "The user was deleted.",
+    UserPassword "user-password" "The password was set. The user's sessions were ended.",
+    UserTwoFactor "user-2fa" "The second factor was taken away.",
+    ClientChanged "client-changed" "The client was changed. It holds from its next request.",
+    CertificateRevoked "certificate-revoked" "The certificate was revoked. It is refused from its next request.",
+    DomainAdded "domain-added" "The domain was added.",
+    DomainChanged "domain-changed" "The rules were saved. Proxies follow within seconds.",
+    NoticeResolved "notice-resolved" "The notice was resolved.",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_back_and_others_tell_nothing() {
+        for flash in [Flash::SignedOut, Flash::NoticeResolved] {
+            assert_eq!(Flash::parse(flash.word()), Some(flash));
+        }
+        assert_eq!(Flash::parse("<script>"), None);
+    }
+}

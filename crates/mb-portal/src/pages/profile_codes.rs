@@ -1,0 +1,57 @@
+//! New recovery codes in place of the old ones.
+
+use askama::Template;
+use mb_api::dto::{CurrentPassword, RecoveryCodes, SecretText};
+
+use crate::errors::Errors;
+use crate::field::Field;
+use crate::form::Form;
+use crate::form_page::FormPage;
+use crate::person::Person;
+use crate::respond::{mend, page};
+use crate::shell::{Section, Shell};
+use crate::stop::Answer;
+
+/// The codes, this once.
+#[derive(Template)]
+#[template(path = "recovery_codes.html")]
+pub(super) struct CodesPage {
+    shell: Shell,
+    codes: RecoveryCodes,
+}
+
+impl CodesPage {
+    pub(super) fn new(person: &Person, codes: RecoveryCodes) -> Self {
+        Self { shell: person.shell(Section::Profile), codes }
+    }
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct Password {
+    current_password: SecretText,
+}
+
+pub(crate) async fn get(person: Person) -> Answer {
+    page(&form(&person, &Errors::default()))
+}
+
+pub(crate) async fn post(person: Person, Form(Password { current_password }): Form<Password>) -> Answer {
+    match person.client.recovery_codes(&CurrentPassword { current_password }).await {
+        Ok(codes) => page(&CodesPage::new(&person, codes)),
+        Err(error) => mend(&form(&person, &Errors::from_refusal(error)?)),
+    }
+}
+
+fn form(person: &Person, errors: &Errors) -> FormPage {
+    FormPage {
+        shell: person.shell(Section::Profile),
+        title: "New recovery codes".into(),
+        up: Some(("/profile".into(), "Profile")),
+        action: "/profile/recovery-codes".into(),
+        above: errors.above(&["current_password"]).map(str::to_owned),
+        intro: Some("The old codes are void from then on.".into()),
+        fields: vec![Field::password("current_password", "Current password", "current-password", errors)],
+        button: "Make new codes",
+        grave: false,
+    }
+}

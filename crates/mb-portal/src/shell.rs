@@ -1,0 +1,112 @@
+//! The frame around a page: where one is, who one is, where one may go.
+
+use mb_api::dto::Profile;
+use mb_core::UserRole;
+
+use crate::csrf::CsrfToken;
+use crate::visit::Visit;
+
+/// The part of the portal that a page belongs to, as the menu marks it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Section {
+    None,
+    Overview,
+    Messages,
+    Profile,
+    Users,
+    Clients,
+    Certificates,
+    Domains,
+    Notices,
+    Audit,
+}
+
+impl Section {
+    /// The word that the menu compares with.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Overview => "overview",
+            Self::Messages => "messages",
+            Self::Profile => "profile",
+            Self::Users => "users",
+            Self::Clients => "clients",
+            Self::Certificates => "certificates",
+            Self::Domains => "domains",
+            Self::Notices => "notices",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// Who is signed in, as the frame shows it.
+#[derive(Clone, Debug)]
+struct Who {
+    email: String,
+    role: UserRole,
+    open_notices: Option<String>,
+}
+
+/// What every template gets as `shell`.
+#[derive(Clone)]
+pub(crate) struct Shell {
+    csrf: CsrfToken,
+    flash: Option<&'static str>,
+    section: Section,
+    who: Option<Who>,
+}
+
+impl Shell {
+    /// For somebody who is not signed in.
+    pub(crate) fn guest(visit: &Visit) -> Self {
+        let flash = visit.flash().map(crate::flash::Flash::text);
+        Self { csrf: visit.csrf().clone(), flash, section: Section::None, who: None }
+    }
+
+    /// For somebody signed in; `open_notices` is what the badge shows.
+    pub(crate) fn of(visit: &Visit, profile: &Profile, open_notices: Option<String>, section: Section) -> Self {
+        let who = Who { email: profile.email.to_string(), role: profile.role, open_notices };
+        Self { section, who: Some(who), ..Self::guest(visit) }
+    }
+
+    /// The token for forms.
+    pub(crate) fn csrf(&self) -> &str {
+        self.csrf.as_str()
+    }
+
+    /// What the page before did.
+    pub(crate) const fn flash(&self) -> Option<&'static str> {
+        self.flash
+    }
+
+    /// The address of who is signed in.
+    pub(crate) fn email(&self) -> Option<&str> {
+        self.who.as_ref().map(|who| who.email.as_str())
+    }
+
+    /// Whether the page belongs to this part.
+    pub(crate) fn at(&self, section: &str) -> bool {
+        self.section.as_str() == section
+    }
+
+    /// Whether the menu shows what admins may do.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.role == UserRole::Admin)
+    }
+
+    /// Whether the menu shows the users.
+    pub(crate) fn manages_users(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| matches!(who.role, UserRole::Admin | UserRole::UserManager))
+    }
+
+    /// How many notices wait, if any does.
+    pub(crate) fn open_notices(&self) -> Option<&str> {
+        self.who.as_ref().and_then(|who| who.open_notices.as_deref())
+    }
+}
+
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shell").field("section", &self.section).field("who", &self.who).finish_non_exhaustive()
+    }
+}

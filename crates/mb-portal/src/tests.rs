@@ -1,0 +1,5 @@
+//! The pages as a browser gets them, before a main server that answers one session and before one that is away.
+
+mod door;
+mod fixture;
+mod pages;

@@ -1,0 +1,121 @@
+//! What every page has, and what none may show.
+
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use mb_api::paths;
+use serde_json::json;
+
+use super::fixture::{Browser, knows, recording};
+
+fn signed_in(server: axum::Router) -> Browser {
+    let browser = Browser::with(server);
+    browser.set_cookie("__Host-session", "good");
+    browser
+}
+
+fn message() -> serde_json::Value {
+    let id = "01930000-0000-7000-8000-000000000001";
+    json!({
+        "id": id, "message_id": id, "client_id": "branch-7", "domain": "acme", "topic": "default",
+        "sender_number_masked": "+491****5678", "status": "delivered", "attempt_count": 0,
+        "queued_at": "2026-11-25T10:00:00Z", "delivered_at": null, "last_error": null,
+        "registered_at": "2026-11-25T10:00:00Z", "failed_at": null, "deliver_at": null, "expires_at": null,
+        "sender_number": "+4915112345678", "message_body": "<b>secret & text</b>", "metadata": { "a": 1 }, "attempts": [],
+    })
+}
+
+#[tokio::test]
+async fn every_page_is_guarded_and_kept_nowhere() {
+    let browser = signed_in(knows("user"));
+    for path in
+        ["/login/code", "/forgot-password", "/reset-password?token=t", "/profile/password", "/nowhere", "/admin/users"]
+    {
+        let (parts, _) = browser.get(path).await;
+        let policy = parts.headers[CONTENT_SECURITY_POLICY].to_str().expect("text");
+        for rule in [
+            "default-src 'none'",
+            "style-src 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
+            assert!(policy.contains(rule), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+        assert_eq!(parts.headers[CACHE_CONTROL], "no-store", "{path}");
+        assert_eq!(parts.headers[X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
+        assert_eq!(parts.headers[REFERRER_POLICY], "same-origin", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_pages_with_their_id_in_the_frame_of_who_asks() {
+    let browser = signed_in(knows("user"));
+    let (parts, page) = browser.get("/admin/users").await;
+    assert_eq!(parts.status, StatusCode::FORBIDDEN);
+    assert!(page.contains(parts.headers["x-request-id"].to_str().expect("text")), "{page}");
+    assert!(page.contains("ann@example.org") && !page.contains("href=\"/admin"), "{page}");
+    let (parts, page) = browser.get("/nowhere").await;
+    assert_eq!(
+        (parts.status, parts.headers[CONTENT_TYPE].as_bytes()),
+        (StatusCode::NOT_FOUND, &b"text/html; charset=utf-8"[..])
+    );
+    assert!(page.contains("There is nothing here"));
+    assert_eq!(browser.get("/logout").await.0.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(browser.get("/messages/no-id").await.0.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_menu_shows_what_one_may_do() {
+    for (role, shown, hidden) in [
+        ("user", "/messages", "/admin"),
+        ("user_manager", "/admin/users", "/admin/clients"),
+        ("admin", "/admin/audit", "no such"),
+    ] {
+        let (_, page) = signed_in(knows(role)).get("/profile/password").await;
+        assert!(page.contains(&format!("href=\"{shown}")) && !page.contains(&format!("href=\"{hidden}")), "{role}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_opened_by_a_form_only() {
+    let path = "/messages/01930000-0000-7000-8000-000000000001";
+    let (routes, asked) = recording(paths::PORTAL_MESSAGE, message());
+    let browser = signed_in(knows("user").merge(routes));
+    browser.get(path).await;
+    let (_, page) = browser.post(path, &[]).await;
+    assert!(page.contains("&#60;b&#62;secret &#38; text") && !page.contains("<b>secret"), "{page}");
+    let asked = asked.lock().expect("no panic while held");
+    assert_eq!(
+        asked.iter().map(|uri| uri.split_once('?').expect("a query").1).collect::<Vec<_>>(),
+        ["body=false", "body=true"]
+    );
+}
+
+#[tokio::test]
+async fn a_list_keeps_its_filter_and_leads_on_and_back() {
+    let (routes, asked) = recording(paths::PORTAL_MESSAGES, json!({ "data": [message()], "next": "c2" }));
+    let browser = signed_in(knows("user").merge(routes));
+    let (_, page) = browser.get("/messages?status=delivered&topic=&from=2026-11-25T10%3A00&cursor=c1").await;
+    assert!(page.contains("+491****5678") && !page.contains("15112345678"), "{page}");
+    assert!(page.contains("value=\"2026-11-25T10:00\"") && page.contains("value=\"delivered\" selected"), "{page}");
+    assert!(page.contains("cursor=c2&#38;back=c1\"") && page.contains("rel=\"prev\""), "{page}");
+    let uri = asked.lock().expect("no panic while held").pop().expect("asked");
+    assert!(uri.contains("status=delivered") && uri.contains("cursor=c1") && !uri.contains("topic"), "{uri}");
+    let (parts, page) = browser.get("/messages?sender=123").await;
+    assert_eq!(parts.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.contains("Enter the whole number") && page.contains("value=\"123\""), "{page}");
+}
+
+#[tokio::test]
+async fn static_files_may_be_kept_and_carry_no_cookie() {
+    let browser = Browser::with(axum::Router::new());
+    let (_, page) = browser.get("/login").await;
+    let at = page.find("/static/").expect("a stylesheet");
+    let path = page[at..].split('"').next().expect("a path");
+    let fresh = Browser::with(axum::Router::new());
+    let (parts, style) = fresh.get(path).await;
+    assert!(parts.headers[CACHE_CONTROL].to_str().expect("text").contains("immutable") && style.contains(":root"));
+    assert_eq!(fresh.cookie("__Host-csrf"), None);
+    assert!(style.len() + page.len() < 60 * 1024);
+}

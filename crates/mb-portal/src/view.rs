@@ -1,0 +1,62 @@
+//! How single values are shown.
+
+use std::fmt;
+
+use askama::filters::HtmlSafe;
+use mb_core::Timestamp;
+
+/// A time: to the second in UTC, exactly on hover.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment(Timestamp);
+
+/// Made of digits and marks that need no escaping.
+impl HtmlSafe for Moment {}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = self.0.to_string();
+        let (day, time) = exact.split_once('T').unwrap_or((&exact, ""));
+        let time = time.get(..8).unwrap_or(time);
+        write!(f, "<time datetime=\"{exact}\" title=\"{exact}\">{day} {time}</time>")
+    }
+}
+
+/// Shows a time.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) const fn when(at: &Timestamp) -> Moment {
+    Moment(*at)
+}
+
+/// A number with its thousands apart, as it is read most easily.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) fn grouped(number: &u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            // Narrow no-break space (SI brochure, section 5.4.4).
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_short_to_read_and_exact_on_hover() {
+        let shown = Moment(Timestamp::from_micros(1_709_164_800_123_456)).to_string();
+        assert!(shown.contains(">2024-02-29 00:00:00<"), "{shown}");
+        assert!(shown.contains("title=\"2024-02-29T00:00:00.123456Z\""), "{shown}");
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1\u{202f}000"), (1_234_567, "1\u{202f}234\u{202f}567")] {
+            assert_eq!(grouped(&number), text);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Notices that the main server raises by itself, and mails to admins about all of them.
+//!
+//! A notice of a kind about a thing is open once. What is looked at again and again raises only what is not open yet, and
+//! resolves what is cured, so that nothing is written where nothing changed.
+
+pub(crate) mod certificates;
+pub(crate) mod digest;
+
+use std::collections::BTreeSet;
+
+use mb_api::dto::AuditFault;
+use mb_api::problem::ApiError;
+use mb_core::{NoticeKind, NoticeLevel};
+use mb_store::{NewNotice, NoticeFilter, NoticeKey, StoreError};
+use serde_json::json;
+
+use crate::app::App;
+use crate::audit::verify::{self, Place};
+use crate::mail::MailState;
+
+/// Who resolves what is cured.
+const ACTOR: &str = "system:main-server";
+/// Notices of one page.
+const PAGE: u32 = 250;
+/// The key of what there is only one of.
+const ONLY: &str = "all";
+
+/// What open notices of a kind are about.
+async fn open_of(app: &App, kind: NoticeKind) -> Result<BTreeSet<String>, StoreError> {
+    let (mut found, mut before) = (BTreeSet::new(), None);
+    loop {
+        let page = app.store.notice_page(NoticeFilter::Open, before, PAGE).await?;
+        before = page.last().map(|notice| notice.id);
+        let full = page.len() == PAGE as usize;
+        found.extend(page.into_iter().filter(|notice| notice.kind == kind).map(|notice| notice.key));
+        if !full {
+            return Ok(found);
+        }
+    }
+}
+
+/// Makes the open notices of a kind be exactly these.
+async fn settle(app: &App, kind: NoticeKind, wanted: Vec<NewNotice>) -> Result<(), StoreError> {
+    let mut open = open_of(app, kind).await?;
+    for notice in wanted {
+        if !open.remove(&notice.key) {
+            app.store.raise_notice(&notice).await?;
+        }
+    }
+    for cured in open {
+        app.store.resolve_notice(NoticeKey::About(kind, &cured), ACTOR).await?;
+    }
+    Ok(())
+}
+
+/// Mail cannot be sent, or there is no mail server for what waits.
+pub(crate) async fn mail(app: &App) -> Result<(), StoreError> {
+    let kind = NoticeKind::MailFailing;
+    let wanted = match app.mail.state() {
+        MailState::Fine => Vec::new(),
+        MailState::Failing { since, error } => {
+            let waiting = app.store.mail_backlog().await?.waiting;
+            let detail = json!({ "since": since, "error": error, "waiting": waiting });
+            vec![NewNotice { kind, key: ONLY.to_owned(), level: NoticeLevel::Error, detail }]
+        }
+    };
+    settle(app, kind, wanted).await
+}
+
+/// The newest dead letter that somebody was told of; `None` until it was looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Option<i64>);
+
+/// New dead letters are a notice until somebody resolves it; more of them count it up.
+pub(crate) async fn dead_letters(app: &App, told: &mut Told) -> Result<(), StoreError> {
+    let newest = app.store.dead_letters(None, 1).await?.pop();
+    let last = newest.as_ref().map_or(0, |letter| letter.id);
+    // What came before this main server led was told of by the one that led then.
+    let known = *told.0.get_or_insert(last);
+    if let Some(letter) = newest.filter(|_| last > known) {
+        let detail = json!({ "newest": letter.id, "reason": letter.reason, "at": letter.created_at });
+        let (kind, level) = (NoticeKind::DeadLetters, NoticeLevel::Warning);
+        app.store.raise_notice(&NewNotice { kind, key: ONLY.to_owned(), level, detail }).await?;
+    }
+    told.0 = Some(last);
+    Ok(())
+}
+
+/// Checks the whole audit log.
+pub(crate) async fn audit(app: &App) -> Result<(), ApiError> {
+    let (mut place, mut first): (_, Option<AuditFault>) = (Place::START, None);
+    loop {
+        let mut found = verify::stretch(app, place).await?;
+        if first.is_none() && !found.faults.is_empty() {
+            first = Some(found.faults.swap_remove(0));
+        }
+        match found.next {
+            Some(next) if !app.stopping.is_cancelled() => place = next,
+            _ => break,
+        }
+    }
+    let kind = NoticeKind::AuditBroken;
+    let notice = |fault: AuditFault| {
+        tracing::error!(position = fault.position, detail = fault.detail, "the audit log does not verify");
+        let detail = json!({ "kind": fault.kind, "position": fault.position, "detail": fault.detail });
+        NewNotice { kind, key: ONLY.to_owned(), level: NoticeLevel::Error, detail }
+    };
+    settle(app, kind, first.map(notice).into_iter().collect()).await.map_err(crate::routes::store_fault)
+}

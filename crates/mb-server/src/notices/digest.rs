@@ -1,0 +1,80 @@
+//! Mails to admins about what is new: one mail with all of it to each.
+
+use std::fmt::Write as _;
+
+use mb_core::{NoticeKind, NoticeLevel, UserRole};
+use mb_crypto::CryptoError;
+use mb_store::{Notice, StoreError, User, UserFilter};
+
+use crate::app::App;
+use crate::mail;
+
+/// Notices of one mail; more come with the next.
+const NOTICES: u32 = 50;
+/// Admins who are mailed.
+const ADMINS: u32 = 250;
+
+/// Mails what was not mailed. Without a mail server nothing is: then nothing waits for one either.
+pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
+    if !app.mail.is_on() {
+        return Ok(());
+    }
+    let mut notices = app.store.unmailed_notices(NOTICES).await?;
+    // That mail fails cannot be mailed.
+    notices.retain(|notice| notice.kind != NoticeKind::MailFailing);
+    if notices.is_empty() {
+        return Ok(());
+    }
+    let (subject, text) = (subject(&notices), text(&notices));
+    let compose = |admin: User| mail::compose(&app.master, &admin.email, &subject, &text);
+    match admins(app).await?.into_iter().map(compose).collect::<Result<Vec<_>, CryptoError>>() {
+        Ok(mails) => {
+            let ids = notices.iter().map(|notice| notice.id).collect::<Vec<_>>();
+            app.store.mail_notices(&ids, &mails).await
+        }
+        Err(error) => {
+            mb_runtime::logging::limited("digest", || tracing::error!(%error, "mail about notices not sealed"));
+            Ok(())
+        }
+    }
+}
+
+/// Those who may sign in and have an address beyond this machine.
+async fn admins(app: &App) -> Result<Vec<User>, StoreError> {
+    let filter = UserFilter { role: Some(UserRole::Admin), active: Some(true), client: None };
+    let mut admins = app.store.user_page(&filter, None, ADMINS).await?;
+    let now = app.clock.now();
+    admins.retain(|admin| admin.may_sign_in(now) && !admin.email.ends_with("@localhost"));
+    Ok(admins)
+}
+
+fn subject(notices: &[Notice]) -> String {
+    let worst = notices.iter().map(|notice| notice.level).max().unwrap_or(NoticeLevel::Info);
+    match notices {
+        [one] => format!("message-broker: {}: {}", worst, words(one.kind)),
+        all => format!("message-broker: {}: {} notices", worst, all.len()),
+    }
+}
+
+/// Keys and figures only: nothing of a message stands in a notice.
+fn text(notices: &[Notice]) -> String {
+    let mut text = String::new();
+    for notice in notices {
+        let _ = writeln!(text, "{}: {}", notice.level, words(notice.kind));
+        let _ = writeln!(text, "  about: {}\n  first: {}\n  detail: {}\n", notice.key, notice.first_at, notice.detail);
+    }
+    text.push_str("All notices stand in the portal under Notices.\n");
+    text
+}
+
+const fn words(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::CertificateExpiring => "a certificate expires",
+        NoticeKind::DeadLetters => "there are new dead letters",
+        NoticeKind::BackupFailed => "a backup failed",
+        NoticeKind::JournalDamaged => "a proxy's journal was damaged",
+        NoticeKind::DestinationDisabled => "a destination was disabled",
+        NoticeKind::AuditBroken => "the audit log does not verify",
+        NoticeKind::MailFailing => "mail cannot be sent",
+    }
+}

@@ -1,0 +1,160 @@
+//! Mail to a real SMTP server on loopback: taken, refused, tried again, and never in the clear where that was asked for.
+
+mod smtp;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mb_core::{NoticeKind, NoticeLevel, Role, Secret, UserRole};
+use mb_store::NewNotice;
+use serde_json::json;
+use smtp::{Manner, Smtp};
+
+use super::fixture::{Fixture, NOW};
+use crate::mail::{compose, sender};
+use crate::{MailConfig, MailState, SmtpServer, SmtpTls, notices};
+
+impl Fixture {
+    async fn mailing(server: SmtpServer) -> Self {
+        Self::with_mail(MailConfig { server: Some(server) }).await
+    }
+
+    async fn write(&self, to: &str, text: &str) {
+        let mail = compose(&self.server.app.master, to, "Grüße", text).expect("sealed");
+        self.store.enqueue_mail(&mail).await.expect("waits");
+    }
+
+    async fn send(&self) {
+        sender::run(&self.server.app).await.expect("runs");
+    }
+
+    async fn waiting(&self) -> u64 {
+        self.store.mail_backlog().await.expect("reads").waiting
+    }
+}
+
+fn plain(port: u16) -> SmtpServer {
+    SmtpServer {
+        host: "127.0.0.1".to_owned(),
+        port,
+        tls: SmtpTls::None,
+        credentials: None,
+        from: "Broker <broker@example.org>".to_owned(),
+        ca_pem: None,
+    }
+}
+
+#[tokio::test]
+async fn a_mail_arrives_whole_and_once() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    fixture.write("ann@example.org", "Über https://portal.example/reset?token=abc\n.\nend").await;
+    assert!(fixture.execute_text("SELECT body FROM mail_outbox").await.iter().all(|body| !contains(body, "token=abc")));
+    fixture.send().await;
+    fixture.send().await;
+    let mails = smtp.taken();
+    assert_eq!(mails.len(), 1);
+    assert_eq!((mails[0].from.as_str(), mails[0].to.as_str()), ("broker@example.org", "ann@example.org"));
+    for part in ["From: Broker <broker@example.org>", "To: ann@example.org", "Message-ID: <", "Date: ", "charset=utf-8"]
+    {
+        assert!(mails[0].text.contains(part), "{part}: {}", mails[0].text);
+    }
+    assert_eq!((fixture.waiting().await, fixture.server.mail()), (0, MailState::Fine));
+}
+
+#[tokio::test]
+async fn what_is_refused_for_now_is_tried_again_and_heals() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    fixture.write("ann@example.org", "hello").await;
+    smtp.behave(Manner::Refuse("451 later"));
+    fixture.send().await;
+    assert_eq!(fixture.waiting().await, 1);
+    assert!(matches!(fixture.server.mail(), MailState::Failing { since: NOW, .. }));
+    notices::mail(&fixture.server.app).await.expect("raises");
+    notices::mail(&fixture.server.app).await.expect("raises");
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    let open = admin.get("/admin/notices").await;
+    assert_eq!((open.each("kind"), open.each("count")), (vec![json!("mail_failing")], vec![json!(1)]));
+    smtp.behave(Manner::Take);
+    fixture.send().await;
+    assert!(smtp.taken().is_empty(), "not before its time");
+    fixture.clock.set(NOW.plus(Duration::from_secs(15)));
+    fixture.send().await;
+    assert_eq!((smtp.taken().len(), fixture.waiting().await), (1, 0));
+    notices::mail(&fixture.server.app).await.expect("resolves");
+    assert!(admin.get("/admin/notices").await.each("kind").is_empty());
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_refused_for_good_is_given_up_and_hinders_no_other() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    smtp.behave(Manner::RefuseRecipient("nobody@example.org", "550 no such user"));
+    fixture.write("nobody@example.org", "hello").await;
+    fixture.write("ann@example.org", "hello").await;
+    fixture.send().await;
+    assert_eq!((smtp.taken().len(), fixture.waiting().await), (1, 0));
+    assert_eq!(fixture.server.mail(), MailState::Fine);
+}
+
+#[tokio::test]
+async fn without_a_mail_server_only_what_waits_is_missed() {
+    let fixture = Fixture::new().await;
+    fixture.send().await;
+    assert_eq!(fixture.server.mail(), MailState::Fine);
+    fixture.write("ann@example.org", "hello").await;
+    fixture.send().await;
+    assert!(matches!(fixture.server.mail(), MailState::Failing { error, .. } if error.contains("SMTP_HOST")));
+    assert_eq!(fixture.waiting().await, 1);
+}
+
+#[tokio::test]
+async fn starttls_is_required_and_its_certificate_checked() {
+    let fixture = Fixture::new().await;
+    let issued = fixture.issue("server", Role::Server).await;
+    let ca = fixture.server.authority().ca_pem().to_owned();
+    let key = issued.private_key_pem.expose();
+    let tls = Arc::new(mb_crypto::tls::server_config(&issued.certificate_pem, key, &ca).expect("a configuration"));
+    let smtp = Smtp::start(Some(tls)).await;
+    let credentials = Some(("broker".to_owned(), Secret::new("s3cret".to_owned())));
+    let asked = SmtpServer { host: "localhost".to_owned(), tls: SmtpTls::StartTls, credentials, ..plain(smtp.port) };
+    let trusting = Fixture::mailing(SmtpServer { ca_pem: Some(ca), ..asked.clone() }).await;
+    trusting.write("ann@example.org", "hello").await;
+    trusting.send().await;
+    let mails = smtp.taken();
+    assert_eq!((mails.len(), mails[0].secure, mails[0].login.as_deref()), (1, true, Some("\0broker\0s3cret")));
+    let wary = Fixture::mailing(asked.clone()).await;
+    wary.write("ann@example.org", "hello").await;
+    wary.send().await;
+    assert_eq!((smtp.taken().len(), wary.waiting().await), (1, 1), "an unknown CA is not trusted");
+    let clear = Smtp::start(None).await;
+    let stripped = Fixture::mailing(SmtpServer { port: clear.port, ..asked }).await;
+    stripped.write("ann@example.org", "hello").await;
+    stripped.send().await;
+    assert_eq!((clear.taken().len(), stripped.waiting().await), (0, 1), "nothing goes out in the clear");
+}
+
+#[tokio::test]
+async fn admins_are_mailed_what_is_new_once() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    fixture.signed_in(UserRole::Admin, None).await;
+    fixture.signed_in(UserRole::User, None).await;
+    for key in ["a", "b"] {
+        let (kind, level) = (NoticeKind::DestinationDisabled, NoticeLevel::Warning);
+        let notice = NewNotice { kind, key: key.to_owned(), level, detail: json!({}) };
+        fixture.store.raise_notice(&notice).await.expect("raises");
+    }
+    for _ in 0..2 {
+        notices::digest::run(&fixture.server.app).await.expect("writes");
+        fixture.send().await;
+    }
+    let mails = smtp.taken();
+    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "admin-none@example.org"));
+    assert!(mails[0].text.contains("Subject: message-broker: warning: 2 notices"), "{}", mails[0].text);
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}

@@ -1,0 +1,113 @@
+//! What the main server notices by itself.
+
+use std::time::Duration;
+
+use mb_core::{ClientName, ClientStatus, Role, UserRole};
+use mb_store::NoticeFilter;
+use serde_json::{Value, json};
+
+use super::asking::Asking;
+use super::fixture::{Fixture, NOW};
+use crate::audit::chain;
+use crate::authority::{Order, Which};
+use crate::notices;
+
+const DAY: Duration = Duration::from_hours(24);
+
+impl Fixture {
+    async fn issue_for(&self, name: &str, days: u32) {
+        let validity = Some(DAY * days);
+        let order = Order { name: name.into(), role: Role::Client, domain: None, sans: Vec::new(), validity };
+        self.server.authority().issue(order, "test").await.expect("issues");
+    }
+
+    async fn watch_certificates(&self) {
+        notices::certificates::run(&self.server.app).await.expect("looks");
+    }
+}
+
+/// What the open notices say, as (name, days).
+async fn expiring(admin: &Asking<'_>) -> Vec<(Value, Value)> {
+    let details = admin.get("/admin/notices").await.each("detail");
+    let mut found: Vec<_> = details.iter().map(|detail| (detail["name"].clone(), detail["days"].clone())).collect();
+    found.sort_by_key(|(name, _)| name.to_string());
+    found
+}
+
+#[tokio::test]
+async fn a_certificate_is_told_of_at_every_step_until_it_is_renewed() {
+    let fixture = Fixture::new().await;
+    fixture.issue_for("demo", 40).await;
+    fixture.issue_for("lasting", 400).await;
+    for (day, expected) in
+        [(0, None), (9, None), (10, Some(30)), (26, Some(14)), (33, Some(7)), (39, Some(1)), (41, Some(0))]
+    {
+        fixture.clock.set(NOW.plus(DAY * day).plus(Duration::from_secs(1)));
+        fixture.watch_certificates().await;
+        fixture.watch_certificates().await;
+        let rows = fixture.store.notice_page(NoticeFilter::Open, None, 10).await.expect("reads");
+        let days: Vec<Value> = rows
+            .iter()
+            .map(|row| serde_json::from_str::<Value>(&row.detail).expect("JSON"))
+            .filter(|detail| detail["name"] == "demo")
+            .map(|detail| detail["days"].clone())
+            .collect();
+        assert_eq!(days, expected.map(|days: u32| json!(days)).into_iter().collect::<Vec<_>>(), "day {day}");
+        assert!(rows.iter().all(|row| row.count == 1), "looking again raises nothing again");
+    }
+    fixture.issue_for("demo", 400).await;
+    fixture.watch_certificates().await;
+    let rows = fixture.store.notice_page(NoticeFilter::Open, None, 10).await.expect("reads");
+    assert!(rows.iter().all(|row| !row.key.starts_with("demo ")), "{rows:?}");
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_what_was_revoked_or_archived() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    for name in ["archived", "revoked", "used"] {
+        fixture.issue_for(name, 5).await;
+    }
+    let archived = ClientName::parse("archived").expect("a name");
+    fixture.store.set_client_status(&archived, ClientStatus::Archived, "test").await.expect("archives");
+    let revoked = Which::Name("revoked".into());
+    fixture.server.authority().revoke(&revoked, "", "test").await.expect("revokes");
+    fixture.watch_certificates().await;
+    assert_eq!(expiring(&admin).await, [(json!("used"), json!(7))]);
+}
+
+#[tokio::test]
+async fn new_dead_letters_are_told_of_and_old_ones_are_not() {
+    let fixture = Fixture::new().await;
+    // A certificate, for tokens do not last as long as this test.
+    let admin = fixture.certificate(Role::Admin).await;
+    let mut told = notices::Told::default();
+    let app = &fixture.server.app;
+    let (early, late) = (fixture.key.message(1), fixture.key.message(2));
+    fixture.clock.set(NOW.plus(DAY * 29));
+    notices::dead_letters(app, &mut told).await.expect("looks");
+    assert!(admin.get("/admin/notices").await.each("kind").is_empty());
+    for (n, envelope) in [early, late].into_iter().enumerate() {
+        fixture.clock.set(NOW.plus(DAY * 31));
+        fixture.register(&[envelope]).await;
+        fixture.clock.set(NOW.plus(DAY * 29));
+        notices::dead_letters(app, &mut told).await.expect("looks");
+        notices::dead_letters(app, &mut told).await.expect("looks");
+        let open = admin.get("/admin/notices").await;
+        assert_eq!((open.each("kind"), open.each("count")), (vec![json!("dead_letters")], vec![json!(n + 1)]));
+    }
+}
+
+#[tokio::test]
+async fn a_broken_audit_log_is_told_of() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    chain::extend(&fixture.server.app).await.expect("chains");
+    notices::audit(&fixture.server.app).await.expect("checks");
+    assert!(admin.get("/admin/notices").await.each("kind").is_empty());
+    fixture.execute("UPDATE audit_log SET actor = 'nobody' WHERE position = 1").await;
+    notices::audit(&fixture.server.app).await.expect("checks");
+    let open = admin.get("/admin/notices").await;
+    assert_eq!((open.each("kind"), open.each("level")), (vec![json!("audit_broken")], vec![json!("error")]));
+    assert_eq!(open.body["data"][0]["detail"]["position"], 1);
+}

@@ -1,0 +1,62 @@
+//! What a configuration must hold beyond the types of its values.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use mb_core::domain::MAX_RATE_LIMIT;
+use rustls_pki_types::ServerName;
+
+use super::{Config, Environment};
+
+impl Config {
+    /// Whether weak secrets are refused.
+    pub const fn is_production(&self) -> bool {
+        matches!(self.system.environment, Environment::Production)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
+            bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
+        }
+        let ranges: [(&str, u64, u64, u64); 13] = [
+            ("pki.component_validity", self.pki.component_validity, 15, 315_360_000),
+            ("shutdown.drain_delay", self.shutdown.drain_delay, 0, 600),
+            ("proxy.connections", self.proxy.connections as u64, 1, 1_000_000),
+            ("proxy.in_flight", self.proxy.in_flight as u64, 1, 1_000_000),
+            ("proxy.policy_max_age", self.proxy.policy_max_age, 60, 31_536_000),
+            ("proxy.rate_limit", self.proxy.rate_limit.into(), 0, MAX_RATE_LIMIT.into()),
+            ("server.connections", self.server.connections as u64, 1, 1_000_000),
+            ("server.in_flight", self.server.in_flight as u64, 1, 1_000_000),
+            ("worker.concurrency", self.worker.concurrency as u64, 1, 64),
+            ("worker.batch", self.worker.batch as u64, 1, 5000),
+            ("journal.keep_for", self.journal.keep_for, 0, 31_536_000),
+            ("journal.segment_bytes", self.journal.segment_bytes, 1 << 20, 1 << 30),
+            ("journal.max_bytes", self.journal.max_bytes, 4 * self.journal.segment_bytes, u64::MAX),
+        ];
+        for (key, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                bail!("{key} is {value}: allowed is {least} to {most}");
+            }
+        }
+        self.mail.check()?;
+        for name in self.server.own_names() {
+            if ServerName::try_from(name.strip_prefix("*.").unwrap_or(&name)).is_err() {
+                bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
+            }
+        }
+        if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
+            bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
+        }
+        if !self.store.is_embedded() {
+            let scheme = self.store.url.split(':').next().unwrap_or_default();
+            bail!("store.url has the scheme {scheme:?}: this version stores in sqlite://PATH only");
+        }
+        Ok(())
+    }
+
+    /// The database's file.
+    pub fn store_path(&self, data_dir: &Path) -> PathBuf {
+        let path = self.store.url.trim_start_matches("sqlite:").trim_start_matches("//");
+        data_dir.join(path)
+    }
+}

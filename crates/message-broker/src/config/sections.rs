@@ -1,0 +1,228 @@
+//! The sections of the configuration, typed. What each key means stands in the default file.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::Mail;
+
+/// Everything that can be configured, typed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The system as a whole.
+    pub system: System,
+    /// Stopping.
+    pub shutdown: Shutdown,
+    /// The proxy.
+    pub proxy: Proxy,
+    /// The main server.
+    pub server: Server,
+    /// The certificate authority.
+    pub pki: Pki,
+    /// The worker.
+    pub worker: Worker,
+    /// The portal.
+    pub portal: Portal,
+    /// The proxy's journal.
+    pub journal: Journal,
+    /// The queue.
+    pub queue: Queue,
+    /// The store.
+    pub store: Store,
+    /// Mail.
+    pub mail: Mail,
+    /// Logging.
+    pub log: Log,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
+/// `[system]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// How strict it is.
+    pub environment: Environment,
+}
+
+/// What the system is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Trying out.
+    #[serde(alias = "dev", alias = "test", alias = "staging")]
+    Development,
+    /// Real messages.
+    #[serde(alias = "prod")]
+    Production,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// Seconds.
+    pub drain_delay: u64,
+}
+
+/// `[proxy]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+    /// The most connections.
+    pub connections: usize,
+    /// The most requests in flight.
+    pub in_flight: usize,
+    /// Seconds.
+    pub policy_max_age: u64,
+    /// Messages per minute and client; 0 is no limit.
+    pub rate_limit: u32,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+    /// The most connections.
+    pub connections: usize,
+    /// The most requests in flight.
+    pub in_flight: usize,
+    /// Extra names and addresses for component certificates, separated by commas; empty = none.
+    pub primary_domain: String,
+    /// Where other roles reach it.
+    pub url: String,
+}
+
+impl Server {
+    /// The names in `primary_domain`.
+    pub fn own_names(&self) -> Vec<String> {
+        self.primary_domain.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// `[pki]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pki {
+    /// Seconds.
+    pub component_validity: u64,
+}
+
+/// `[worker]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+    /// Register calls at the same time.
+    pub concurrency: usize,
+    /// Messages per register call.
+    pub batch: usize,
+}
+
+/// `[portal]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portal {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+    /// Where people reach it, `https://host[:port]`.
+    pub url: String,
+}
+
+/// `[journal]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// Bytes.
+    pub max_bytes: u64,
+    /// Bytes.
+    pub segment_bytes: u64,
+    /// Seconds.
+    pub keep_for: u64,
+}
+
+/// `[queue]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Which queue carries messages from proxies to workers.
+    pub backend: QueueBackend,
+}
+
+/// The queues there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueBackend {
+    /// The journal itself, in one process.
+    Embedded,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite://PATH`.
+    pub url: String,
+}
+
+impl Store {
+    /// Whether the database is a file of this machine.
+    pub fn is_embedded(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    /// The password in the URL, still %-encoded; `None` for a database that has no user.
+    pub fn password(&self) -> Option<String> {
+        let (_, rest) = self.url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite")?;
+        let (user, _) = rest.rsplit_once('@')?;
+        Some(user.split_once(':').map_or_else(String::new, |(_, password)| password.to_owned()))
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Least level shown.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+    /// Directory of the log files, relative to the data directory.
+    pub dir: PathBuf,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Whether `/metrics` answers.
+    pub enabled: bool,
+    /// Whether loopback needs no certificate for it.
+    pub loopback: bool,
+}

@@ -1,0 +1,5 @@
+//! The portal as people use it, in a real browser.
+
+mod apart;
+mod browser;
+mod needs_chromium;

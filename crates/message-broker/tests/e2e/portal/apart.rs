@@ -1,0 +1,82 @@
+//! Main server and portal in a process each, on one data directory.
+
+use std::process::{Child, Stdio};
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::harness::{PATIENCE, Ports, command};
+use crate::http::Connection;
+
+/// The two processes.
+pub(super) struct Apart {
+    dir: TempDir,
+    ports: Ports,
+    server: Option<Child>,
+    portal: Option<Child>,
+}
+
+impl Apart {
+    /// Starts both, with one admin.
+    pub(super) fn start(email: &str, password: &str) -> Self {
+        let dir = TempDir::new().expect("temporary folder");
+        let mut apart = Self { dir, ports: Ports::spare(), server: None, portal: None };
+        let words = ["admin", "users", "create", "--email", email, "--password", password, "--role", "admin"];
+        let output = command(apart.dir.path(), &apart.environment()).args(words).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        apart.start_server();
+        apart.portal = Some(apart.spawn("portal"));
+        apart.wait_ready(apart.ports.portal);
+        apart
+    }
+
+    pub(super) const fn portal_port(&self) -> u16 {
+        self.ports.portal
+    }
+
+    pub(super) fn start_server(&mut self) {
+        self.server = Some(self.spawn("main-server"));
+        self.wait_ready(self.ports.server);
+    }
+
+    pub(super) fn stop_server(&mut self) {
+        end(self.server.take());
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let url = format!("https://localhost:{}", self.ports.server);
+        self.ports.environment().into_iter().chain([("MB_SERVER__URL".to_owned(), url)]).collect()
+    }
+
+    fn spawn(&self, role: &str) -> Child {
+        let mut command = command(self.dir.path(), &self.environment());
+        command.arg(role).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the binary starts")
+    }
+
+    fn wait_ready(&self, port: u16) {
+        let give_up = Instant::now() + PATIENCE;
+        let ready = || {
+            let answer = Connection::anonymous(self.dir.path(), port).and_then(|mut to| to.get("/health/ready"));
+            answer.is_ok_and(|answer| answer.status == 200)
+        };
+        while !ready() {
+            assert!(Instant::now() < give_up, "port {port} is not ready");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        end(self.server.take());
+        end(self.portal.take());
+    }
+}
+
+fn end(child: Option<Child>) {
+    if let Some(mut child) = child {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}

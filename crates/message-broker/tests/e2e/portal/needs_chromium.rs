@@ -1,0 +1,7 @@
+//! What only a real browser shows: cookies, forms, policies and links that work together.
+
+mod administration;
+mod certificates;
+mod messages;
+mod signing_in;
+mod two_factor;
