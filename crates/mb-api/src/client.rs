@@ -25,7 +25,8 @@ use serde::de::DeserializeOwned;
 
 use crate::credentials::Credentials;
 use crate::dto::{
-    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusRequest, PolicyQuery, RegisterAnswer, StatusAnswer,
+    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, PolicyQuery,
+    RegisterAnswer,
 };
 use crate::paths;
 use crate::problem::Problem;
@@ -103,7 +104,7 @@ impl Client {
         client_id: ClientName,
         ids: Vec<MessageId>,
         id: Option<&RequestId>,
-    ) -> Result<StatusAnswer, ClientError> {
+    ) -> Result<InternalStatusAnswer, ClientError> {
         self.post(paths::STATUS, &InternalStatusRequest { client_id, ids }, id).await
     }
 

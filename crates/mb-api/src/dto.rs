@@ -20,7 +20,7 @@ pub use auth::{
 };
 pub use handover::{ConfirmAnswer, ConfirmRequest, Epoch, PolicyQuery, RegisterAnswer, RegisterResult};
 pub use health::{HealthReport, HealthStatus};
-pub use message::{InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
+pub use message::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
 pub use secret::SecretText;
 
 #[cfg(test)]

@@ -132,6 +132,12 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// The same without its cause and the fields that are wrong.
+    #[must_use]
+    pub fn in_short(self) -> Self {
+        Self { errors: Vec::new(), source: None, ..self }
+    }
+
     /// The code.
     pub const fn code(&self) -> ProblemCode {
         self.code

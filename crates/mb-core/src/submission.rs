@@ -38,9 +38,22 @@ impl Default for BodyRules {
     }
 }
 
-/// A parser's words as they may be told: at most 200 characters, because they may quote a value of any size.
+/// A parser's words as they may be told: without what they quote of the text that was parsed, which may be secret and of
+/// any size.
 pub fn public_text(error: &impl fmt::Display) -> String {
-    error.to_string().chars().take(200).collect()
+    let text = error.to_string();
+    told(&text).unwrap_or(text).chars().take(200).collect()
+}
+
+/// `serde` quotes in these of its messages; what it expects instead, and where, comes behind. Only the kind of what it
+/// found is kept.
+fn told(text: &str) -> Option<String> {
+    const QUOTING: [&str; 4] = ["invalid type: ", "invalid value: ", "unknown field ", "unknown variant "];
+    let head = QUOTING.into_iter().find(|head| text.starts_with(head))?;
+    let kind: String = text[head.len()..].chars().take_while(|c| c.is_ascii_lowercase() || *c == ' ').collect();
+    // What is expected is ours and has no such words in it, so the last ones are not the sender's.
+    let rest = text.rfind(", expected ").or_else(|| text.rfind(", there are no ")).map_or("", |at| &text[at..]);
+    Some(format!("{}{rest}", format!("{head}{kind}").trim_end()))
 }
 
 /// A message that obeys every rule, not yet an id or a seal.

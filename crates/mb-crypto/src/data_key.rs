@@ -46,22 +46,24 @@ impl SealingKey {
     /// Makes a random key and the signed record of it, which must travel with every envelope that it seals.
     ///
     /// # Errors
-    /// [`CryptoError::Malformed`] if `master` is no key that can be wrapped to.
+    /// [`CryptoError::Malformed`] if `master` is no key that can be wrapped to, [`CryptoError::OutsideValidity`] if the
+    /// signer's certificate has expired.
     pub fn new(master: &MasterPublicKey, signer: &Signer, now: Timestamp) -> Result<(Self, SignedKey), CryptoError> {
+        let created_at = signer.signing_time(now)?;
         let bytes = Zeroizing::new(random::random_array::<32>());
         let key_id = KeyId::from_bytes(random::random_array());
-        let (encapsulated, wrapped) = master::wrap(master, key_id, now, &bytes[..])?;
+        let (encapsulated, wrapped) = master::wrap(master, key_id, created_at, &bytes[..])?;
         let mut record = SignedKey {
             key_id,
             master_key_id: master.id,
-            created_at: now,
+            created_at,
             encapsulated,
             wrapped,
             certificate: signer.certificate().to_vec(),
             signature: Vec::new(),
         };
         record.signature = signer.sign(&record)?;
-        Ok((Self { key_id, created_at: now, key: aes(&bytes[..])?, count: AtomicU64::new(0) }, record))
+        Ok((Self { key_id, created_at, key: aes(&bytes[..])?, count: AtomicU64::new(0) }, record))
     }
 
     /// The id that headers of its envelopes must carry.

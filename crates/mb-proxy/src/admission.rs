@@ -23,9 +23,8 @@ pub(crate) fn admit(shared: &Shared, peer: &Peer) -> Result<Admitted, ApiError> 
     if peer.identity.is_none() {
         return Err(nameless());
     }
-    let now = shared.clock.now();
-    let policy = shared.policy.usable(now)?;
-    let identity = peer.authorize(&policy, &[Role::Client], now)?;
+    let policy = shared.policy.usable()?;
+    let identity = peer.authorize(&policy, &[Role::Client], shared.clock.now())?;
     let client = ClientName::parse(&identity.name).ok_or_else(nameless)?;
     let domain = identity.domain.clone().ok_or_else(nameless)?;
     Ok(Admitted { client, domain, policy })

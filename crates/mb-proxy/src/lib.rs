@@ -4,6 +4,7 @@
 //! answers; it needs nobody else to be up. What it accepted it hands over and keeps until the main server confirms it.
 
 mod admission;
+mod budget;
 mod confirm;
 mod forward;
 mod meter;
@@ -20,13 +21,14 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use mb_api::client::Client;
-use mb_core::{Clock, IdSource, Policy, Timestamp};
+use mb_core::{Clock, IdSource, Policy};
 use mb_crypto::data_key::Signer;
 use mb_queue::Journal;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use mb_runtime::metrics::Metrics;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use crate::budget::Budget;
 use crate::meter::Meter;
 use crate::metrics::ProxyMetrics;
 use crate::policy::PolicyKeeper;
@@ -70,12 +72,8 @@ pub(crate) struct Shared {
     pub(crate) server: Client,
     pub(crate) clock: Clock,
     pub(crate) metrics: ProxyMetrics,
-    /// KiB of request bodies that may be in memory at once, beyond the small ones.
-    pub(crate) body_budget: Semaphore,
+    pub(crate) budget: Arc<Budget>,
 }
-
-/// 128 MiB for request bodies, in KiB.
-const BODY_BUDGET_KIB: usize = 128 << 10;
 
 impl Proxy {
     /// Reads the kept policy and the idempotency secret; writes the latter on the first start.
@@ -95,9 +93,9 @@ impl Proxy {
         let sealer = Sealer::open(signer, &config.dir.join("idempotency.key"))?;
         let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);
         let ids = IdSource::after(journal.newest_id());
-        let body_budget = Semaphore::new(BODY_BUDGET_KIB);
         let meter = Meter::new(config.rate_limit, clock.clone());
-        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, body_budget };
+        let budget = Budget::new();
+        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, budget };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -121,14 +119,27 @@ impl Proxy {
         self.shared.policy.subscribe()
     }
 
-    /// When the policy in effect was last known to be current.
-    pub fn policy_seen_at(&self) -> Option<Timestamp> {
-        self.shared.policy.seen_at()
+    /// How long ago the policy in effect was last known to be current.
+    pub fn policy_age(&self) -> Option<Duration> {
+        self.shared.policy.age().age()
     }
 
-    /// Whether the policy is there and not too old.
-    pub fn policy_usable(&self) -> bool {
-        self.shared.policy.usable(self.shared.clock.now()).is_ok()
+    /// Whether the policy is there, not too old, and the main server answers this proxy.
+    ///
+    /// # Errors
+    /// Why not, in words for people.
+    pub fn policy_usable(&self) -> Result<(), String> {
+        self.shared.policy.usable().map(drop).map_err(|error| error.detail().to_owned())
+    }
+
+    /// Whether the main server would take what this proxy seals; nothing is known of that before the first policy.
+    ///
+    /// # Errors
+    /// Why not, in words for people.
+    pub fn can_seal(&self) -> Result<(), String> {
+        let Some(policy) = self.shared.policy.current() else { return Ok(()) };
+        let key = self.shared.sealer.key(&policy, self.shared.clock.now());
+        key.map(drop).map_err(|error| error.detail().to_owned())
     }
 
     /// Starts following the policy and confirming what was handed over.

@@ -18,11 +18,11 @@ pub(crate) struct ProxyMetrics {
 impl ProxyMetrics {
     pub(crate) fn register(metrics: &mut Metrics, journal: &Journal, policy: &PolicyKeeper, clock: &Clock) -> Self {
         journal_metrics(metrics, journal, clock);
-        let (age, now) = (policy.age(), clock.clone());
+        let age = policy.age().clone();
         metrics.gauge_of(
             "mb_proxy_policy_age_seconds",
             "Time since the policy in effect was last known to be current; NaN before the first.",
-            move || age.seconds(now.now()),
+            move || age.seconds(),
         );
         Self {
             accepted: metrics.counter("mb_proxy_accepted", "Messages answered with 202, batch items included."),

@@ -3,15 +3,14 @@
 //! Two generations of `policy.bin` are kept, each with a checksum: a crash in the middle of a write leaves the older one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mb_api::client::Client;
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{Clock, Policy, Timestamp};
-use mb_runtime::PolicyFollower;
+use mb_runtime::{News, PolicyFollower};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,28 +25,48 @@ const MAGIC: &[u8; 4] = b"MBP1";
 const CURRENT: &str = "policy.bin";
 const OLDER: &str = "policy.old.bin";
 
-/// When the policy in effect was last known to be current: microseconds, 0 = never.
+/// When the policy in effect was last known to be current; nothing before the first.
 #[derive(Clone, Debug)]
-pub(crate) struct PolicyAge(Arc<AtomicI64>);
+pub(crate) struct PolicyAge(Arc<Mutex<Option<Seen>>>);
+
+/// The wall clock says how old the file is at start, and no more: while the process runs, a clock that jumps makes a
+/// policy neither older nor younger.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// For the file.
+    at: Timestamp,
+    /// How old it was then.
+    age: Duration,
+    since: Instant,
+}
 
 impl PolicyAge {
-    fn seen_at(&self) -> Option<Timestamp> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Timestamp::from_micros(micros)),
-        }
+    fn seen(&self) -> Option<Seen> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` before the first policy.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.seen().map(|seen| seen.age + seen.since.elapsed())
     }
 
     /// NaN before the first policy.
-    pub(crate) fn seconds(&self, now: Timestamp) -> f64 {
-        self.seen_at().map_or(f64::NAN, |seen_at| now.since(seen_at).as_secs_f64())
+    pub(crate) fn seconds(&self) -> f64 {
+        self.age().map_or(f64::NAN, |age| age.as_secs_f64())
+    }
+
+    fn touch(&self, now: Timestamp) {
+        let seen = Seen { at: now, age: Duration::ZERO, since: Instant::now() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct PolicyKeeper {
     sender: watch::Sender<Option<Arc<Policy>>>,
-    seen_at: PolicyAge,
+    age: PolicyAge,
+    /// What the main server last said of this proxy's certificate instead of answering.
+    refused: Mutex<Option<ProblemCode>>,
     max_age: Duration,
     dir: PathBuf,
 }
@@ -55,14 +74,18 @@ pub(crate) struct PolicyKeeper {
 impl PolicyKeeper {
     pub(crate) fn open(dir: &Path, max_age: Duration, now: Timestamp) -> Self {
         let kept = [CURRENT, OLDER].iter().find_map(|name| read(&dir.join(name)));
-        let (policy, seen_at) = match kept {
+        let (policy, seen) = match kept {
             // A file from the future is as old as now at best: a clock that was wrong must not keep it fresh for long.
-            Some((policy, seen_at)) => (Some(Arc::new(policy)), seen_at.min(now).micros()),
-            None => (None, 0),
+            Some((policy, at)) => {
+                let seen = Seen { at: at.min(now), age: now.since(at), since: Instant::now() };
+                (Some(Arc::new(policy)), Some(seen))
+            }
+            None => (None, None),
         };
         Self {
             sender: watch::Sender::new(policy),
-            seen_at: PolicyAge(Arc::new(AtomicI64::new(seen_at))),
+            age: PolicyAge(Arc::new(Mutex::new(seen))),
+            refused: Mutex::default(),
             max_age,
             dir: dir.to_owned(),
         }
@@ -72,29 +95,35 @@ impl PolicyKeeper {
         self.sender.subscribe()
     }
 
-    /// A handle for the metric.
-    pub(crate) fn age(&self) -> PolicyAge {
-        self.seen_at.clone()
-    }
-
-    pub(crate) fn seen_at(&self) -> Option<Timestamp> {
-        self.seen_at.seen_at()
+    /// How old the policy is; also a handle for the metric.
+    pub(crate) fn age(&self) -> &PolicyAge {
+        &self.age
     }
 
     /// The policy to decide by.
     ///
     /// # Errors
-    /// `no_policy` before the first one, `policy_stale` if it was not confirmed for too long.
-    pub(crate) fn usable(&self, now: Timestamp) -> Result<Arc<Policy>, ApiError> {
-        let Some(policy) = self.sender.borrow().clone() else {
+    /// `no_policy` before the first one, `policy_stale` if it was not confirmed for too long, `proxy_untrusted` if the main
+    /// server refuses this proxy: it would refuse what is accepted here, too.
+    pub(crate) fn usable(&self) -> Result<Arc<Policy>, ApiError> {
+        let Some(policy) = self.current() else {
             let detail = "this proxy has not yet received a policy from the main server";
             return Err(ApiError::new(ProblemCode::NoPolicy, detail));
         };
-        if self.seen_at().is_none_or(|seen_at| now.since(seen_at) > self.max_age) {
+        if self.age.age().is_none_or(|age| age > self.max_age) {
             let detail = "this proxy has not heard from the main server for too long to know who may submit";
             return Err(ApiError::new(ProblemCode::PolicyStale, detail));
         }
+        if let Some(code) = *self.refused.lock().unwrap_or_else(PoisonError::into_inner) {
+            let detail = format!("the main server refuses this proxy's certificate: {code}");
+            return Err(ApiError::new(ProblemCode::ProxyUntrusted, detail));
+        }
         Ok(policy)
+    }
+
+    /// The policy in effect, however old it is.
+    pub(crate) fn current(&self) -> Option<Arc<Policy>> {
+        self.sender.borrow().clone()
     }
 
     /// What a question for news says of the policy in effect.
@@ -102,21 +131,24 @@ impl PolicyKeeper {
         PolicyQuery::of(self.sender.borrow().as_deref())
     }
 
-    /// Takes a new policy, or the news that the held one is still current.
-    fn adopt(&self, policy: Option<Policy>, now: Timestamp) {
-        self.seen_at.0.store(now.micros(), Ordering::Relaxed);
-        if let Some(policy) = policy {
+    /// Takes a new policy, or the news that the held one is still current, or that this proxy is refused.
+    fn adopt(&self, news: News, now: Timestamp) {
+        let refused = if let News::Refused(code) = news { Some(code) } else { None };
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        if refused.is_none() {
+            self.age.touch(now);
+        }
+        if let News::Policy(policy) = news {
             self.sender.send_replace(Some(Arc::new(policy)));
         }
     }
 
     /// Writes the policy in effect to disk; `false` if that failed.
     async fn keep(&self) -> bool {
-        let (policy, seen_at) = (self.sender.borrow().clone(), self.seen_at());
-        let (Some(policy), Some(seen_at)) = (policy, seen_at) else { return true };
+        let (Some(policy), Some(seen)) = (self.current(), self.age.seen()) else { return true };
         let dir = self.dir.clone();
         // Disks stall: that must not hold up those who submit.
-        let written = tokio::task::spawn_blocking(move || write(&dir, &policy, seen_at)).await;
+        let written = tokio::task::spawn_blocking(move || write(&dir, &policy, seen.at)).await;
         match written.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
             Ok(()) => true,
             Err(error) => {
@@ -161,9 +193,9 @@ async fn follow_forever(keeper: &PolicyKeeper, server: &Client, clock: &Clock) {
     let mut kept_at: Option<Instant> = None;
     loop {
         let held = keeper.held();
-        let policy = follower.next(held).await;
-        let changed = policy.as_ref().is_some_and(|policy| PolicyQuery::of(Some(policy)) != held);
-        keeper.adopt(policy, clock.now());
+        let news = follower.next(held).await;
+        let changed = matches!(&news, News::Policy(policy) if PolicyQuery::of(Some(policy)) != held);
+        keeper.adopt(news, clock.now());
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);
         }

@@ -4,6 +4,7 @@ mod accept;
 mod batch;
 mod body;
 mod ndjson;
+mod results;
 mod status;
 mod submit;
 

@@ -2,6 +2,9 @@
 //!
 //! A data key is made at start, every hour, every 2^20 messages and when the main server's key changes (design, 6). Making
 //! one takes well under a millisecond, so whoever finds the old one spent makes the next.
+//!
+//! A message that is sealed under a key that the main server will not take is lost to its client, whom 202 told otherwise.
+//! So the certificate is looked at before every message, and every new key goes through the main server's own check once.
 
 use std::fmt;
 use std::path::Path;
@@ -9,16 +12,18 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use mb_core::policy::MasterPublicKey;
-use mb_core::{KeyId, Secret, Timestamp, hex};
-use mb_crypto::CryptoError;
-use mb_crypto::data_key::{SealingKey, Signer};
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::{Identity, KeyId, Policy, Secret, Timestamp, hex};
+use mb_crypto::data_key::{SealingKey, Signer, verify_signer};
+use mb_crypto::{CryptoError, TrustAnchors};
 
 /// A data key with the record that must travel with its envelopes.
 pub(crate) struct ActiveKey {
     pub(crate) sealing: SealingKey,
     pub(crate) record: Bytes,
     master_key_id: KeyId,
+    /// Whose certificate signed it.
+    signer: Identity,
 }
 
 pub(crate) struct Sealer {
@@ -60,23 +65,56 @@ impl Sealer {
 
     /// The key to seal the next message with.
     ///
+    /// # Errors
+    /// `proxy_untrusted` if the certificate is revoked, has expired or is not of the policy's CA; `internal` if no key can
+    /// be made.
+    ///
     /// # Panics
     /// Never: no code panics while it holds the lock.
-    pub(crate) fn key(&self, master: &MasterPublicKey, now: Timestamp) -> Result<Arc<ActiveKey>, CryptoError> {
+    pub(crate) fn key(&self, policy: &Policy, now: Timestamp) -> Result<Arc<ActiveKey>, ApiError> {
+        let signer = self.signer.load();
+        if policy.is_revoked(signer.identity()) {
+            return Err(untrusted("this proxy's certificate was revoked"));
+        }
+        let signing_time = signer.signing_time(now).map_err(refused)?;
         let mut current = self.current.lock().expect("no code panics while it holds this lock");
-        if let Some(key) = current.as_ref().filter(|key| key.is_fresh(master, now)) {
+        if let Some(key) = current.as_ref().filter(|key| key.is_fresh(policy, signing_time)) {
             return Ok(Arc::clone(key));
         }
-        let (sealing, signed) = SealingKey::new(master, &self.signer.load(), now)?;
-        let key = Arc::new(ActiveKey { sealing, record: signed.encode().into(), master_key_id: master.id });
+        let key = Arc::new(ActiveKey::new(policy, &signer, now).map_err(refused)?);
         *current = Some(Arc::clone(&key));
         Ok(key)
     }
 }
 
 impl ActiveKey {
-    fn is_fresh(&self, master: &MasterPublicKey, now: Timestamp) -> bool {
-        // A key from the future was made before the clock was set back: its records would look unsigned-for.
-        self.master_key_id == master.id && !self.sealing.is_spent(now) && now >= self.sealing.created_at()
+    fn new(policy: &Policy, signer: &Signer, now: Timestamp) -> Result<Self, CryptoError> {
+        let (sealing, signed) = SealingKey::new(&policy.master_key, signer, now)?;
+        let signer = verify_signer(&signed, &TrustAnchors::from_pem(&policy.ca_pem)?)?;
+        Ok(Self { sealing, record: signed.encode().into(), master_key_id: policy.master_key.id, signer })
     }
+
+    fn is_fresh(&self, policy: &Policy, signing_time: Timestamp) -> bool {
+        // A key from the future was made before the clock was set back: its records would look unsigned-for.
+        self.master_key_id == policy.master_key.id
+            && !self.sealing.is_spent(signing_time)
+            && signing_time >= self.sealing.created_at()
+            && !policy.is_revoked(&self.signer)
+    }
+}
+
+fn refused(error: CryptoError) -> ApiError {
+    let detail = match &error {
+        CryptoError::OutsideValidity => "this proxy's certificate is not valid at this time",
+        CryptoError::Untrusted(_) | CryptoError::Forged | CryptoError::WrongRole(_) => {
+            "the main server would not take this proxy's certificate"
+        }
+        _ => return ApiError::new(ProblemCode::Internal, "the message cannot be sealed now").caused_by(error),
+    };
+    untrusted(detail).caused_by(error)
+}
+
+/// Nothing is accepted, for nobody would take it over.
+fn untrusted(detail: &'static str) -> ApiError {
+    ApiError::new(ProblemCode::ProxyUntrusted, detail)
 }

@@ -1,5 +1,6 @@
 //! The routes over a real journal, before a main server that can be away.
 
+mod certificate;
 mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,11 +19,11 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use mb_api::client::Transport;
-use mb_api::dto::{InternalStatusRequest, MessageStatus, PolicyQuery, StatusAnswer};
+use mb_api::dto::{InternalStatusAnswer, InternalStatusRequest, MessageStatus, PolicyQuery};
 use mb_api::request_id;
 use mb_api::{Peer, paths};
 use mb_core::policy::RateLimits;
-use mb_core::{ClientName, DomainName, Identity, MessageId, MessageState, Role, Topic};
+use mb_core::{ClientName, DomainName, Identity, MessageId, MessageState, Role, Timestamp, Topic};
 use mb_crypto::ca::{Ca, IssueRequest};
 use mb_crypto::master::MasterKey;
 use mb_queue::{Claim, Disk, JournalConfig, Queue, RedisAddress, RedisConfig};
@@ -62,7 +63,7 @@ async fn status(
     }
     let known = server.known.lock().expect("no panic while held");
     let data = asked.ids.iter().filter(|id| known.contains(id)).map(delivered).collect();
-    Json(StatusAnswer { data }).into_response()
+    Json(InternalStatusAnswer { data, elsewhere: Vec::new() }).into_response()
 }
 
 fn delivered(id: &MessageId) -> MessageStatus {
@@ -87,6 +88,7 @@ struct Rig {
     app: App,
     journal: Journal,
     server: Arc<MainServer>,
+    ca: Ca,
     _dir: TempDir,
 }
 
@@ -97,13 +99,20 @@ impl Rig {
 
     /// A proxy with a limit of its own, under a policy with others.
     async fn start_with(rate_limit: u32, limits: RateLimits) -> Self {
+        Self::start_at(Clock::System, rate_limit, limits).await
+    }
+
+    /// A proxy whose certificate was issued just now, by its clock.
+    async fn start_at(clock: Clock, rate_limit: u32, limits: RateLimits) -> Self {
         let dir = TempDir::new().expect("temporary folder");
         let config = JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::new(dir.path().join("journal")) };
-        let (journal, _) = Journal::open(config, Clock::System, Disk::Real).expect("opens");
+        let (journal, _) = Journal::open(config, clock.clone(), Disk::Real).expect("opens");
         let master_key = MasterKey::generate().expect("a key").public();
+        let ca = Ca::create("test CA", clock.now()).expect("a CA");
+        let ca_pem = ca.certificate_pem().to_owned();
         let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         let server = Arc::new(MainServer {
-            policy: Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains, limits },
+            policy: Policy { version: 1, ca_pem, master_key, revoked, suspended, domains, limits },
             away: AtomicBool::new(false),
             known: Mutex::default(),
             request_ids: Mutex::default(),
@@ -111,12 +120,12 @@ impl Rig {
         let router = Router::new().route(paths::POLICY, get(policy)).route(paths::STATUS, post(status));
         let client = Client::new(Transport::in_process(router.with_state(Arc::clone(&server)), Peer::default()));
         let config = ProxyConfig { dir: dir.path().to_owned(), policy_max_age: Duration::from_hours(1), rate_limit };
-        let proxy = Proxy::open(&config, journal.clone(), signer(), client, Clock::System, &mut Metrics::new());
+        let proxy = Proxy::open(&config, journal.clone(), signer(&ca, clock.now()), client, clock, &mut Metrics::new());
         let proxy = proxy.expect("opens");
         proxy.start(&Lifecycle::new());
         proxy.policy().wait_for(Option::is_some).await.expect("a policy");
         let app = App::new(AppConfig::new(Role::Proxy, paths::PROXY), proxy.router(), &mut Metrics::new());
-        Self { proxy, app, journal, server, _dir: dir }
+        Self { proxy, app, journal, server, ca, _dir: dir }
     }
 
     async fn send(&self, method: &str, path: &str, content_type: &str, body: Body) -> (StatusCode, serde_json::Value) {
@@ -161,16 +170,18 @@ impl Rig {
     }
 
     fn budget(&self) -> usize {
-        self.proxy.shared.body_budget.available_permits()
+        self.proxy.shared.budget.free() >> 10
     }
 }
 
+/// What all requests together may hold.
+const BUDGET_KIB: usize = 128 << 10;
+
 const MESSAGE: &str = r#"{"sender_number":"+4915112345678","message_body":"hi"}"#;
 
-fn signer() -> Signer {
-    let ca = Ca::create("test CA", Clock::System.now()).expect("a CA");
-    let validity = Duration::from_hours(1);
-    let (role, now) = (Role::Proxy, Clock::System.now());
+/// A proxy's certificate that is good for half an hour.
+fn signer(ca: &Ca, now: Timestamp) -> Signer {
+    let (role, validity) = (Role::Proxy, Duration::from_mins(30));
     let issued = ca.issue(&IssueRequest { name: "proxy", role, domain: None, sans: &[], validity, now });
     let issued = issued.expect("issued");
     Signer::from_pem(&issued.certificate_pem, issued.private_key_pem.expose()).expect("a signer")
@@ -243,6 +254,20 @@ async fn a_stored_message_is_never_said_to_be_queued() {
 }
 
 #[tokio::test]
+async fn anothers_message_is_not_there_whoever_is_away() {
+    let rig = Rig::start().await;
+    let id = rig.submit().await;
+    rig.server.away.store(true, Ordering::Relaxed);
+    let mut stranger = peer();
+    let identity = stranger.identity.as_mut().map(Arc::make_mut).expect("a certificate");
+    identity.name = "stranger".into();
+    let path = paths::MESSAGE.replace("{id}", &id.to_string());
+    let request = Request::get(path).extension(stranger).body(Body::empty()).expect("a request");
+    assert_eq!(rig.app.clone().oneshot(request).await.expect("infallible").status(), StatusCode::NOT_FOUND);
+    assert_eq!(rig.one(id).await.1["status"], "queued");
+}
+
+#[tokio::test]
 async fn an_ndjson_body_that_breaks_off_says_what_was_accepted() {
     let rig = Rig::start().await;
     for begun in [&[][..], &[MESSAGE], &["no json\n"]] {
@@ -255,7 +280,7 @@ async fn an_ndjson_body_that_breaks_off_says_what_was_accepted() {
     assert_eq!(results.len(), 2, "{answer}");
     assert!(results[0]["message_id"].is_string());
     assert_eq!(results[1]["code"], "malformed_request");
-    assert_eq!(rig.budget(), BODY_BUDGET_KIB, "every share was given back");
+    assert_eq!(rig.budget(), BUDGET_KIB, "every share was given back");
 }
 
 /// Sends a line end every 20 seconds.
@@ -300,7 +325,7 @@ async fn the_lines_before_the_byte_limit_are_taken() {
 #[tokio::test]
 async fn slow_large_bodies_hold_only_what_has_arrived() {
     let rig = Rig::start().await;
-    let free = |kib: usize| BODY_BUDGET_KIB - kib;
+    let free = |kib: usize| BUDGET_KIB - kib;
     let large = "x".repeat(100 << 10);
     let slow = || pieces(&[&large, "x"], After::FallsSilent);
     let mut single = Box::pin(rig.send("POST", paths::MESSAGES_BATCH, "application/json", slow()));
@@ -308,16 +333,83 @@ async fn slow_large_bodies_hold_only_what_has_arrived() {
     assert_eq!(rig.budget(), free(128));
     let mut lines = Box::pin(rig.ndjson(slow()));
     assert!(std::future::poll_fn(|cx| Poll::Ready(lines.as_mut().poll(cx).is_pending())).await);
-    assert_eq!(rig.budget(), free(128 + 768));
-    drop((single, lines));
-    assert_eq!(rig.budget(), BODY_BUDGET_KIB);
+    assert_eq!(rig.budget(), free(128 + 128));
+    let mut small = Box::pin(rig.ndjson(pieces(&["x"], After::FallsSilent)));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(small.as_mut().poll(cx).is_pending())).await);
+    assert_eq!(rig.budget(), free(128 + 128), "a body of one byte takes nothing from others");
+    drop((single, lines, small));
+    assert_eq!(rig.budget(), BUDGET_KIB);
+}
 
-    let all = rig.proxy.shared.body_budget.try_acquire_many(u32::try_from(BODY_BUDGET_KIB).expect("small"));
-    assert_eq!(rig.ndjson(Body::from(MESSAGE)).await.1["code"], "overloaded");
-    let (_, problem) = rig.send("POST", paths::MESSAGES, "application/json", Body::from(large.clone())).await;
-    assert_eq!(problem["code"], "overloaded");
+#[tokio::test]
+async fn without_memory_small_requests_go_on_and_large_ones_are_turned_away() {
+    let rig = Rig::start().await;
+    let mut shares = ["a", "b"].map(|name| rig.proxy.shared.budget.share(&ClientName::parse(name).expect("a name")));
+    for share in &mut shares {
+        share.cover(64 << 20).expect("room");
+    }
+    let large = format!("{MESSAGE}\n").repeat(4000);
+    for (path, content_type) in [
+        (paths::MESSAGES_BATCH, "application/x-ndjson"),
+        (paths::MESSAGES_BATCH, "application/json"),
+        (paths::MESSAGES, "application/json"),
+    ] {
+        let (_, problem) = rig.send("POST", path, content_type, Body::from(large.clone())).await;
+        assert_eq!(problem["code"], "overloaded", "{path} {content_type}");
+    }
+    assert_eq!(rig.ndjson(Body::from(MESSAGE)).await.0, StatusCode::ACCEPTED);
     rig.submit().await;
-    drop(all);
+    // What was accepted before memory ran out is told.
+    let (status, answer) = rig.ndjson(pieces(&[MESSAGE, "\n", MESSAGE, "\n", &large], After::FallsSilent)).await;
+    let results = answer["results"].as_array().expect("a list");
+    assert_eq!((status, results.len()), (StatusCode::ACCEPTED, 3), "{answer}");
+    assert!(results[1]["message_id"].is_string());
+    assert_eq!(results[2]["code"], "overloaded");
+}
+
+#[tokio::test]
+async fn an_answer_full_of_refusals_is_bounded_and_paid_for_until_it_has_gone_out() {
+    let rig = Rig::start().await;
+    let unknown: Vec<_> = (0..20).map(|number| format!(r#""{number}{}":1"#, "x".repeat(60))).collect();
+    let line = format!("{{{}}}\n", unknown.join(","));
+    let request = Request::builder().method("POST").uri(paths::MESSAGES_BATCH);
+    let request = request.header("content-type", "application/x-ndjson").extension(peer());
+    let request = request.body(Body::from(line.repeat(9000))).expect("a request");
+    let response = rig.app.clone().oneshot(request).await.expect("infallible");
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    let answer = response.into_body().collect().await.expect("a body").to_bytes();
+    assert!(answer.len() < 5 << 20, "{} bytes", answer.len());
+    assert!(rig.budget() <= BUDGET_KIB - (answer.len() >> 10), "the answer is not out yet");
+    let json: serde_json::Value = serde_json::from_slice(&answer).expect("JSON");
+    drop(answer);
+    assert_eq!(rig.budget(), BUDGET_KIB);
+    let results = json["results"].as_array().expect("a list");
+    assert!(results.iter().all(|item| item["code"] == "validation_failed"));
+    let explained = results.iter().filter(|item| item["errors"].is_array()).count();
+    assert_eq!((results.len(), explained), (9000, 100));
+}
+
+#[tokio::test]
+async fn an_array_is_no_object_and_a_batch_is_as_deep_as_a_message() {
+    let rig = Rig::start().await;
+    let id = rig.submit().await;
+    let deep = |depth: usize| {
+        let metadata = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        format!(r#"{{"messages":[{{"sender_number":"+4915112345678","message_body":"x","metadata":{metadata}}}]}}"#)
+    };
+    for (path, body, code) in [
+        (paths::MESSAGES_BATCH, format!("[[{MESSAGE}]]"), "malformed_json"),
+        (paths::MESSAGES_STATUS, format!(r#"[["{id}"]]"#), "validation_failed"),
+        (paths::MESSAGES_BATCH, deep(30), "malformed_json"),
+        (paths::MESSAGES_BATCH, r#"{"messages":"SECRETBODY"}"#.to_owned(), "malformed_json"),
+    ] {
+        let (_, problem) = rig.send("POST", path, "application/json", Body::from(body)).await;
+        assert_eq!(problem["code"], code, "{problem}");
+        assert!(!problem.to_string().contains("SECRETBODY"), "{problem}");
+    }
+    let (status, answer) = rig.send("POST", paths::MESSAGES_BATCH, "application/json", Body::from(deep(29))).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    assert!(answer["results"][0]["message_id"].is_string(), "{answer}");
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ pub async fn read_json<T: DeserializeOwned>(body: Body, limit: usize) -> Result<
     parse_json(&read_body(body, limit).await?)
 }
 
-/// Parses a JSON body.
+/// Parses a JSON body that has to be an object: what `serde` derives for a struct would take an array, too.
 ///
 /// # Errors
 /// `malformed_json` if it is none or nested too deep, `validation_failed` if it is not a `T`.
@@ -108,6 +108,9 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if !mb_core::submission::check_depth(text) {
         return Err(malformed(format!("JSON nested deeper than {}", mb_core::submission::MAX_DEPTH)));
     }
+    if !is_object(text) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        return Err(ApiError::invalid(vec![FieldError::new("", "invalid", "a JSON object is expected")]));
+    }
     serde_json::from_str(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
             ApiError::invalid(vec![FieldError::new("", "invalid", public_text(&error))])
@@ -116,21 +119,39 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     })
 }
 
+/// Whether JSON text is an object, if it is JSON.
+pub fn is_object(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('{')
+}
+
+/// The media type that a request gives its body, without parameters; the body has no content coding.
+///
+/// # Errors
+/// `unsupported_media_type` for a coding, for a type given twice or one that cannot be read; none at all is empty.
+pub fn media_type(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let refuse = |detail: &'static str| ApiError::new(ProblemCode::UnsupportedMediaType, detail);
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if !codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(refuse("Content-Encoding must be absent or identity"));
+    }
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (first, second) = (types.next(), types.next());
+    if second.is_some() {
+        return Err(refuse("Content-Type must be given once"));
+    }
+    let text = first.map_or(Ok(""), |value| value.to_str()).map_err(|_| refuse("Content-Type cannot be read"))?;
+    Ok(text.split(';').next().unwrap_or_default().trim())
+}
+
 /// Refuses a body that is not plain `application/json`.
 ///
 /// # Errors
 /// `unsupported_media_type`.
 pub fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let refuse = |detail: &'static str| Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return refuse("Content-Encoding must be absent or identity");
-    }
-    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    if media_type(headers)?.eq_ignore_ascii_case("application/json") {
         Ok(())
     } else {
-        refuse("Content-Type must be application/json")
+        Err(ApiError::new(ProblemCode::UnsupportedMediaType, "Content-Type must be application/json"))
     }
 }
 
@@ -205,12 +226,18 @@ mod tests {
 
     #[test]
     fn json_is_malformed_or_of_the_wrong_shape() {
-        let code = |text: &[u8]| parse_json::<Vec<u8>>(text).expect_err("refused").code();
-        assert_eq!(parse_json::<Vec<u8>>(b"[1]").expect("good"), [1]);
-        for bad in [&b"["[..], b"", b"[1] x", b"\"\xff\"", "[".repeat(100).as_bytes()] {
+        #[derive(Debug, serde::Deserialize)]
+        struct Numbers {
+            numbers: Vec<u8>,
+        }
+        let code = |text: &[u8]| parse_json::<Numbers>(text).expect_err("refused").code();
+        assert_eq!(parse_json::<Numbers>(br#" {"numbers":[1]}"#).expect("good").numbers, [1]);
+        for bad in [&b"["[..], b"", b"[[1]] x", b"\"\xff\"", "[".repeat(100).as_bytes()] {
             assert_eq!(code(bad), ProblemCode::MalformedJson, "{bad:?}");
         }
-        assert_eq!(code(b"{}"), ProblemCode::ValidationFailed);
+        for bad in ["{}", "[[1]]", "1"] {
+            assert_eq!(code(bad.as_bytes()), ProblemCode::ValidationFailed, "{bad}");
+        }
     }
 
     #[test]
@@ -222,10 +249,15 @@ mod tests {
             pairs.collect::<HeaderMap>()
         };
         assert!(require_json(&headers(&[("content-type", "Application/JSON; charset=utf-8")])).is_ok());
+        assert!(
+            require_json(&headers(&[("content-type", "application/json"), ("content-encoding", "Identity")])).is_ok()
+        );
         for bad in [
             &[][..],
             &[("content-type", "text/plain")],
             &[("content-type", "application/json"), ("content-encoding", "gzip")],
+            &[("content-type", "application/json"), ("content-encoding", "identity"), ("content-encoding", "gzip")],
+            &[("content-type", "application/json"), ("content-type", "application/json")],
         ] {
             let error = require_json(&headers(bad)).expect_err("refused");
             assert_eq!(error.code(), ProblemCode::UnsupportedMediaType);

@@ -21,5 +21,5 @@ pub use health::{Check, Health};
 pub use lifecycle::{Criticality, Lifecycle};
 pub use listener::{Limits, Listener, PlainServer, PlainText, TlsServer};
 pub use metrics::Metrics;
-pub use policy_follower::PolicyFollower;
+pub use policy_follower::{News, PolicyFollower};
 pub use policy_watch::PolicyWatch;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mb_api::client::Client;
 use mb_api::dto::PolicyQuery;
+use mb_api::problem::ProblemCode;
 use mb_core::Policy;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,6 +18,18 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// After an answer without news the next question is asked no earlier than this after the last: a main server that does
 /// not hold the question must not be asked in a tight loop.
 const EARLIEST: Duration = Duration::from_secs(1);
+
+/// The main server's word on a held policy.
+#[derive(Debug)]
+pub enum News {
+    /// A policy, as a rule another than the held one.
+    Policy(Policy),
+    /// The held one is still current.
+    Unchanged,
+    /// The asker's own certificate is refused: `certificate_revoked`, `certificate_expired` or `wrong_role`. No outage: it
+    /// passes only with another certificate.
+    Refused(ProblemCode),
+}
 
 /// Asks the main server for its policy, again and again.
 #[derive(Debug)]
@@ -34,13 +47,12 @@ impl PolicyFollower {
         Self { server, in_touch: false, pause: BACKOFF.0, not_before: None }
     }
 
-    /// Waits for an answer: a policy, or `None` if the one of `held` is still current. Failed questions are
-    /// logged and asked again.
-    pub async fn next(&mut self, held: PolicyQuery) -> Option<Policy> {
-        if let Some(not_before) = self.not_before.take() {
-            tokio::time::sleep_until(not_before).await;
-        }
+    /// Waits for an answer. Questions that nobody answered are logged and asked again.
+    pub async fn next(&mut self, held: PolicyQuery) -> News {
         loop {
+            if let Some(not_before) = self.not_before.take() {
+                tokio::time::sleep_until(not_before).await;
+            }
             let asked_at = Instant::now();
             let ask = if self.in_touch { held } else { PolicyQuery::default() };
             match self.server.policy(ask).await {
@@ -49,15 +61,21 @@ impl PolicyFollower {
                     if policy.as_ref().is_none_or(|policy| Some(policy.version) == held.since) {
                         self.not_before = Some(asked_at + EARLIEST);
                     }
-                    return policy;
+                    return policy.map_or(News::Unchanged, News::Policy);
                 }
                 Err(error) => {
                     self.in_touch = false;
+                    self.not_before = Some(Instant::now() + self.pause);
+                    self.pause = (self.pause * 2).min(BACKOFF.1);
+                    if let Some(code) = error.code().filter(|code| is_about_us(*code)) {
+                        logging::limited("policy", || {
+                            tracing::error!(error = %error, "the main server refuses this component's certificate");
+                        });
+                        return News::Refused(code);
+                    }
                     logging::limited("policy", || {
                         tracing::warn!(error = %error, "policy not received, the kept one stays in effect");
                     });
-                    tokio::time::sleep(self.pause).await;
-                    self.pause = (self.pause * 2).min(BACKOFF.1);
                 }
             }
         }
@@ -67,9 +85,14 @@ impl PolicyFollower {
     pub async fn feed(mut self, sender: watch::Sender<Option<Arc<Policy>>>) {
         loop {
             let held = PolicyQuery::of(sender.borrow().as_deref());
-            if let Some(policy) = self.next(held).await {
+            if let News::Policy(policy) = self.next(held).await {
                 sender.send_replace(Some(Arc::new(policy)));
             }
         }
     }
+}
+
+/// Whether a refusal is of the asker's certificate.
+const fn is_about_us(code: ProblemCode) -> bool {
+    matches!(code, ProblemCode::CertificateRevoked | ProblemCode::CertificateExpired | ProblemCode::WrongRole)
 }

@@ -47,13 +47,13 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, jwt, people, mail, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, jwt, own_names, people, mail, clock, instance, stopping } = parts;
         let search = search_key(&store, &master).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let master = Arc::new(master);
         let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
         let mail = Mailer::new(mail)?;
-        let authority = Authority::new(ca, store.clone(), clock.clone());
+        let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics);
         let people = People::new(people);
         Ok(Self {

@@ -30,7 +30,7 @@ pub struct Order {
     pub role: Role,
     /// The tenant, for clients and consumers; `None` = the client's own, or `default` for a new one.
     pub domain: Option<DomainName>,
-    /// Host names and addresses, beside those that serving roles always get.
+    /// Host names and addresses, beside those that serving roles always get: `localhost`, the machine's and the system's.
     pub sans: Vec<String>,
     /// How long; `None` = one year.
     pub validity: Option<Duration>,
@@ -49,13 +49,19 @@ pub enum Which {
 #[derive(Debug)]
 pub struct Authority {
     ca: Ca,
+    own_names: Vec<String>,
     store: Store,
     clock: Clock,
 }
 
 impl Authority {
-    pub(crate) fn new(ca: Ca, store: Store, clock: Clock) -> Self {
-        Self { ca, store, clock }
+    pub(crate) fn new(ca: Ca, own_names: Vec<String>, store: Store, clock: Clock) -> Self {
+        Self { ca, own_names, store, clock }
+    }
+
+    /// The names that every serving certificate carries, whoever orders it.
+    pub fn own_names(&self) -> &[String] {
+        &self.own_names
     }
 
     /// The CA's certificate, PEM.
@@ -68,6 +74,7 @@ impl Authority {
     /// # Errors
     /// `validation_failed` for a bad name, `conflict` if the client belongs to another domain, `unavailable`.
     pub async fn issue(&self, order: Order, actor: &str) -> Result<Issued, ApiError> {
+        let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
         let issued = self.ca.issue(&self.request(&order, domain.as_ref())).map_err(bad_order)?;
         self.record(&issued.identity, &issued.certificate_pem, actor).await?;
@@ -82,10 +89,18 @@ impl Authority {
         let request = SigningRequest::from_pem(request).map_err(|error| {
             ApiError::invalid(vec![FieldError::new("/csr", "invalid", error.to_string())]).caused_by(error)
         })?;
+        let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
         let signed = self.ca.sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
         self.record(&signed.identity, &signed.certificate_pem, actor).await?;
         Ok(signed)
+    }
+
+    fn with_own_names(&self, mut order: Order) -> Order {
+        if order.role.serves() {
+            order.sans.extend_from_slice(&self.own_names);
+        }
+        order
     }
 
     fn request<'a>(&self, order: &'a Order, domain: Option<&'a DomainName>) -> IssueRequest<'a> {

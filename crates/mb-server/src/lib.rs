@@ -71,6 +71,8 @@ pub struct Parts {
     pub master: MasterKey,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
+    /// Host names and addresses that every serving certificate carries beside those of the machine itself.
+    pub own_names: Vec<String>,
     /// What signing in is told.
     pub people: PeopleConfig,
     /// How mail is sent.

@@ -120,6 +120,9 @@ async fn credentials(args: &BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow
         let given = Credentials::given(data_dir, args.cert.as_deref(), args.key.as_deref(), args.ca.as_deref());
         return Ok(vec![given]);
     };
+    if args.cert.is_some() {
+        output::note("--clients plays clients of the data directory: --cert and --key are not used");
+    }
     let mut clients = Vec::new();
     let mut missing = Vec::new();
     for number in 1..=count {

@@ -155,9 +155,21 @@ pub async fn main_server(
     };
     keep_public_half(layout, &master)?;
     let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
+    let own_names = resolved.config.server.own_names().into_iter().chain(certificates::host_name()).collect();
     let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
     let mail = mail::settings(layout, resolved)?;
-    let parts = Parts { store: store.clone(), ca, master, jwt, people, mail, clock: clock.clone(), instance, stopping };
+    let parts = Parts {
+        store: store.clone(),
+        ca,
+        master,
+        jwt,
+        own_names,
+        people,
+        mail,
+        clock: clock.clone(),
+        instance,
+        stopping,
+    };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
     refresh_crl(layout, server.authority(), clock).await?;
     Ok((server, store))

@@ -68,3 +68,14 @@ pub struct StatusAnswer {
     /// In no particular order.
     pub data: Vec<MessageStatus>,
 }
+
+/// The main server's word to a proxy.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct InternalStatusAnswer {
+    /// The client's messages that are known, in no particular order.
+    pub data: Vec<MessageStatus>,
+    /// Ids of other clients' messages: the client asks in vain, however long. Told only to who asks for one id.
+    #[schema(value_type = Vec<schema::MessageId>)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<MessageId>,
+}

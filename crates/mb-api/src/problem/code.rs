@@ -38,6 +38,7 @@ pub enum ProblemCode {
     JournalFull,
     PolicyStale,
     NoPolicy,
+    ProxyUntrusted,
     StatusUnavailable,
     Unavailable,
     Internal,
@@ -61,7 +62,7 @@ const fn later(text: &'static str, status: StatusCode, title: &'static str, seco
 
 impl ProblemCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::MalformedRequest,
         Self::MalformedJson,
         Self::NoIdentity,
@@ -91,6 +92,7 @@ impl ProblemCode {
         Self::JournalFull,
         Self::PolicyStale,
         Self::NoPolicy,
+        Self::ProxyUntrusted,
         Self::StatusUnavailable,
         Self::Unavailable,
     ];
@@ -134,6 +136,12 @@ impl ProblemCode {
                 later("policy_stale", S::SERVICE_UNAVAILABLE, "The policy is too old to decide by", 30)
             }
             Self::NoPolicy => later("no_policy", S::SERVICE_UNAVAILABLE, "No policy has been received yet", 5),
+            Self::ProxyUntrusted => later(
+                "proxy_untrusted",
+                S::SERVICE_UNAVAILABLE,
+                "The proxy's own certificate is not, or no longer, good",
+                30,
+            ),
             Self::StatusUnavailable => {
                 later("status_unavailable", S::SERVICE_UNAVAILABLE, "The status cannot be told at the moment", 1)
             }

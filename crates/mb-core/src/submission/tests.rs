@@ -116,3 +116,27 @@ fn times_stay_within_30_days_and_in_order() {
     assert_eq!(codes(equal), ["/expires_in before_deliver_at"]);
     assert_eq!(with(r#""expires_in":2592000"#).map(|s| s.expires_at), Ok(Some(at(2_592_000))));
 }
+
+#[test]
+fn what_a_parser_quotes_of_a_text_is_not_told() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Shape {
+        #[serde(rename = "items")]
+        _items: Vec<u8>,
+    }
+    let told = |json: &str| public_text(&serde_json::from_str::<Shape>(json).expect_err("refused"));
+    let expected = "invalid type: string, expected a sequence at line 1 column 34";
+    assert_eq!(told(r#"{"items":"SECRET, expected to stay"}"#), expected.replace("34", "35"));
+    for json in [
+        r#"{"SECRET":1}"#,
+        r#"{"items":["SECRET"]}"#,
+        r#""SECRET""#,
+        r#"{"items":[1],"SECRET, expected ":2}"#,
+        r#"{"items":[7777777]}"#,
+    ] {
+        let told = told(json);
+        assert!(!told.contains("SECRET") && !told.contains("7777777"), "{told}");
+        assert!(told.contains("expected"), "{told}");
+    }
+}

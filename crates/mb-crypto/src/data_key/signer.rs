@@ -3,7 +3,7 @@
 //! Made by the key of the proxy's certificate over [`SignedKey::signed_bytes`] (see [`crate::signature`] for the form).
 
 use mb_core::envelope::SignedKey;
-use mb_core::{Identity, Role};
+use mb_core::{Identity, Role, Timestamp};
 
 use crate::signature::{CertificateKey, Signed};
 use crate::{CryptoError, TrustAnchors};
@@ -31,6 +31,16 @@ impl Signer {
     /// Whose certificate it is.
     pub fn identity(&self) -> &Identity {
         self.0.identity()
+    }
+
+    /// When a key that is made at `now` says it was signed. A clock that was set back to before the certificate began must
+    /// not make keys that no main server ever takes, so it is no earlier than that.
+    ///
+    /// # Errors
+    /// [`CryptoError::OutsideValidity`] if the certificate has expired.
+    pub fn signing_time(&self, now: Timestamp) -> Result<Timestamp, CryptoError> {
+        let identity = self.identity();
+        if now > identity.not_after { Err(CryptoError::OutsideValidity) } else { Ok(now.max(identity.not_before)) }
     }
 
     pub(super) fn certificate(&self) -> &[u8] {

@@ -146,7 +146,10 @@ fn signed_by(ca: &Ca, name: &str, role: Role, certified: Timestamp, at: Timestam
     let issued = ca.issue(&request).expect("issued");
     let signer = Signer::of_any_role(&issued.certificate_pem, issued.private_key_pem.expose()).expect("a signer");
     let master = MasterKey::generate().expect("a key");
-    SealingKey::new(&master.public(), &signer, at).expect("a data key").1
+    let mut record = SealingKey::new(&master.public(), &signer, certified).expect("a data key").1;
+    record.created_at = at;
+    record.signature = signer.sign(&record).expect("signed");
+    record
 }
 
 #[test]
@@ -179,6 +182,25 @@ fn validity_is_judged_at_the_time_of_signing() {
         assert_eq!(result.is_ok(), valid, "{signed}: {result:?}");
         assert!(valid || matches!(result, Err(CryptoError::OutsideValidity)));
     }
+}
+
+#[test]
+fn a_key_is_good_whatever_the_clock_says_or_not_made_at_all() {
+    let ca = fixture::ca();
+    let anchors = TrustAnchors::from_pem(ca.certificate_pem()).expect("a CA");
+    let certified = fixture::now();
+    let issued = ca.issue(&IssueRequest { now: certified, ..fixture::request("proxy", Role::Proxy) }).expect("issued");
+    let signer = Signer::from_pem(&issued.certificate_pem, issued.private_key_pem.expose()).expect("a signer");
+    let master = MasterKey::generate().expect("a key");
+    // Renewed, then the clock was set back: to before the certificate began.
+    for back in [Duration::ZERO, Duration::from_mins(4), Duration::from_hours(1), fixture::DAY * 400] {
+        let (key, record) = SealingKey::new(&master.public(), &signer, certified.minus(back)).expect("a data key");
+        assert!(verify_signer(&record, &anchors).is_ok(), "{back:?} back");
+        assert_eq!(key.created_at(), record.created_at);
+        assert!(master.unwrap(&record).is_ok(), "{back:?} back");
+    }
+    let late = SealingKey::new(&master.public(), &signer, certified.plus(fixture::DAY * 2));
+    assert!(matches!(late, Err(CryptoError::OutsideValidity)), "{late:?}");
 }
 
 #[test]

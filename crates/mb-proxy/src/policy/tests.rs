@@ -1,7 +1,7 @@
 //! What the proxy decides by while the main server is away, late, wrong or broken off.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -29,43 +29,71 @@ fn open(dir: &TempDir, now: Timestamp) -> PolicyKeeper {
     PolicyKeeper::open(dir.path(), MAX_AGE, now)
 }
 
-fn code(keeper: &PolicyKeeper, now: Timestamp) -> Option<ProblemCode> {
-    keeper.usable(now).err().map(|error| error.code())
+fn code(keeper: &PolicyKeeper) -> Option<ProblemCode> {
+    keeper.usable().err().map(|error| error.code())
 }
 
 async fn keep(dir: &TempDir, version: u64, now: Timestamp) {
     let keeper = open(dir, now);
-    keeper.adopt(Some(policy(version)), now);
+    keeper.adopt(News::Policy(policy(version)), now);
     assert!(keeper.keep().await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_a_policy_nothing_is_decided_and_an_old_one_is_stale() {
     let dir = TempDir::new().expect("temporary folder");
     let keeper = open(&dir, NOW);
-    assert_eq!(code(&keeper, NOW), Some(ProblemCode::NoPolicy));
+    assert_eq!(code(&keeper), Some(ProblemCode::NoPolicy));
     // The news that nothing changed is worth nothing to who holds nothing.
-    keeper.adopt(None, NOW);
-    assert_eq!(code(&keeper, NOW), Some(ProblemCode::NoPolicy));
-    keeper.adopt(Some(policy(1)), NOW);
-    assert_eq!(code(&keeper, NOW.plus(MAX_AGE)), None);
-    let late = NOW.plus(MAX_AGE + Duration::from_secs(1));
-    assert_eq!(code(&keeper, late), Some(ProblemCode::PolicyStale));
-    keeper.adopt(None, late);
-    assert_eq!(code(&keeper, late), None);
+    keeper.adopt(News::Unchanged, NOW);
+    assert_eq!(code(&keeper), Some(ProblemCode::NoPolicy));
+    keeper.adopt(News::Policy(policy(1)), NOW);
+    tokio::time::advance(MAX_AGE).await;
+    assert_eq!(code(&keeper), None);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(code(&keeper), Some(ProblemCode::PolicyStale));
+    keeper.adopt(News::Unchanged, NOW);
+    assert_eq!(code(&keeper), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_the_main_server_refuses_decides_nothing_until_it_is_answered_again() {
+    let dir = TempDir::new().expect("temporary folder");
+    let keeper = open(&dir, NOW);
+    keeper.adopt(News::Policy(policy(1)), NOW);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    keeper.adopt(News::Refused(ProblemCode::CertificateRevoked), NOW);
+    assert_eq!(code(&keeper), Some(ProblemCode::ProxyUntrusted));
+    assert_eq!(keeper.age().age(), Some(Duration::from_secs(1)), "a refusal says nothing of the policy");
+    keeper.adopt(News::Unchanged, NOW);
+    assert_eq!(code(&keeper), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_kept_policy_is_in_effect_after_a_restart_as_old_as_it_is() {
     let dir = TempDir::new().expect("temporary folder");
     keep(&dir, 7, NOW).await;
     let keeper = open(&dir, NOW.plus(MAX_AGE));
-    assert_eq!((keeper.held().since, keeper.seen_at()), (Some(7), Some(NOW)));
-    assert_eq!(code(&keeper, NOW.plus(MAX_AGE)), None);
-    assert_eq!(code(&keeper, NOW.plus(MAX_AGE + Duration::from_secs(1))), Some(ProblemCode::PolicyStale));
+    assert_eq!((keeper.held().since, keeper.age().age()), (Some(7), Some(MAX_AGE)));
+    assert_eq!(code(&keeper), None);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(code(&keeper), Some(ProblemCode::PolicyStale));
     // Written under a clock that was ahead, it is not fresh until then.
-    let earlier = NOW.minus(MAX_AGE * 9);
-    assert_eq!(open(&dir, earlier).seen_at(), Some(earlier));
+    let keeper = open(&dir, NOW.minus(MAX_AGE * 9));
+    tokio::time::advance(MAX_AGE + Duration::from_secs(1)).await;
+    assert_eq!(code(&keeper), Some(ProblemCode::PolicyStale));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_makes_a_policy_neither_older_nor_younger() {
+    let dir = TempDir::new().expect("temporary folder");
+    let (keeper, clock) = (open(&dir, NOW), Clock::manual(NOW));
+    keeper.adopt(News::Policy(policy(1)), clock.now());
+    clock.set(NOW.plus(MAX_AGE * 25));
+    assert_eq!((code(&keeper), keeper.age().age()), (None, Some(Duration::ZERO)));
+    clock.set(NOW.minus(MAX_AGE * 25));
+    tokio::time::advance(MAX_AGE + Duration::from_secs(1)).await;
+    assert_eq!(code(&keeper), Some(ProblemCode::PolicyStale));
 }
 
 #[tokio::test]
@@ -89,7 +117,7 @@ async fn a_broken_file_leaves_the_generation_before() {
     std::fs::remove_file(&current).expect("removed");
     assert_eq!(open(&dir, NOW).held().since, Some(1));
     std::fs::remove_file(dir.path().join(OLDER)).expect("removed");
-    assert_eq!(code(&open(&dir, NOW), NOW), Some(ProblemCode::NoPolicy));
+    assert_eq!(code(&open(&dir, NOW)), Some(ProblemCode::NoPolicy));
 }
 
 async fn at_once(State(asked): State<Arc<AtomicU64>>, Query(query): Query<PolicyQuery>) -> Response {
@@ -111,4 +139,24 @@ async fn answers_without_news_are_neither_asked_for_nor_written_all_the_time() {
     assert!((25..=35).contains(&asked), "{asked} questions in 30 s");
     assert!(dir.path().join(CURRENT).exists(), "the news was written");
     assert!(!dir.path().join(OLDER).exists(), "written once");
+}
+
+/// Refuses the first two questions, as of a certificate that is replaced then.
+async fn refuses_first(State(asked): State<Arc<AtomicU64>>) -> Response {
+    if asked.fetch_add(1, Ordering::Relaxed) < 2 {
+        return ApiError::new(ProblemCode::CertificateRevoked, "the client certificate was revoked")
+            .render(&mb_api::request_id::RequestId::fresh());
+    }
+    Json(policy(4)).into_response()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_no_outage_and_ends_with_the_next_answer() {
+    let router = Router::new().route(paths::POLICY, get(refuses_first)).with_state(Arc::default());
+    let mut follower = PolicyFollower::new(Client::new(Transport::in_process(router, Peer::default())));
+    for _ in 0..2 {
+        let news = follower.next(PolicyQuery::default()).await;
+        assert!(matches!(news, News::Refused(ProblemCode::CertificateRevoked)), "{news:?}");
+    }
+    assert!(matches!(follower.next(PolicyQuery::default()).await, News::Policy(_)));
 }

@@ -21,7 +21,7 @@ pub(crate) struct Sealed {
 /// Parses, gives the id and seals.
 ///
 /// # Errors
-/// `malformed_json`, `validation_failed`; `internal` if no data key can be made.
+/// `malformed_json`, `validation_failed`; as [`crate::sealer::Sealer::key`] if there is no data key.
 pub(crate) fn seal(
     shared: &Shared,
     admitted: &Admitted,
@@ -34,10 +34,7 @@ pub(crate) fn seal(
         Rejection::Malformed(detail) => ApiError::new(ProblemCode::MalformedJson, detail),
         Rejection::Invalid(errors) => ApiError::invalid(errors),
     })?;
-    let key = shared
-        .sealer
-        .key(&admitted.policy.master_key, now)
-        .map_err(|error| ApiError::new(ProblemCode::Internal, "the message cannot be sealed now").caused_by(error))?;
+    let key = shared.sealer.key(&admitted.policy, now)?;
     let (message_id, tag) = identify(shared, admitted, &submission, idempotency_key, now);
     let header = Header {
         message_id,

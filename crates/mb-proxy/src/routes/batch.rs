@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::request_id::RequestId;
-use mb_core::submission::public_text;
-use mb_core::{MessageId, Timestamp};
-use mb_queue::{Append, AppendError};
+use mb_core::submission::{MAX_DEPTH, check_depth, public_text};
 use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::results::Results;
 use super::{accept, body, ndjson};
 use crate::Shared;
 use crate::admission;
-use crate::meter::{Charge, Quota};
+use crate::meter::Quota;
 
 /// The most bytes of a JSON batch.
 const MAX_BODY: usize = 8 << 20;
@@ -54,162 +53,25 @@ async fn accept_many(
     body: Body,
 ) -> Result<Response, ApiError> {
     let media_type = body::media_type(headers, &[body::MediaType::Json, body::MediaType::NdJson])?;
-    let mut results = Results::new(shared, quota, accept::idempotency_key(headers)?, request_id);
+    let key = accept::idempotency_key(headers)?;
+    let mut share = shared.budget.batch(&quota.admitted.client)?;
     if media_type == body::MediaType::NdJson {
-        let mut share = body::Share::new(shared);
-        share.cover(ndjson::HELD)?;
+        let mut results = Results::new(shared, quota, key, request_id, share);
         ndjson::read(body, &mut results).await?;
         return Ok(results.into_response());
     }
-    let (bytes, _share) = body::read(shared, body, MAX_BODY).await?;
+    let bytes = body::read(&mut share, body, MAX_BODY).await?;
+    let mut results = Results::new(shared, quota, key, request_id, share);
     let Items(items) = parse(&bytes)?;
     for item in items {
         results.add(item.get().as_bytes());
+        if let Err(error) = results.cover(bytes.len()) {
+            results.give_back();
+            return Err(error);
+        }
     }
     results.flush().await?;
     Ok(results.into_response())
-}
-
-/// The answers of one request, in order, and the messages among them that still wait for the journal.
-pub(crate) struct Results<'a> {
-    shared: &'a Shared,
-    quota: Quota<'a>,
-    key: Option<&'a str>,
-    request_id: RequestId,
-    json: String,
-    /// Items seen, refused ones included: the index that idempotency keys count by.
-    seen: usize,
-    accepted: u64,
-    pending: Vec<Append>,
-    pending_bytes: usize,
-    slots: Vec<Slot>,
-}
-
-enum Slot {
-    Pending(MessageId, Timestamp, Charge),
-    Refused(ApiError),
-}
-
-impl<'a> Results<'a> {
-    fn new(shared: &'a Shared, quota: Quota<'a>, key: Option<&'a str>, request_id: RequestId) -> Self {
-        Self {
-            shared,
-            quota,
-            key,
-            request_id,
-            json: String::from(r#"{"results":["#),
-            seen: 0,
-            accepted: 0,
-            pending: Vec::new(),
-            pending_bytes: 0,
-            slots: Vec::new(),
-        }
-    }
-
-    /// How many items were seen.
-    pub(crate) fn seen(&self) -> usize {
-        self.seen
-    }
-
-    /// How many items were accepted for good.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.accepted
-    }
-
-    /// Bytes that wait for the journal.
-    pub(crate) fn pending_bytes(&self) -> usize {
-        self.pending_bytes
-    }
-
-    /// Seals one message, or notes why not.
-    pub(crate) fn add(&mut self, json: &[u8]) {
-        let key = self.key.map(|key| format!("{key}#{}", self.seen));
-        self.seen += 1;
-        let slot = self.take(json, key.as_deref()).unwrap_or_else(Slot::Refused);
-        self.slots.push(slot);
-    }
-
-    fn take(&mut self, json: &[u8], key: Option<&str>) -> Result<Slot, ApiError> {
-        let charge = self.quota.charge()?;
-        let sealed =
-            accept::seal(self.shared, self.quota.admitted, json, key).inspect_err(|_| self.quota.give_back(&charge))?;
-        let slot = Slot::Pending(sealed.append.id, sealed.queued_at, charge);
-        self.pending_bytes += sealed.append.envelope.len();
-        self.pending.push(sealed.append);
-        Ok(slot)
-    }
-
-    /// Notes an item that cannot even be read as a message.
-    pub(crate) fn refuse(&mut self, error: ApiError) {
-        self.seen += 1;
-        self.slots.push(Slot::Refused(error));
-    }
-
-    /// Journals what is pending and writes its answers.
-    ///
-    /// # Errors
-    /// The journal took nothing and nothing was accepted before: the whole request is to be repeated.
-    pub(crate) async fn flush(&mut self) -> Result<(), ApiError> {
-        self.pending_bytes = 0;
-        let pending = std::mem::take(&mut self.pending);
-        let appended = if pending.is_empty() { Ok(Vec::new()) } else { self.shared.journal.append(pending).await };
-        let (done, rest) = match appended {
-            Ok(done) => (done, AppendError::Failed),
-            Err(failed) if failed.done.is_empty() && self.accepted == 0 => {
-                self.give_back();
-                return Err(accept::not_taken(failed.error));
-            }
-            Err(failed) => (failed.done, failed.error),
-        };
-        let mut done = done.into_iter();
-        for slot in std::mem::take(&mut self.slots) {
-            let result = match slot {
-                Slot::Refused(error) => Err(error),
-                Slot::Pending(id, queued_at, charge) => {
-                    let result = match done.next() {
-                        Some(appended) => accept::accepted(id, queued_at, &appended),
-                        None => Err(accept::not_taken(rest)),
-                    };
-                    result.inspect_err(|_| self.quota.give_back(&charge))
-                }
-            };
-            self.write(result);
-        }
-        Ok(())
-    }
-
-    /// Undoes the charges of what was not accepted.
-    fn give_back(&mut self) {
-        for slot in std::mem::take(&mut self.slots) {
-            if let Slot::Pending(_, _, charge) = slot {
-                self.quota.give_back(&charge);
-            }
-        }
-    }
-
-    fn write(&mut self, result: Result<accept::Accepted, ApiError>) {
-        if !self.json.ends_with('[') {
-            self.json.push(',');
-        }
-        match result {
-            Ok(accepted) => {
-                self.accepted += 1;
-                self.shared.metrics.accepted.inc();
-                accepted.write_item(&mut self.json);
-            }
-            Err(error) => {
-                self.shared.metrics.reject(error.code());
-                let problem = error.problem(Some(&self.request_id));
-                self.json.push_str(&serde_json::to_string(&problem).unwrap_or_else(|_| "null".to_owned()));
-            }
-        }
-    }
-
-    fn into_response(mut self) -> Response {
-        self.json.push_str("]}");
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        (StatusCode::ACCEPTED, content_type, self.json).into_response()
-    }
 }
 
 #[derive(Debug)]
@@ -222,10 +84,17 @@ fn parse(bytes: &[u8]) -> Result<Items<'_>, ApiError> {
         #[serde(borrow, deserialize_with = "bounded")]
         messages: Vec<&'a RawValue>,
     }
-    let document: Document<'_> = serde_json::from_slice(bytes).map_err(|error| {
-        let detail = format!("{{\"messages\":[...]}} expected: {}", public_text(&error));
-        ApiError::new(ProblemCode::MalformedJson, detail)
-    })?;
+    let malformed =
+        |why: &str| ApiError::new(ProblemCode::MalformedJson, format!("{{\"messages\":[...]}} expected: {why}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed("invalid UTF-8"))?;
+    if !check_depth(text) {
+        return Err(malformed(&format!("JSON nested deeper than {MAX_DEPTH}")));
+    }
+    // What is derived for a struct would take an array, too.
+    if !mb_runtime::body::is_object(text) {
+        return Err(malformed("this is no JSON object"));
+    }
+    let document: Document<'_> = serde_json::from_str(text).map_err(|error| malformed(&public_text(&error)))?;
     match document.messages.len() {
         0 => Err(ApiError::invalid(vec![mb_core::FieldError::new(
             "/messages",

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use mb_api::problem::{ApiError, ProblemCode};
 use tokio::time::Instant;
 
-use super::batch::Results;
+use super::results::{MAX_ANSWER, Results};
 
 /// The most lines of a request.
 const MAX_LINES: usize = 10_000;
@@ -20,10 +20,6 @@ const MAX_LINES: usize = 10_000;
 const MAX_BODY: usize = 16 << 20;
 /// The most bytes of a line.
 const MAX_LINE: usize = 512 << 10;
-/// Sealed bytes that are journalled together.
-const CHUNK: usize = 256 << 10;
-/// What a request holds in memory at most, about: an unfinished line and a chunk.
-pub(crate) const HELD: usize = MAX_LINE + CHUNK;
 /// How long a client may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a request may take in total.
@@ -44,8 +40,10 @@ pub(crate) async fn read(mut body: Body, results: &mut Results<'_>) -> Result<()
             Err(error) => return break_off(results, error).await,
         };
         let within = data.len().min(left);
-        lines.buffer.extend_from_slice(&data[..within]);
-        let over = !lines.take_complete(results).await?;
+        let over = match lines.take_complete(&data[..within], results).await {
+            Ok(taken) => !taken,
+            Err(error) => return break_off(results, error).await,
+        };
         if over || within < data.len() {
             return stop(results).await;
         }
@@ -97,8 +95,13 @@ struct Lines {
 }
 
 impl Lines {
-    /// Takes the lines that are complete; `false` if there are too many.
-    async fn take_complete(&mut self, results: &mut Results<'_>) -> Result<bool, ApiError> {
+    /// Takes the lines that `data` completes; `false` if there are too many.
+    ///
+    /// # Errors
+    /// As [`Results::flush`] and [`Results::cover`].
+    async fn take_complete(&mut self, data: &[u8], results: &mut Results<'_>) -> Result<bool, ApiError> {
+        results.cover(self.buffer.len() + data.len())?;
+        self.buffer.extend_from_slice(data);
         while let Some(end) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
             let line = self.buffer.split_to(self.searched + end);
             self.buffer.advance(1);
@@ -106,9 +109,10 @@ impl Lines {
             if !std::mem::take(&mut self.skipping) && !take(results, &line) {
                 return Ok(false);
             }
-            if results.pending_bytes() >= CHUNK {
+            if results.is_due() {
                 results.flush().await?;
             }
+            results.cover(self.buffer.len())?;
         }
         self.searched = self.buffer.len();
         if self.searched > MAX_LINE {
@@ -130,12 +134,12 @@ impl Lines {
 /// Takes a line, or its beginning if it is too long; `false` if there are too many.
 fn take(results: &mut Results<'_>, line: &[u8]) -> bool {
     if line.len() > MAX_LINE {
-        if results.seen() >= MAX_LINES {
+        if is_full(results) {
             return false;
         }
         results.refuse(mb_runtime::body::too_large(MAX_LINE));
     } else if !line.iter().all(u8::is_ascii_whitespace) {
-        if results.seen() >= MAX_LINES {
+        if is_full(results) {
             return false;
         }
         results.add(line);
@@ -143,8 +147,14 @@ fn take(results: &mut Results<'_>, line: &[u8]) -> bool {
     true
 }
 
+fn is_full(results: &Results<'_>) -> bool {
+    results.seen() >= MAX_LINES || results.is_full()
+}
+
 async fn stop(results: &mut Results<'_>) -> Result<(), ApiError> {
-    let detail = format!("at most {MAX_LINES} lines or {MAX_BODY} bytes per request; the rest was not read");
+    let detail = format!(
+        "at most {MAX_LINES} lines, {MAX_BODY} bytes, or {MAX_ANSWER} bytes of answer per request; the rest was not read"
+    );
     results.refuse(ApiError::new(ProblemCode::TooManyItems, detail));
     results.flush().await
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use mb_api::dto::{MessageStatus, StatusAnswer};
+use mb_api::dto::{InternalStatusAnswer, MessageStatus, StatusAnswer};
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::request_id::RequestId;
@@ -44,6 +44,9 @@ pub(crate) async fn one(
     if let Some(status) = answered.data.into_iter().next() {
         return Ok(Json(status));
     }
+    if answered.elsewhere {
+        return Err(unknown());
+    }
     let now = shared.clock.now().millis();
     let young = id.millis().is_some_and(|millis| millis.saturating_add(YOUNG.as_secs() * 1000) > now);
     if answered.away || id.version() == 8 || young {
@@ -62,7 +65,8 @@ pub(crate) async fn many(
 ) -> Result<Json<StatusAnswer>, ApiError> {
     let admitted = admission::admit(&shared, &peer)?;
     body::media_type(&headers, &[body::MediaType::Json])?;
-    let (bytes, share) = body::read(&shared, body, 64 << 10).await?;
+    let mut share = shared.budget.share(&admitted.client);
+    let bytes = body::read(&mut share, body, 64 << 10).await?;
     let Ids { ids } = mb_runtime::body::parse_json(&bytes)?;
     drop((bytes, share));
     if ids.len() > MAX_IDS {
@@ -84,23 +88,27 @@ struct Answered {
     data: Vec<MessageStatus>,
     /// The main server did not answer for all that it had to be asked about.
     away: bool,
+    /// One of them is known to be another client's.
+    elsewhere: bool,
 }
 
 async fn look_up(shared: &Shared, admitted: &Admitted, ids: Vec<MessageId>, request_id: &RequestId) -> Answered {
     if ids.is_empty() {
-        return Answered { data: Vec::new(), away: false };
+        return Answered { data: Vec::new(), away: false, elsewhere: false };
     }
     let answer = ask(shared, admitted, ids.clone(), request_id).await;
     let mut away = answer.is_none();
-    let mut data = answer.unwrap_or_default();
+    let InternalStatusAnswer { mut data, elsewhere } = answer.unwrap_or_default();
+    let mut elsewhere = !elsewhere.is_empty();
     let known: HashSet<_> = data.iter().map(|status| status.message_id).collect();
     let rest: Vec<_> = ids.into_iter().filter(|id| !known.contains(id)).collect();
     if rest.is_empty() {
-        return Answered { data, away };
+        return Answered { data, away, elsewhere };
     }
-    let found = shared.journal.find(&rest).await;
-    let own = found.into_iter().flatten().filter(|found| found.header.client == admitted.client);
-    let (stored, waiting): (Vec<_>, Vec<_>) = own.partition(|found| found.confirmed);
+    let found = shared.journal.find(&rest).await.into_iter().flatten();
+    let (own, others): (Vec<_>, Vec<_>) = found.partition(|found| found.header.client == admitted.client);
+    elsewhere |= !others.is_empty();
+    let (stored, waiting): (Vec<_>, Vec<_>) = own.into_iter().partition(|found| found.confirmed);
     data.extend(waiting.into_iter().map(queued));
     // The journal knows of these only that they were queued once. If the main server answered and did not know them, they
     // were stored in between, or it lost or forgot them: it has the last word.
@@ -108,9 +116,9 @@ async fn look_up(shared: &Shared, admitted: &Admitted, ids: Vec<MessageId>, requ
         let ids = stored.iter().map(|found| found.header.message_id).collect();
         let answer = ask(shared, admitted, ids, request_id).await;
         away = answer.is_none();
-        data.extend(answer.unwrap_or_default());
+        data.extend(answer.unwrap_or_default().data);
     }
-    Answered { data, away }
+    Answered { data, away, elsewhere }
 }
 
 /// The main server's word; `None` if it does not answer.
@@ -119,12 +127,12 @@ async fn ask(
     admitted: &Admitted,
     ids: Vec<MessageId>,
     request_id: &RequestId,
-) -> Option<Vec<MessageStatus>> {
+) -> Option<InternalStatusAnswer> {
     match shared.server.status(admitted.client.clone(), ids, Some(request_id)).await {
-        Ok(answer) => Some(answer.data),
+        Ok(answer) => Some(answer),
         Err(error) => {
             mb_runtime::logging::limited("status", || {
-                tracing::warn!(error = %error, request_id = %request_id, "status not received");
+                tracing::warn!(error = %error, request.id = %request_id, "status not received");
             });
             None
         }

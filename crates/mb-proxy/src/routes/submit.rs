@@ -64,7 +64,8 @@ async fn accept_one(
 ) -> Result<Response, ApiError> {
     body::media_type(headers, &[body::MediaType::Json])?;
     let key = accept::idempotency_key(headers)?;
-    let (bytes, share) = body::read(shared, body, MAX_BODY).await?;
+    let mut share = shared.budget.share(&admitted.client);
+    let bytes = body::read(&mut share, body, MAX_BODY).await?;
     let sealed = accept::seal(shared, admitted, &bytes, key)?;
     drop((bytes, share));
     let (id, queued_at) = (sealed.append.id, sealed.queued_at);

@@ -15,7 +15,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
-use mb_api::dto::{HealthReport, MessageStatus};
+use mb_api::dto::{HealthReport, MessageStatus, StatusAnswer};
 use mb_api::paths;
 use mb_api::problem::Problem;
 use serde_json::Value;
@@ -93,7 +93,7 @@ use crate::app::App;
         super::pki::crl_der,
         super::pki::renew,
     ),
-    components(schemas(Problem, HealthReport, MessageStatus)),
+    components(schemas(Problem, HealthReport, MessageStatus, StatusAnswer)),
     tags(
         (name = "submitting", description = "What clients send to a proxy, with their certificate."),
         (name = "auth", description = "Signing in for tokens, and a lost password."),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use mb_api::dto::{InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
+use mb_api::dto::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus};
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
@@ -20,22 +20,29 @@ use crate::app::App;
     summary = "Where do a client's messages stand?",
     description = "Ids that the store does not hold are left out.",
     request_body = InternalStatusRequest,
-    responses((status = 200, body = StatusAnswer)),
+    responses((status = 200, body = InternalStatusAnswer)),
     security(("certificate" = ["proxy"])),
 )]
 pub(crate) async fn status(
     State(app): State<Arc<App>>,
     peer: Peer,
     body: Body,
-) -> Result<Json<StatusAnswer>, ApiError> {
+) -> Result<Json<InternalStatusAnswer>, ApiError> {
     actor::require(&app, &peer, &[Role::Proxy])?;
     let request: InternalStatusRequest = mb_runtime::body::read_json(body, 1 << 20).await?;
     if request.ids.len() > MAX_STATUS_IDS {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_STATUS_IDS} ids per request")));
     }
     let rows = app.store.statuses(Some(&request.client_id), &request.ids).await.map_err(store_fault)?;
+    let elsewhere = match &request.ids[..] {
+        [id] if rows.is_empty() => app.store.statuses(None, &[*id]).await.map_err(store_fault)?,
+        _ => Vec::new(),
+    };
     let now = app.clock.now();
-    Ok(Json(StatusAnswer { data: rows.into_iter().map(|row| present(row, now)).collect() }))
+    Ok(Json(InternalStatusAnswer {
+        data: rows.into_iter().map(|row| present(row, now)).collect(),
+        elsewhere: elsewhere.into_iter().map(|row| row.message_id).collect(),
+    }))
 }
 
 /// A message that nothing waits for is stored with its final state at once, so that no second write is needed; until its

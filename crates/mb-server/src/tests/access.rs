@@ -126,3 +126,21 @@ async fn the_list_of_certificates_comes_page_by_page() {
     }
     assert_eq!(names, ["proxy", "a-admin", "a", "b", "c"]);
 }
+
+#[tokio::test]
+async fn every_serving_certificate_carries_the_systems_own_names() {
+    let fixture = Fixture::new().await;
+    let names = |pem: &str| mb_crypto::identity::alternative_names(pem).expect("a certificate");
+    for role in Role::ALL {
+        let issued = fixture.issue(&format!("any-{role}"), role).await;
+        let carried = names(&issued.certificate_pem);
+        let count = |name: &str| carried.iter().filter(|carried| *carried == name).count();
+        let expected = usize::from(role.serves());
+        assert_eq!((count("broker.example"), count("localhost")), (expected, expected), "{role}: {carried:?}");
+    }
+    // A proxy that is renewed over the one from before they were its names gets them, too.
+    let held = fixture.issue("proxy-2", Role::Proxy).await.identity;
+    let (_, request) = mb_crypto::ca::SigningRequest::create("proxy-2").expect("a request");
+    let renewed = fixture.server.authority().renew(&held, &request, "test").await.expect("renewed");
+    assert!(names(&renewed.certificate_pem).contains(&"broker.example".to_owned()));
+}

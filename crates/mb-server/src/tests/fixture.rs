@@ -67,6 +67,7 @@ impl Fixture {
             ca,
             master,
             jwt: JwtSecret::generate(),
+            own_names: vec!["broker.example".into(), "LOCALHOST".into()],
             people: PeopleConfig { portal_url: "https://portal.example".into() },
             mail,
             clock: clock.clone(),

@@ -168,6 +168,11 @@ async fn a_client_is_told_of_its_own_messages_alone() {
     let proxy = fixture.client(Role::Proxy).await;
     let answer = proxy.status(demo(), (1..=3).map(id).collect(), None).await.expect("answers");
     assert_eq!(answer.data.iter().map(|status| status.message_id).collect::<Vec<_>>(), [id(1)]);
+    // That it is another's is said of one id alone, so that the proxy need not wait for it.
+    for (asked, elsewhere) in [(id(1), vec![]), (id(2), vec![id(2)]), (id(3), vec![])] {
+        let answer = proxy.status(demo(), vec![asked], None).await.expect("answers");
+        assert_eq!(answer.elsewhere, elsewhere);
+    }
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ pub struct BenchArgs {
     /// The proxy
     #[arg(long, default_value = "https://localhost:8001", value_name = "URL")]
     pub url: String,
-    /// Client certificate (PEM); the default is that of client demo
-    #[arg(long, requires = "key", conflicts_with = "clients", value_name = "FILE")]
+    /// Client certificate (PEM); the default is that of client demo. Not used with --clients
+    #[arg(long, requires = "key", value_name = "FILE")]
     pub cert: Option<PathBuf>,
     /// The certificate's private key (PEM)
     #[arg(long, requires = "cert", value_name = "FILE")]

@@ -3,12 +3,13 @@
 //! A certificate that is expired, revoked, of another CA or without its key would only fail later and less clearly, so it
 //! counts as missing.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mb_core::{Clock, Role};
-use mb_crypto::TrustAnchors;
+use mb_crypto::{TrustAnchors, identity};
 use mb_server::Authority;
 use mb_server::authority::Order;
 use mb_store::Store;
@@ -40,8 +41,7 @@ pub async fn component_certificates(
         if judge.usable(&certificate, &key, role.as_str(), role).await? {
             continue;
         }
-        let sans =
-            if role.serves() { config.server.own_names().into_iter().chain(host_name()).collect() } else { Vec::new() };
+        let sans = given_names(&certificate, role);
         issue(layout, authority, Order { name: role.as_str().to_owned(), role, domain: None, sans, validity }).await?;
     }
     Ok(())
@@ -66,6 +66,7 @@ pub async fn demo_client(layout: &Layout, authority: &Authority, store: &Store, 
 #[derive(Debug)]
 struct Judge<'a> {
     ca_pem: &'a str,
+    own_names: &'a [String],
     anchors: TrustAnchors,
     store: &'a Store,
     clock: &'a Clock,
@@ -74,7 +75,8 @@ struct Judge<'a> {
 impl<'a> Judge<'a> {
     fn new(authority: &'a Authority, store: &'a Store, clock: &'a Clock) -> Result<Self> {
         let ca_pem = authority.ca_pem();
-        Ok(Self { ca_pem, anchors: TrustAnchors::from_pem(ca_pem).context("read ca.crt")?, store, clock })
+        let anchors = TrustAnchors::from_pem(ca_pem).context("read ca.crt")?;
+        Ok(Self { ca_pem, own_names: authority.own_names(), anchors, store, clock })
     }
 
     /// Whether the pair of files can be used; says in the log why not. A file that cannot be read at all is an error.
@@ -101,8 +103,29 @@ impl<'a> Judge<'a> {
         let identity = self.anchors.verify(&mb_crypto::pem::certificates(chain)?, self.clock.now())?;
         anyhow::ensure!(identity.role == role && identity.name == name, "it is another's");
         anyhow::ensure!(role.has_domain() || !renewal_due(&identity, self.clock), "two thirds of its life are over");
+        if role.serves() {
+            let names = identity::alternative_names(chain)?;
+            let lacking = self.own_names.iter().find(|own| !names.iter().any(|name| same_name(name, own)));
+            anyhow::ensure!(lacking.is_none(), "it does not carry the name {}", lacking.map_or("", String::as_str));
+        }
         mb_crypto::tls::client_config(Some((chain, key)), self.ca_pem, &[])?;
         Ok((identity.issuer, identity.serial))
+    }
+}
+
+/// What else the certificate that is replaced was issued for: an operator may have added names.
+fn given_names(certificate: &Path, role: Role) -> Vec<String> {
+    if !role.serves() || !certificate.exists() {
+        return Vec::new();
+    }
+    read_text(certificate).ok().and_then(|pem| identity::alternative_names(&pem).ok()).unwrap_or_default()
+}
+
+/// Host names compare without case; an address may be written in several ways.
+fn same_name(one: &str, other: &str) -> bool {
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one.eq_ignore_ascii_case(other),
     }
 }
 
@@ -137,7 +160,7 @@ fn dns_name(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::dns_name;
+    use super::{dns_name, same_name};
 
     #[test]
     fn a_host_name_that_no_certificate_can_carry_is_left_out() {
@@ -147,5 +170,13 @@ mod tests {
         for bad in ["", "12345", "10.0.0.1", "box-", "a b", "bücher", &"a".repeat(64)] {
             assert_eq!(dns_name(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_name_is_the_same_however_it_is_written() {
+        for (one, other) in [("Box.Example", "box.example"), ("2001:db8::1", "2001:DB8:0:0:0:0:0:1")] {
+            assert!(same_name(one, other), "{one}");
+        }
+        assert!(!same_name("box.example", "*.example"));
     }
 }

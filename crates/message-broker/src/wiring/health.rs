@@ -7,9 +7,9 @@ use mb_runtime::{Check, Health};
 use mb_server::{MailState, MainServer};
 use mb_worker::Worker;
 
-/// Ready = journal writable and a policy in effect; everything else only degrades.
-pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clock) -> Health {
-    let (proxy, journal) = (proxy.clone(), journal.clone());
+/// Ready = journal writable, a policy in effect and a certificate to seal by; everything else only degrades.
+pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal) -> Health {
+    let (proxy, sealing, journal) = (proxy.clone(), proxy.clone(), journal.clone());
     health
         .check("journal", move || {
             let found = writable(&journal.status());
@@ -17,15 +17,21 @@ pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clo
         })
         .check("policy", move || {
             let usable = proxy.policy_usable();
-            let age = proxy.policy_seen_at().map(|seen| clock.now().since(seen).as_secs());
+            let age = proxy.policy_age().map(|age| age.as_secs());
             async move {
-                match age {
-                    None => Check::unhealthy("none received yet"),
-                    Some(age) if !usable => Check::unhealthy(format!("{age} s old, too old to decide by")),
-                    Some(age) if age > 120 => Check::degraded(format!("{age} s old, the main server is silent")),
-                    Some(age) => Check::healthy(format!("{age} s old")),
+                match (age, usable) {
+                    (None, _) => Check::unhealthy("none received yet"),
+                    (Some(age), Err(reason)) => Check::unhealthy(format!("{age} s old: {reason}")),
+                    (Some(age), Ok(())) if age > 120 => {
+                        Check::degraded(format!("{age} s old, the main server is silent"))
+                    }
+                    (Some(age), Ok(())) => Check::healthy(format!("{age} s old")),
                 }
             }
+        })
+        .check("certificate", move || {
+            let found = sealing.can_seal();
+            async move { found.map_or_else(Check::unhealthy, |()| Check::healthy("good to seal by")) }
         })
 }
 

@@ -52,14 +52,20 @@ impl Wiring<'_> {
         Notary::from_pem(&read_text(&chain)?, &read_secret(&key)?).context("read certs/server.crt")
     }
 
-    /// Renews the certificates of components in this data directory when two thirds of their lives are over; whoever uses
-    /// them notices.
+    /// Renews the certificates of components in this data directory when two thirds of their lives are over, and replaces
+    /// revoked ones, which a change of the policy may tell of; whoever uses them notices.
     pub(super) fn component_certificates(&self, server: &MainServer, store: &Store) {
         let (layout, config, clock) = (self.layout.clone(), self.config.clone(), self.clock.clone());
         let (server, store, soft) = (server.clone(), store.clone(), self.lifecycle.soft());
         let pause = RENEWAL.min(Duration::from_secs(config.pki.component_validity) / 12);
         self.lifecycle.spawn("component certificates", Criticality::Critical, async move {
-            while soft.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            let mut policy = server.policy();
+            loop {
+                tokio::select! {
+                    () = soft.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                    changed = policy.changed() => if changed.is_err() { return },
+                }
                 let authority = server.authority();
                 let renewed = bootstrap::component_certificates(&layout, &config, authority, &store, &clock).await;
                 if let Err(error) = renewed {

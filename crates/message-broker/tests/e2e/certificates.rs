@@ -182,6 +182,48 @@ fn component_certificates_that_cannot_be_used_are_issued_anew() {
     assert_eq!(before[4], after[4], "a good one is kept");
 }
 
+#[test]
+fn a_serving_certificate_without_the_systems_names_is_issued_anew_and_keeps_those_it_was_given() {
+    let stopped = Stopped::new();
+    stopped.ok(&["ca", "issue", "server", "extra.example"]);
+    let names = ("PRIMARY_DOMAIN".to_owned(), "broker.example, 10.1.2.3".to_owned());
+    let mut list = command(stopped.0.path(), &[names]);
+    assert!(list.args(["ca", "list"]).output().expect("the binary runs").status.success());
+    for (name, given) in [("server", true), ("proxy", false), ("portal", false)] {
+        let pem = std::fs::read_to_string(stopped.path(&format!("certs/{name}.crt"))).expect("readable");
+        let names = mb_crypto::identity::alternative_names(&pem).expect("a certificate");
+        let has = |name: &str| names.iter().any(|carried| carried == name);
+        assert!(has("broker.example") && has("10.1.2.3") && has("localhost"), "{name}: {names:?}");
+        assert_eq!(has("extra.example"), given, "{name}: {names:?}");
+    }
+}
+
+#[test]
+fn a_revoked_proxy_accepts_nothing_until_it_has_another_certificate_which_it_gets_at_once() {
+    let broker = Broker::start();
+    let certificate = broker.dir().join("certs/proxy.crt");
+    let before = std::fs::read(&certificate).expect("readable");
+    broker.run_ok(&["ca", "revoke", "proxy"]);
+    let give_up = Instant::now() + PATIENCE;
+    while std::fs::read(&certificate).expect("readable") == before {
+        assert!(Instant::now() < give_up, "not replaced: {}", broker.stderr());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Refused or accepted for good: nothing that was answered with 202 ends as a dead letter of a revoked proxy.
+    let (mut accepted, mut refused) = (Vec::new(), 0);
+    while accepted.len() < 3 {
+        let answer = broker.demo().post("/api/v1/messages", &message("x")).expect("answered");
+        if answer.status == 202 {
+            accepted.push(answer.json()["message_id"].as_str().expect("an id").to_owned());
+        } else {
+            answer.assert_problem(503, "proxy_untrusted");
+            refused += 1;
+        }
+        assert!(Instant::now() < give_up, "{refused} refused: {}", broker.stderr());
+    }
+    broker.wait_delivered(&accepted);
+}
+
 /// A data directory with a CA and nothing that runs.
 struct Stopped(tempfile::TempDir);
 

@@ -66,11 +66,9 @@ fn another_clients_message_is_not_found() {
     let id = submit(&mut broker.demo(), "private");
     let path = format!("/api/v1/messages/{id}");
     let mut other = broker.client("other");
-    let before = other.get(&path).expect("answered");
-    assert!([404, 503].contains(&before.status), "{}", before.text());
+    other.get(&path).expect("answered").assert_problem(404, "not_found");
     broker.wait_delivered(std::slice::from_ref(&id));
-    let after = other.get(&path).expect("answered");
-    assert!([404, 503].contains(&after.status), "{}", after.text());
+    other.get(&path).expect("answered").assert_problem(404, "not_found");
     let bulk = serde_json::json!({ "ids": [id] }).to_string();
     let bulk = other.post("/api/v1/messages/status", &bulk).expect("answered");
     assert_eq!(bulk.json()["data"], serde_json::json!([]));

@@ -1,7 +1,6 @@
 //! Four processes on MariaDB and Redis, each of which can be killed and started again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,7 +47,9 @@ impl Cluster {
         let more = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let environment = ports.environment().into_iter().chain(own).chain(more).collect();
         let mut cluster = Self { ports, redis, database, dir, roles: BTreeMap::new(), environment };
-        ROLES.into_iter().for_each(|role| cluster.start_role(role));
+        for role in ROLES {
+            cluster.start_role(role);
+        }
         cluster.wait_ready();
         cluster.run_ok(&["ca", "issue", "demo"]);
         cluster
@@ -130,10 +131,6 @@ impl Cluster {
         let numbers: Vec<u64> = text.split_whitespace().map(|word| word.parse().expect("a number")).collect();
         assert_eq!(numbers[0], numbers[1], "one row per id");
         (numbers[0], numbers[2])
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
     }
 }
 

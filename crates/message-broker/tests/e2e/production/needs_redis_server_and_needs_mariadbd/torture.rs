@@ -18,7 +18,7 @@ const LANES: usize = 4;
 /// From the last submit to everything stored.
 const SETTLE: Duration = Duration::from_mins(3);
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// `SplitMix64` (Steele, Lea, Flood 2014).
 struct Random(u64);
 
 impl Random {
@@ -59,7 +59,9 @@ fn lane(dir: std::path::PathBuf, port: u16, load: Arc<Load>, number: usize) -> J
             };
             while !load.stop.load(Ordering::Relaxed) {
                 sent += 1;
-                let Some(ids) = submit(&mut connection, &format!("{number}-{sent}"), sent % 10 == 0) else { break };
+                let Some(ids) = submit(&mut connection, &format!("{number}-{sent}"), sent.is_multiple_of(10)) else {
+                    break;
+                };
                 load.acked.lock().expect("no panic while held").extend(ids);
             }
         }
@@ -147,7 +149,7 @@ fn strike(cluster: &mut Cluster, random: &mut Random) {
 fn whatever_is_killed_nothing_acked_is_lost_or_stored_twice() {
     let seed = setting("MB_TEST_TORTURE_SEED").unwrap_or(20_261_125);
     let count = usize::try_from(setting("MB_TEST_TORTURE_COUNT").unwrap_or(10_000)).expect("fits");
-    println!("seed {seed}, count {count}");
+    eprintln!("seed {seed}, count {count}");
     let mut cluster = Cluster::start_with(
         &[("MB_REDIS__CLAIM_IDLE", "12"), ("MB_REDIS__FORWARD_AGAIN", "3")],
         &["--enable-debug-command", "yes"],
@@ -173,7 +175,7 @@ fn whatever_is_killed_nothing_acked_is_lost_or_stored_twice() {
     let acked: HashSet<String> = load.acked.lock().expect("no panic while held").iter().cloned().collect();
     assert_eq!(acked.len(), load.acked(), "no id was given twice");
     settle(&cluster, &acked);
-    println!("seed {seed}: {} acked, {strikes} strikes, 0 lost, 0 twice", acked.len());
+    eprintln!("seed {seed}: {} acked, {strikes} strikes, 0 lost, 0 twice", acked.len());
 }
 
 /// Waits until all of them are final, each exactly once.
