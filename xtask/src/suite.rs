@@ -100,7 +100,7 @@ impl Suite {
             // Written last.
             Source::Script(..) => self.folder().join("ready").is_file(),
         };
-        here && self.with.iter().all(|program| is_found(program))
+        here && self.with.iter().all(is_found)
     }
 
     /// What is not Debian's is put here; its tests look here first.
