@@ -43,7 +43,7 @@ impl Wiring<'_> {
             .context("open the proxy")?;
         proxy.start(self.lifecycle);
         let policy = PolicyWatch::from(proxy.policy());
-        let health = health::proxy(self.health(), &proxy, journal);
+        let health = health::proxy(self.health(), &proxy, journal, self.clock.clone());
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let router = self.with_own_routes(proxy.router(), health, &[paths::API_HEALTH], sources, access);
