@@ -56,6 +56,10 @@ fn journal_metrics(metrics: &mut Metrics, journal: &Journal, clock: &Clock) {
         as_f64(held.status().stale)
     });
     let held = journal.clone();
+    metrics.gauge_of("mb_journal_refused", "Entries set aside because the main server refuses them.", move || {
+        as_f64(held.status().refused)
+    });
+    let held = journal.clone();
     metrics.gauge_of("mb_journal_damaged", "Entries that were found damaged.", move || {
         as_f64(held.status().damaged_entries)
     });

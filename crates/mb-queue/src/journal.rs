@@ -5,11 +5,13 @@
 //! back what it lost. Three threads work here: the writer (the only one that an append waits for), the cursor (reads a
 //! backlog back) and the keeper (everything nobody waits for).
 
+pub(crate) mod aside;
 pub(crate) mod config;
 mod cursor;
 mod damaged;
 mod format;
 pub(crate) mod fsync;
+mod gone;
 mod handover;
 mod health;
 mod inbox;
@@ -21,7 +23,6 @@ mod queue;
 mod recovery;
 mod scan;
 mod segment;
-mod stale;
 pub(crate) mod status;
 mod supply;
 mod table;
@@ -43,6 +44,7 @@ use tokio::time::Instant;
 
 use crate::disk::{Disk, File};
 use crate::error::{AppendError, AppendFailed, JournalError};
+use aside::Aside;
 use config::JournalConfig;
 use format::DATA_START;
 use fsync::{FsyncClock, FsyncTimes};
@@ -51,7 +53,7 @@ use health::Health;
 use inbox::{Call, Inbox, Incoming};
 use keeper::{Keeper, Upkeep};
 use keys::KeyCache;
-use status::{Found, JournalStatus, Recovery, StaleEntry};
+use status::{Found, JournalStatus, Recovery};
 use supply::Supply;
 use table::Table;
 use window::{Limits, Seq};
@@ -132,7 +134,7 @@ impl Journal {
         let lock = disk.lock(&lock_path).map_err(JournalError::io("lock", lock_path))?;
         let lock = lock.ok_or_else(|| JournalError::InUse(config.dir.clone()))?;
         let recovered = recovery::recover(&config, &disk)?;
-        let (damaged, stale) = recovery::set_aside(&config, &disk)?;
+        let (damaged, aside) = recovery::set_aside(&config, &disk)?;
         let limits = Limits {
             entries: config.window_entries.max(1),
             bytes: config.window_bytes.max(1),
@@ -158,7 +160,9 @@ impl Journal {
             _lock: lock,
         });
         shared.health.damaged_segments.store(damaged, Ordering::Relaxed);
-        shared.health.stale.store(stale, Ordering::Relaxed);
+        for (reason, count) in aside {
+            shared.health.aside(reason).store(count, Ordering::Relaxed);
+        }
         shared.upkeep().supply(&shared);
         shared.health.full.set(shared.supply.refused() == Some(AppendError::Full));
         let handle = Handle { shared, threads: Mutex::default() };
@@ -254,7 +258,7 @@ impl Journal {
         let shared = self.shared();
         let (depth, oldest) = shared.handover.depth();
         let watermark = shared.handover.watermark();
-        let kept = shared.table.kept(watermark.seq, shared.clock.now());
+        let kept = shared.handover.kept(&shared.table);
         let damaged_entries = shared.table.all().iter().map(|segment| segment.marks().damaged).sum();
         JournalStatus {
             depth,
@@ -264,7 +268,8 @@ impl Journal {
             kept_bytes: kept.bytes,
             damaged_entries,
             damaged_segments: shared.health.damaged_segments.load(Ordering::Relaxed),
-            stale: shared.health.stale.load(Ordering::Relaxed),
+            stale: shared.health.aside(Aside::Stale).load(Ordering::Relaxed),
+            refused: shared.health.aside(Aside::Refused).load(Ordering::Relaxed),
             full: shared.health.full.is_up(),
             epoch: watermark.epoch,
             degraded: shared.health.degraded(damaged_entries),
@@ -274,62 +279,6 @@ impl Journal {
     /// How long its syncs took.
     pub fn fsync_times(&self) -> FsyncTimes {
         self.shared().fsync.times()
-    }
-
-    /// The entries that were set aside because they are older than the horizon, oldest first; blocks.
-    ///
-    /// # Errors
-    /// [`JournalError::Io`] if a file of them cannot be read.
-    pub fn stale_list(&self) -> Result<Vec<StaleEntry>, JournalError> {
-        let shared = self.shared();
-        stale::list(&shared.disk, &shared.config.dir).map_err(JournalError::io("read", stale::dir(&shared.config.dir)))
-    }
-
-    /// Takes the stale entries back, to be forwarded whatever their age. Returns how many.
-    ///
-    /// # Errors
-    /// [`JournalError::Io`] for a file that cannot be read or removed; [`JournalError::Append`] if the journal does not
-    /// take them. What was not taken back stays set aside.
-    pub async fn replay_stale(&self) -> Result<u64, JournalError> {
-        let mut count = 0;
-        for path in self.stale_files()? {
-            let shared = self.shared();
-            let entries = stale::read(&shared.disk, &path).map_err(JournalError::io("read", &path))?;
-            let entries: Vec<_> =
-                entries.into_iter().map(|entry| entry.checked(shared.room())).collect::<Result<_, _>>()?;
-            let taken = entries.len() as u64;
-            self.append_all(entries).await.map_err(|failed| failed.error)?;
-            self.forget_stale(&path, taken)?;
-            count += taken;
-        }
-        Ok(count)
-    }
-
-    /// Throws the stale entries away. Returns how many; blocks.
-    ///
-    /// # Errors
-    /// [`JournalError::Io`] for a file that cannot be removed.
-    pub fn discard_stale(&self) -> Result<u64, JournalError> {
-        let mut count = 0;
-        for path in self.stale_files()? {
-            let held = stale::read(&self.shared().disk, &path).map_or(1, |entries| entries.len() as u64);
-            self.forget_stale(&path, held)?;
-            count += held;
-        }
-        Ok(count)
-    }
-
-    fn stale_files(&self) -> Result<Vec<std::path::PathBuf>, JournalError> {
-        let shared = self.shared();
-        stale::files(&shared.disk, &shared.config.dir).map_err(JournalError::io("list", stale::dir(&shared.config.dir)))
-    }
-
-    fn forget_stale(&self, path: &std::path::Path, held: u64) -> Result<(), JournalError> {
-        let shared = self.shared();
-        shared.disk.remove(path).map_err(JournalError::io("remove", path))?;
-        let less = |stale: u64| Some(stale.saturating_sub(held));
-        let _ = shared.health.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        Ok(())
     }
 
     /// Writes what waits, saves the watermark and ends the threads. Appends are refused from now on, and whoever waits for

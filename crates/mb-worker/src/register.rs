@@ -70,20 +70,32 @@ async fn hand_over(shared: &Shared, claimed: Claimed, deadline: Instant, soft: &
                 parts.extend([first, second].map(|part| (part, Patience::with_part())));
             }
             Outcome::Split => {
-                // Alone, and the main server still fails on it: its lease runs out, and it is claimed again a minute
+                // Alone, and the main server still does not answer: its lease runs out, and it is claimed again a minute
                 // later, so that a fault of the main server that is mended in time loses nothing.
-                mb_runtime::logging::limited("culprit", || {
-                    tracing::error!(entry = ?entries[0].tag, "the main server fails on this envelope alone");
-                });
+                note_culprit(&entries[0]);
+            }
+            Outcome::Culprit => {
+                // The same, but the main server says that it cannot take it. Who holds the journal asks what became of it,
+                // brings it again, and in the end sets it aside.
+                note_culprit(&entries[0]);
+                shared.queue.ack(&tags(&entries)).await;
             }
         }
     }
+}
+
+fn note_culprit(entry: &Entry) {
+    mb_runtime::logging::limited("culprit", || {
+        tracing::error!(entry = ?entry.tag, "the main server fails on this envelope alone");
+    });
 }
 
 enum Outcome {
     Answered(RegisterAnswer),
     GiveBack,
     Split,
+    /// One envelope alone that the main server answers it cannot take.
+    Culprit,
 }
 
 async fn register(
@@ -109,12 +121,12 @@ async fn register(
         shared.note(false);
         shared.metrics.failures.inc(if patience::is_passing(&error) { "unavailable" } else { "failed" });
         mb_runtime::logging::limited("register", || {
-            let (request_id, entries) = (request_id.as_str(), entries.len());
-            tracing::warn!(error = %error, request_id, entries, "batch not registered, will try again");
+            tracing::warn!(error = %error, request.id = %request_id, entries = entries.len(), "batch not registered, will try again");
         });
         // Near the lease's end there is no time for more parts; one envelope alone waits for that end instead.
         if patience.ends_with(&error) && (entries.len() == 1 || Instant::now() < deadline) {
-            return Outcome::Split;
+            let is_culprit = entries.len() == 1 && !patience::is_passing(&error);
+            return if is_culprit { Outcome::Culprit } else { Outcome::Split };
         }
         let stopped = soft.run_until_cancelled(tokio::time::sleep(pause)).await.is_none();
         if stopped || Instant::now() >= deadline {

@@ -137,7 +137,7 @@ mod tests {
         assert!(error("[server]\nconnections = 0", &[]).contains("server.connections"));
         assert!(error("[journal]\nkeep_for = 99999999999", &[]).contains("journal.keep_for"));
         assert!(error("", &[("PRIMARY_DOMAIN", "ok.example, not ok")]).contains("server.primary_domain"));
-        assert!(error("[store]\nurl = \"mysql://x\"", &[]).contains("sqlite"));
+        assert!(error("[store]\nurl = \"postgres://x\"", &[]).contains("sqlite"));
         assert!(error("", &[("PORTAL_URL", "portal.example")]).contains("portal.url"));
         assert!(error("[log]\nlevel = \"loud\"", &[]).contains("log.level"));
         assert!(error("[proxy\n", &[]).contains("message-broker.toml"));

@@ -25,6 +25,23 @@ pub(crate) fn copy(disk: &Disk, journal: &Path, segment: &Path, file: &File) -> 
     if disk.list(&dir, "seg")?.contains(&target) {
         return Ok(());
     }
+    write(disk, &dir, &target, file)
+}
+
+/// Copies a segment without a readable header, which is removed afterwards: its name says nothing of whether another one
+/// was copied under it before, so it gets one of its own.
+pub(crate) fn copy_headless(disk: &Disk, journal: &Path, segment: &Path, file: &File) -> io::Result<()> {
+    let dir = dir(journal);
+    let taken = disk.list(&dir, "seg")?;
+    let stem = segment.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let names = std::iter::once(format!("{stem}.seg")).chain((2_u64..).map(|count| format!("{stem}-{count}.seg")));
+    match names.map(|name| dir.join(name)).find(|target| !taken.contains(target)) {
+        Some(target) => write(disk, &dir, &target, file),
+        None => Ok(()),
+    }
+}
+
+fn write(disk: &Disk, dir: &Path, target: &Path, file: &File) -> io::Result<()> {
     let temporary = target.with_extension("tmp");
     let copy = disk.create(&temporary)?;
     let mut piece = vec![0; PIECE];
@@ -39,6 +56,6 @@ pub(crate) fn copy(disk: &Disk, journal: &Path, segment: &Path, file: &File) -> 
     }
     copy.sync_all()?;
     drop(copy);
-    disk.rename(&temporary, &target)?;
-    disk.sync_dir(&dir)
+    disk.rename(&temporary, target)?;
+    disk.sync_dir(dir)
 }

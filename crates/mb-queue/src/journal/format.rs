@@ -95,6 +95,9 @@ pub(crate) fn seed(id: &SegmentId) -> u32 {
     crc32c::crc32c(id)
 }
 
+/// The largest segment.
+pub(crate) const MAX_SEGMENT: u64 = 1 << 30;
+
 /// The first sequence of the segment after one: no frame is shorter than its alignment.
 pub(crate) fn next_first_seq(first_seq: u64, capacity: u64) -> u64 {
     first_seq + capacity / FRAME_ALIGN + 1

@@ -13,9 +13,10 @@ use std::time::Instant;
 use mb_core::{MessageId, Timestamp};
 use tokio::sync::Notify;
 
+use super::aside::Aside;
 use super::cursor::{Cursor, Job, Progress};
 use super::segment::Segment;
-use super::table::Table;
+use super::table::{Kept, Table};
 use super::watermark::{Epoch, Watermark};
 use super::window::{Limits, Loaded, Seq, Tag, Taken, Window};
 
@@ -321,6 +322,12 @@ impl Handover {
         Watermark { seq: state.window.watermark(), epoch: state.epoch }
     }
 
+    /// What is confirmed and still here.
+    pub(crate) fn kept(&self, table: &Table) -> Kept {
+        let state = self.lock();
+        table.kept(|first, next| state.window.is_settled(first, next))
+    }
+
     /// Takes the oldest segment out of the table if it is confirmed and `unwanted` says so; never while a rewind decides.
     pub(crate) fn drop_oldest_kept(
         &self,
@@ -328,15 +335,15 @@ impl Handover {
         unwanted: impl FnOnce(&Segment) -> bool,
     ) -> Option<Arc<Segment>> {
         let state = self.lock();
-        table.take_oldest_kept(state.window.watermark(), unwanted)
+        table.take_oldest_kept(|first, next| state.window.is_settled(first, next), unwanted)
     }
 
-    pub(crate) fn take_stale(&self) -> Vec<Taken> {
-        self.lock().window.take_stale()
+    pub(crate) fn take_aside(&self, reason: Aside) -> Vec<Taken> {
+        self.lock().window.take_aside(reason)
     }
 
-    pub(crate) fn put_back_stale(&self, places: impl Iterator<Item = u64>) {
-        self.lock().window.put_back_stale(places);
+    pub(crate) fn put_back_aside(&self, reason: Aside, places: impl Iterator<Item = u64>) {
+        self.lock().window.put_back_aside(reason, places);
     }
 
     /// Unconfirmed entries, and when the oldest of them was accepted.

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::aside::Aside;
 use super::segment::Segment;
 use super::status::Degraded;
 
@@ -41,12 +42,22 @@ pub(crate) struct Health {
     /// Segments in `damaged/`.
     pub(crate) damaged_segments: AtomicU64,
     /// Entries in `stale/`.
-    pub(crate) stale: AtomicU64,
+    stale: AtomicU64,
+    /// Entries in `refused/`.
+    refused: AtomicU64,
     /// Damaged segments that are not copied yet.
     to_copy: Mutex<Vec<Arc<Segment>>>,
 }
 
 impl Health {
+    /// Entries that were set aside for a reason.
+    pub(crate) fn aside(&self, reason: Aside) -> &AtomicU64 {
+        match reason {
+            Aside::Stale => &self.stale,
+            Aside::Refused => &self.refused,
+        }
+    }
+
     /// Remembers a damaged segment for its copy.
     pub(crate) fn want_copy(&self, segment: &Arc<Segment>) {
         let mut to_copy = self.to_copy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,6 +76,7 @@ impl Health {
         let all = [
             (damaged, Degraded::Damaged),
             (self.stale.load(Ordering::Relaxed) > 0, Degraded::Stale),
+            (self.refused.load(Ordering::Relaxed) > 0, Degraded::Refused),
             (self.write_failed.is_up(), Degraded::WriteFailed),
             (self.read_failed.is_up(), Degraded::ReadFailed),
             (self.upkeep_failed.is_up(), Degraded::UpkeepFailed),

@@ -10,11 +10,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::aside::Aside;
 use super::format::{SegmentHeader, next_first_seq};
 use super::index::Index;
 use super::segment::Segment;
 use super::watermark::Watermark;
-use super::{damaged, stale};
+use super::{aside, damaged, gone};
 use crate::error::AppendError;
 
 /// How often it turns by itself; also how long a segment that the disk refused is not tried again.
@@ -104,7 +105,8 @@ impl Upkeep {
             copy_damaged(shared),
             write_indexes(shared),
             self.save_watermark(shared).and_then(|()| drop_kept(shared)),
-            set_stale_aside(shared),
+            set_aside(shared, Aside::Stale),
+            set_aside(shared, Aside::Refused),
         ];
         let mut failed = false;
         for error in steps.into_iter().filter_map(Result::err) {
@@ -196,6 +198,7 @@ impl Upkeep {
         if self.saved != Some(now) {
             now.save(&shared.disk, &shared.config.dir)?;
             self.saved = Some(now);
+            gone::forget(&shared.disk, &shared.config.dir, now.seq)?;
         }
         Ok(())
     }
@@ -243,13 +246,12 @@ fn write_indexes(shared: &Shared) -> io::Result<()> {
 /// Drops confirmed segments that are kept long enough or take too much, oldest first.
 fn drop_kept(shared: &Shared) -> io::Result<()> {
     let config = &shared.config;
-    let now = shared.clock.now();
     loop {
-        let bytes = shared.table.kept(shared.handover.watermark().seq, now).bytes;
+        let bytes = shared.handover.kept(&shared.table).bytes;
         let is_unwanted = |segment: &Segment| {
             let marks = segment.marks();
             let is_empty = marks.next_seq == segment.first_seq();
-            let is_old = marks.kept_since.is_some_and(|since| now.since(since) > config.keep_for);
+            let is_old = marks.kept_since.is_some_and(|since| since.elapsed() > config.keep_for);
             is_empty || is_old || bytes > config.keep_bytes()
         };
         if !drop_one(shared, is_unwanted)? {
@@ -260,30 +262,40 @@ fn drop_kept(shared: &Shared) -> io::Result<()> {
 
 fn drop_one(shared: &Shared, is_unwanted: impl FnOnce(&Segment) -> bool) -> io::Result<bool> {
     let Some(segment) = shared.handover.drop_oldest_kept(&shared.table, is_unwanted) else { return Ok(false) };
+    let gone = segment.first_seq()..segment.marks().next_seq;
+    if gone.end > shared.handover.watermark().seq
+        && let Err(error) = gone::note(&shared.disk, &shared.config.dir, &gone)
+    {
+        // On a full disk room matters more; the next start will speak of a missing segment.
+        tracing::warn!(error = %error, "a dropped journal segment is not remembered");
+    }
     segment.remove(&shared.disk)?;
     Ok(true)
 }
 
-/// Copies stale entries to files of their own before they count as handled.
-fn set_stale_aside(shared: &Shared) -> io::Result<()> {
-    let mut left = shared.handover.take_stale();
+/// Copies entries that wait for an operator to files of their own before they count as handled.
+fn set_aside(shared: &Shared, reason: Aside) -> io::Result<()> {
+    let mut left = shared.handover.take_aside(reason);
     while !left.is_empty() {
-        let taken = &left[..left.len().min(stale::PER_FILE)];
+        let taken = &left[..left.len().min(aside::PER_FILE)];
         let fetched = shared.fetch(taken.to_vec());
         let envelopes: Vec<_> = fetched.entries.iter().map(|(_, envelope)| envelope.clone()).collect();
         let written = if fetched.failed {
-            Err(io::Error::other("stale entries cannot be read"))
+            Err(io::Error::other("entries to set aside cannot be read"))
         } else {
-            stale::write(&shared.disk, &shared.config.dir, &fetched.keys, &envelopes)
+            aside::write(&shared.disk, &shared.config.dir, reason, &fetched.keys, &envelopes)
         };
         if written.is_err() {
-            shared.handover.put_back_stale(left.iter().map(|entry| entry.tag.place));
+            shared.handover.put_back_aside(reason, left.iter().map(|entry| entry.tag.place));
             return written;
         }
-        tracing::warn!(count = envelopes.len(), "entries older than the horizon were set aside");
-        shared.health.stale.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
+        match reason {
+            Aside::Stale => tracing::warn!(count = envelopes.len(), "entries older than the horizon were set aside"),
+            Aside::Refused => tracing::error!(count = envelopes.len(), "entries that the store refuses were set aside"),
+        }
+        shared.health.aside(reason).fetch_add(envelopes.len() as u64, Ordering::Relaxed);
         shared.handover.settle(taken.iter().map(|entry| entry.tag.place));
-        left.drain(..left.len().min(stale::PER_FILE));
+        left.drain(..left.len().min(aside::PER_FILE));
     }
     Ok(())
 }

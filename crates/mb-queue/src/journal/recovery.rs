@@ -7,19 +7,21 @@
 mod rescan;
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::aside::{self, Aside};
 use super::config::JournalConfig;
-use super::format::{SegmentHeader, next_first_seq};
+use super::format::{MAX_SEGMENT, SegmentHeader, next_first_seq};
 use super::handover::Start;
 use super::index::Index;
 use super::index::file::IndexFile;
 use super::segment::{Marks, Segment, read_header};
 use super::status::Recovery;
 use super::watermark::Watermark;
-use super::{damaged, stale};
+use super::{damaged, gone};
 use crate::disk::{Disk, File};
 use crate::error::JournalError;
 
@@ -51,13 +53,14 @@ struct Search<'a> {
 /// Recovers the journal in a directory that exists.
 pub(super) fn recover(config: &JournalConfig, disk: &Disk) -> Result<Recovered, JournalError> {
     let started = Instant::now();
-    for dir in [damaged::dir(&config.dir), stale::dir(&config.dir)] {
+    for dir in [damaged::dir(&config.dir), Aside::Stale.dir(&config.dir), Aside::Refused.dir(&config.dir)] {
         disk.create_dir_all(&dir).map_err(JournalError::io("create", dir))?;
     }
     let mut search = Search { disk, dir: &config.dir, report: Recovery::default(), follows: None, next_first_seq: 1 };
     let saved = Watermark::load(disk, &config.dir).map_err(JournalError::io("read watermark in", &config.dir))?;
     let segments = search.segments()?;
-    Search::notice_missing(&segments, saved);
+    let gone = gone::list(disk, &config.dir).map_err(JournalError::io("list", &config.dir))?;
+    Search::notice_missing(&segments, &gone, saved);
     let first = segments.first().map_or(search.next_first_seq, |segment| segment.first_seq());
     let seq = saved.map_or(first, |saved| saved.seq.max(first));
     let start = Start {
@@ -114,8 +117,11 @@ impl Search<'_> {
         let Some(header) = header else {
             // Checksums start from the id in the header, so without one nothing in the file can be trusted.
             tracing::error!(path = %path.display(), "journal segment has no readable header and was set aside");
-            damaged::copy(self.disk, self.dir, path, &file)?;
+            damaged::copy_headless(self.disk, self.dir, path, &file)?;
             self.disk.remove(path)?;
+            // Its sequences were used, whatever it held.
+            let next = named.map_or(0, |first| next_first_seq(first, MAX_SEGMENT));
+            self.next_first_seq = self.next_first_seq.max(next);
             return Ok(None);
         };
         self.next_first_seq = self.next_first_seq.max(next_first_seq(header.first_seq, header.capacity));
@@ -178,12 +184,17 @@ impl Search<'_> {
         Ok(segment)
     }
 
-    /// A segment that vanished between two others, or before the first one, takes entries with it that nobody confirmed.
-    fn notice_missing(segments: &[Arc<Segment>], saved: Option<Watermark>) {
+    /// A segment that vanished between two others, or before the first one, takes entries with it that nobody confirmed,
+    /// unless it is known to be gone.
+    fn notice_missing(segments: &[Arc<Segment>], gone: &[Range<u64>], saved: Option<Watermark>) {
         let mut before = saved.map(|saved| saved.seq.saturating_sub(1));
         for segment in segments {
             let mut marks = segment.marks();
-            if before.is_some_and(|before| marks.follows.is_some_and(|follows| follows > before)) {
+            if before.is_some_and(|before| {
+                marks
+                    .follows
+                    .is_some_and(|follows| follows > before && !gone.iter().any(|gone| gone.contains(&follows)))
+            }) {
                 tracing::error!(path = %segment.path.display(), "the journal segment before this one is missing");
                 marks.damaged += 1;
             }
@@ -193,12 +204,12 @@ impl Search<'_> {
 }
 
 /// How many segments and entries wait for an operator in the directories beside the segments.
-pub(super) fn set_aside(config: &JournalConfig, disk: &Disk) -> Result<(u64, u64), JournalError> {
+pub(super) fn set_aside(config: &JournalConfig, disk: &Disk) -> Result<(u64, [(Aside, u64); 2]), JournalError> {
     let damaged = damaged::count(disk, &config.dir).map_err(JournalError::io("list", damaged::dir(&config.dir)))?;
-    let mut count = 0;
-    for path in stale::files(disk, &config.dir).map_err(JournalError::io("list", stale::dir(&config.dir)))? {
-        // A damaged file counts too: it is as much for the operator to look at.
-        count += stale::read(disk, &path).map_or(1, |entries| entries.len() as u64);
+    let mut counts = Aside::ALL.map(|reason| (reason, 0));
+    for (reason, count) in &mut counts {
+        let counted = aside::count(disk, &config.dir, *reason);
+        *count = counted.map_err(JournalError::io("list", reason.dir(&config.dir)))?;
     }
-    Ok((damaged, count))
+    Ok((damaged, counts))
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mb_core::{KeyId, MessageId, Timestamp};
+use mb_core::{KeyId, MessageId};
 
 use super::format::{self, DATA_START, Frame, FrameRead, Kind, SegmentHeader, to_usize};
 use super::index::file::{IndexFile, Summary};
@@ -43,7 +43,7 @@ pub(crate) struct Marks {
     /// The last sequence that was durable before its first group, 0 for none; `None` if that is not known any more.
     pub(crate) follows: Option<u64>,
     /// Since when all its entries are confirmed, as far as this process saw it.
-    pub(crate) kept_since: Option<Timestamp>,
+    pub(crate) kept_since: Option<tokio::time::Instant>,
     /// Entries found damaged.
     pub(crate) damaged: u64,
     /// Nothing is appended any more.

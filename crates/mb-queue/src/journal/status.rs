@@ -24,6 +24,8 @@ pub struct JournalStatus {
     pub damaged_segments: u64,
     /// Entries set aside in `stale/` because they are older than the horizon.
     pub stale: u64,
+    /// Entries set aside in `refused/` because the store refuses them again and again.
+    pub refused: u64,
     /// Appends are refused because of the bound or a full disk.
     pub full: bool,
     /// The store's epoch as last seen.
@@ -39,6 +41,8 @@ pub enum Degraded {
     Damaged,
     /// Entries are older than the horizon and wait for an operator.
     Stale,
+    /// Entries that the store does not take wait for an operator.
+    Refused,
     /// The last write or sync failed.
     WriteFailed,
     /// The journal's files could not be read.
@@ -54,6 +58,7 @@ impl fmt::Display for Degraded {
         f.write_str(match self {
             Self::Damaged => "entries were damaged on disk: see journal/damaged",
             Self::Stale => "entries older than the horizon wait for journal replay or discard",
+            Self::Refused => "entries that the main server refuses wait for journal replay or discard",
             Self::WriteFailed => "the last write to the journal failed",
             Self::ReadFailed => "the journal could not be read",
             Self::UpkeepFailed => "the journal's own files could not be written",
@@ -90,9 +95,9 @@ pub struct Found {
     pub confirmed: bool,
 }
 
-/// An entry that was set aside because it is older than the horizon.
+/// An entry that was set aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StaleEntry {
+pub struct AsideEntry {
     /// The message.
     pub id: MessageId,
     /// When it was accepted.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mb_core::Timestamp;
+use tokio::time::Instant;
 
 use super::segment::Segment;
 
@@ -59,31 +59,36 @@ impl Table {
         self.lock().iter().map(|segment| segment.marks().size).sum()
     }
 
-    /// The sealed segments all of whose entries are below the watermark. Those that are seen so for the first time are
-    /// kept from `now` on.
-    pub(crate) fn kept(&self, watermark: u64, now: Timestamp) -> Kept {
+    /// The sealed segments whose entries are all settled. Those that are seen so for the first time are kept from now on.
+    pub(crate) fn kept(&self, is_settled: impl Fn(u64, u64) -> bool) -> Kept {
         let mut kept = Kept::default();
-        for segment in self.lock().iter().filter(|segment| is_kept(segment, watermark)) {
+        for segment in self.lock().iter().filter(|segment| is_kept(segment, &is_settled)) {
             let mut marks = segment.marks();
-            marks.kept_since.get_or_insert(now);
+            marks.kept_since.get_or_insert_with(Instant::now);
             kept.segments += 1;
             kept.bytes += marks.size;
         }
         kept
     }
 
-    /// Takes the oldest segment out of the table if it is kept and `unwanted` says so.
+    /// Takes the oldest kept segment out of the table if `unwanted` says so. Older ones that hold something open stay: a
+    /// single entry that nobody takes must not keep everything after it.
     pub(crate) fn take_oldest_kept(
         &self,
-        watermark: u64,
+        is_settled: impl Fn(u64, u64) -> bool,
         unwanted: impl FnOnce(&Segment) -> bool,
     ) -> Option<Arc<Segment>> {
         let mut segments = self.lock();
-        segments.pop_front_if(|segment| is_kept(segment, watermark) && unwanted(segment))
+        let oldest = segments.iter().position(|segment| is_kept(segment, &is_settled))?;
+        if unwanted(&segments[oldest]) { segments.remove(oldest) } else { None }
     }
 }
 
-fn is_kept(segment: &Segment, watermark: u64) -> bool {
-    let marks = segment.marks();
-    marks.sealed && marks.next_seq <= watermark
+/// `is_settled` is asked about sequences from the first to before the second.
+fn is_kept(segment: &Segment, is_settled: impl Fn(u64, u64) -> bool) -> bool {
+    let (sealed, next_seq) = {
+        let marks = segment.marks();
+        (marks.sealed, marks.next_seq)
+    };
+    sealed && is_settled(segment.first_seq(), next_seq)
 }

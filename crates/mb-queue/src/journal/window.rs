@@ -10,18 +10,20 @@
 //! Leased -- forwarded --> Forwarded -- ask: there --> Confirmed
 //!                             | ask: lacking, and lost (`forwards`), not before reforward_after since the claim
 //!                             +--> Ready
-//! Ready, older than the horizon: Stale, until it is set aside; then Confirmed.
+//! Ready, older than the horizon, or lacking again and again: Aside, until it is set aside; then Confirmed.
 //! ```
 //!
 //! Workers of this process ack what they claimed. A forwarder claims as they do and then says that the entries are in
 //! another queue: from there nobody reports back, so the store is asked about them until it has them or they are lost.
 //!
 //! The watermark is the first entry that is not confirmed. An answer that the store has an entry holds in any state. Times
-//! are parameters. Cost per entry is constant, and only the entries of the window are in memory.
+//! are parameters. Cost per entry is constant, and only the entries of the window are in memory; only open ones count
+//! against its bounds, so that a single one that nobody takes does not hold up the rest.
 
 mod confirming;
 mod forwards;
 mod lease;
+mod slots;
 #[cfg(test)]
 mod tests;
 
@@ -31,8 +33,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mb_core::{MessageId, Timestamp};
 
+use super::aside::Aside;
 use forwards::Forwards;
 use lease::Leases;
+use slots::Slots;
+
+/// An entry that the store lacked so often after a worker was done with it...
+const REFUSALS: u32 = 10;
+/// ...over at least this time is set aside.
+const REFUSED_FOR: Duration = Duration::from_mins(1);
+/// The ring of slots is at most so many times as long as what may be open.
+const SPREAD: usize = 2;
 
 /// An entry's place in this process's hand-over order. It means nothing after a restart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -94,7 +105,8 @@ enum State {
     /// In another queue, in this unit.
     Forwarded(u64),
     Delayed,
-    Stale,
+    /// To be set aside.
+    Aside(Aside),
     Confirmed,
 }
 
@@ -105,15 +117,16 @@ struct Slot {
     deliveries: u32,
     claimed: Option<Instant>,
     asked: bool,
+    refusals: u32,
+    /// When the store lacked it for the first time after a worker was done with it.
+    first_refused: Option<Instant>,
 }
 
 /// The entries from the watermark to the last one loaded.
 #[derive(Debug)]
 pub(crate) struct Window {
     limits: Limits,
-    slots: VecDeque<Slot>,
-    /// The place of the first slot; places are never used twice.
-    base: u64,
+    slots: Slots,
     next_seq: u64,
     open: u64,
     bytes: u64,
@@ -122,7 +135,7 @@ pub(crate) struct Window {
     to_ask: VecDeque<u64>,
     asked: Vec<u64>,
     delayed: BTreeSet<(Instant, u64)>,
-    stale: Vec<u64>,
+    aside: Vec<(Aside, u64)>,
     leases: Leases,
     forwards: Forwards,
 }
@@ -132,8 +145,7 @@ impl Window {
     pub(crate) fn new(limits: Limits, next_seq: u64) -> Self {
         Self {
             limits,
-            slots: VecDeque::new(),
-            base: 0,
+            slots: Slots::new(0, limits.entries.saturating_mul(SPREAD)),
             next_seq,
             open: 0,
             bytes: 0,
@@ -142,7 +154,7 @@ impl Window {
             to_ask: VecDeque::new(),
             asked: Vec::new(),
             delayed: BTreeSet::new(),
-            stale: Vec::new(),
+            aside: Vec::new(),
             leases: Leases::default(),
             forwards: Forwards::new(limits.passed_after),
         }
@@ -150,7 +162,7 @@ impl Window {
 
     /// The lowest sequence that is not confirmed.
     pub(crate) fn watermark(&self) -> u64 {
-        self.slots.front().map_or(self.next_seq, |slot| slot.entry.seq)
+        self.slots.oldest().map_or(self.next_seq, |slot| slot.entry.seq)
     }
 
     /// The sequence after the last one loaded.
@@ -165,14 +177,14 @@ impl Window {
 
     /// When the oldest unconfirmed entry was accepted.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        self.slots.front().map(|slot| slot.entry.queued_at)
+        self.slots.oldest().map(|slot| slot.entry.queued_at)
     }
 
     /// How many entries and bytes may be loaded; one entry always fits into an empty window.
     pub(crate) fn room(&self) -> (usize, u64) {
-        let entries = self.limits.entries.saturating_sub(self.slots.len());
+        let entries = self.limits.entries.saturating_sub(usize::try_from(self.open).unwrap_or(usize::MAX));
         let bytes = self.limits.bytes.saturating_sub(self.bytes);
-        if self.slots.is_empty() { (entries.max(1), bytes.max(1)) } else { (entries, bytes) }
+        if self.open == 0 { (entries.max(1), bytes.max(1)) } else { (entries, bytes) }
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -182,7 +194,6 @@ impl Window {
 
     /// Adds the next entry. An unknown one is asked for before it is handed over.
     pub(crate) fn load(&mut self, mut entry: Loaded, is_unknown: bool) {
-        let place = self.base + self.slots.len() as u64;
         self.next_seq = entry.seq + 1;
         self.open += 1;
         self.bytes += u64::from(entry.len);
@@ -192,8 +203,8 @@ impl Window {
         self.resident += entry.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         let (state, queue) =
             if is_unknown { (State::Unknown, &mut self.to_ask) } else { (State::Ready, &mut self.ready) };
-        queue.push_back(place);
-        self.slots.push_back(Slot { entry, state, deliveries: 0, claimed: None, asked: false });
+        let slot = Slot { entry, state, deliveries: 0, claimed: None, asked: false, refusals: 0, first_refused: None };
+        queue.push_back(self.slots.push(slot));
     }
 
     /// The sequences below are dealt with: they were confirmed before, or are lost.
@@ -203,10 +214,10 @@ impl Window {
 
     /// Empties the window, so that it starts again at a sequence. Whatever was leased is no longer.
     pub(crate) fn rewind(&mut self, next_seq: u64) {
-        let base = self.base + self.slots.len() as u64;
+        let slots = Slots::new(self.slots.next_place(), self.limits.entries.saturating_mul(SPREAD));
         let leases = std::mem::take(&mut self.leases).renewed();
         let forwards = self.forwards.renewed();
-        *self = Self { base, leases, forwards, ..Self::new(self.limits, next_seq) };
+        *self = Self { slots, leases, forwards, ..Self::new(self.limits, next_seq) };
     }
 
     pub(crate) fn has_ready(&self) -> bool {
@@ -232,14 +243,13 @@ impl Window {
         let lease = self.leases.next_id();
         while taken.len() < entries {
             let Some(&place) = self.ready.front() else { break };
-            let Some(slot) = slot_at(&mut self.slots, self.base, place).filter(|slot| slot.state == State::Ready)
-            else {
+            let Some(slot) = self.slots.get(place).filter(|slot| slot.state == State::Ready) else {
                 self.ready.pop_front();
                 continue;
             };
             if slot.entry.queued_at < horizon && !slot.entry.replayed {
-                slot.state = State::Stale;
-                self.stale.push(place);
+                slot.state = State::Aside(Aside::Stale);
+                self.aside.push((Aside::Stale, place));
                 self.ready.pop_front();
                 continue;
             }
@@ -311,11 +321,11 @@ impl Window {
         true
     }
 
-    /// The entries that have to be set aside; each is given out once.
-    pub(crate) fn take_stale(&mut self) -> Vec<Taken> {
+    /// The entries that have to be set aside for a reason; each is given out once.
+    pub(crate) fn take_aside(&mut self, reason: Aside) -> Vec<Taken> {
         let mut taken = Vec::new();
-        for place in std::mem::take(&mut self.stale) {
-            if let Some(slot) = self.slot(place).filter(|slot| slot.state == State::Stale) {
+        for (_, place) in self.aside.extract_if(.., |(why, _)| *why == reason) {
+            if let Some(slot) = self.slots.get(place).filter(|slot| slot.state == State::Aside(reason)) {
                 let bytes = slot.entry.bytes.clone();
                 taken.push(slot.taken(Tag { place, lease: 0 }, bytes));
             }
@@ -324,17 +334,18 @@ impl Window {
     }
 
     /// Entries that could not be set aside now are tried again.
-    pub(crate) fn put_back_stale(&mut self, places: impl Iterator<Item = u64>) {
-        self.stale.extend(places);
+    pub(crate) fn put_back_aside(&mut self, reason: Aside, places: impl Iterator<Item = u64>) {
+        self.aside.extend(places.map(|place| (reason, place)));
+    }
+
+    /// Whether the window has been past these sequences, from the first to before the second, and none of them is open.
+    pub(crate) fn is_settled(&self, first: u64, next: u64) -> bool {
+        next <= self.next_seq && self.slots.is_settled(first, next)
     }
 
     fn slot(&mut self, place: u64) -> Option<&mut Slot> {
-        slot_at(&mut self.slots, self.base, place)
+        self.slots.get(place)
     }
-}
-
-fn slot_at(slots: &mut VecDeque<Slot>, base: u64, place: u64) -> Option<&mut Slot> {
-    slots.get_mut(usize::try_from(place.checked_sub(base)?).ok()?)
 }
 
 impl Slot {

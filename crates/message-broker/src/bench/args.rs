@@ -221,7 +221,6 @@ mod tests {
             "--clients 0",
             "--duration 5s --count 5",
             "--cert a",
-            "--cert a --key b --clients 5",
             "--http 3",
         ] {
             assert!(parse(bad).is_err(), "{bad}");

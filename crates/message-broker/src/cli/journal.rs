@@ -17,9 +17,9 @@ use crate::{output, wiring};
 pub(crate) enum JournalCommand {
     /// What the journal holds
     Status(Format),
-    /// Forward the entries in journal/stale/ after all
+    /// Forward the entries in journal/stale/ and journal/refused/ after all
     Replay(Format),
-    /// Delete the entries in journal/stale/
+    /// Delete the entries in journal/stale/ and journal/refused/
     Discard {
         /// Really delete them
         #[arg(long)]
@@ -42,13 +42,13 @@ pub(crate) async fn run(layout: &Layout, command: JournalCommand) -> Result<Exit
     let (format, changed) = match command {
         JournalCommand::Status(format) => (format, None),
         JournalCommand::Replay(format) => {
-            (format, Some(("replayed", journal.replay_stale().await.context("replay stale entries")?)))
+            (format, Some(("replayed", journal.replay_aside().await.context("replay entries")?)))
         }
         JournalCommand::Discard { yes: false, .. } => {
             bail!("discard deletes accepted messages for good: repeat it with --yes")
         }
         JournalCommand::Discard { yes: true, format } => {
-            (format, Some(("discarded", journal.discard_stale().context("discard stale entries")?)))
+            (format, Some(("discarded", journal.discard_aside().context("discard entries")?)))
         }
     };
     let status = journal.status();
@@ -58,6 +58,7 @@ pub(crate) async fn run(layout: &Layout, command: JournalCommand) -> Result<Exit
         ("oldest_waiting", status.oldest.map_or_else(|| "-".to_owned(), |at| at.to_string())),
         ("kept_segments", status.kept_segments.to_string()),
         ("stale", status.stale.to_string()),
+        ("refused", status.refused.to_string()),
         ("damaged", status.damaged_entries.to_string()),
     ];
     tracing::debug!(?recovery, "journal recovered");
@@ -71,7 +72,7 @@ pub(crate) async fn run(layout: &Layout, command: JournalCommand) -> Result<Exit
         output::json(&object)?;
     } else {
         if let Some((word, count)) = changed {
-            output::note(&format!("{count} stale entries {word}"));
+            output::note(&format!("{count} entries {word}"));
         }
         for (key, value) in &rows {
             output::data(&format!("{key:16} {value}"));

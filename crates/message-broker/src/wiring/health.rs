@@ -1,18 +1,23 @@
 //! What each role is asked when someone asks for its health.
 
-use mb_core::Clock;
+use std::time::Duration;
+
+use mb_core::{Clock, Timestamp};
 use mb_proxy::Proxy;
 use mb_queue::{Degraded, Journal, JournalStatus, RedisHealth};
 use mb_runtime::{Check, Health};
 use mb_server::{MailState, MainServer};
 use mb_worker::Worker;
 
+/// A message that waits so long for the main server is worth a look.
+const WAITS_LONG: Duration = Duration::from_mins(10);
+
 /// Ready = journal writable, a policy in effect and a certificate to seal by; everything else only degrades.
-pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal) -> Health {
+pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clock) -> Health {
     let (proxy, sealing, journal) = (proxy.clone(), proxy.clone(), journal.clone());
     health
         .check("journal", move || {
-            let found = writable(&journal.status());
+            let found = writable(&journal.status(), clock.now());
             async move { found }
         })
         .check("policy", move || {
@@ -35,9 +40,12 @@ pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal) -> Health 
         })
 }
 
-fn writable(status: &JournalStatus) -> Check {
+fn writable(status: &JournalStatus, now: Timestamp) -> Check {
     let waiting = format!("{} waiting", status.depth);
-    let reasons: Vec<_> = status.degraded.iter().map(ToString::to_string).collect();
+    let mut reasons: Vec<_> = status.degraded.iter().map(ToString::to_string).collect();
+    if let Some(age) = status.oldest.map(|oldest| now.since(oldest)).filter(|age| *age > WAITS_LONG) {
+        reasons.push(format!("the oldest message waits since {} s", age.as_secs()));
+    }
     let text = format!("{}; {waiting}", reasons.join("; "));
     if status.full {
         Check::unhealthy(format!("full; {waiting}"))
@@ -109,12 +117,20 @@ mod tests {
     #[test]
     fn a_journal_that_takes_nothing_is_unhealthy_and_anything_less_degrades() {
         let of = |degraded: &[Degraded], full| {
-            writable(&JournalStatus { depth: 3, full, degraded: degraded.to_vec(), ..JournalStatus::default() })
+            let status = JournalStatus { depth: 3, full, degraded: degraded.to_vec(), ..JournalStatus::default() };
+            writable(&status, Timestamp::default())
         };
         assert_eq!(of(&[], false), Check::healthy("writable; 3 waiting"));
         assert_eq!(of(&[Degraded::Full], true), Check::unhealthy("full; 3 waiting"));
         let failed = Degraded::WriteFailed;
         assert_eq!(of(&[failed], false), Check::unhealthy(format!("{failed}; 3 waiting")));
+        let waits = |seconds: u64| {
+            let oldest = Some(Timestamp::default());
+            let now = Timestamp::default().plus(Duration::from_secs(seconds));
+            writable(&JournalStatus { depth: 3, oldest, ..JournalStatus::default() }, now)
+        };
+        assert_eq!(waits(600), Check::healthy("writable; 3 waiting"));
+        assert_eq!(waits(601), Check::degraded("the oldest message waits since 601 s; 3 waiting"));
         let stale = Degraded::Stale;
         assert_eq!(of(&[stale, failed], false), Check::unhealthy(format!("{stale}; {failed}; 3 waiting")));
         assert_eq!(of(&[stale], false), Check::degraded(format!("{stale}; 3 waiting")));

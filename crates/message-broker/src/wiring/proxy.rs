@@ -50,7 +50,8 @@ impl Wiring<'_> {
         proxy.start(self.lifecycle);
         let redis = redis.map(|redis| proxy.forward_to(redis, self.lifecycle, &mut metrics));
         let policy = PolicyWatch::from(proxy.policy());
-        let health = health::proxy(health::redis(self.health(), redis), &proxy, journal);
+        let redis = health::redis(self.health(), redis);
+        let health = health::proxy(redis, &proxy, journal, self.clock.clone());
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let router = self.with_own_routes(proxy.router(), health, &[paths::API_HEALTH], sources, access);

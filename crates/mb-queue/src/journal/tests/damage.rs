@@ -162,3 +162,23 @@ async fn a_lost_watermark_or_index_only_means_asking_and_reading_again() {
     assert_eq!(journal.status().degraded, []);
     assert_eq!(ids_of(&take_all(&journal).await), ids(0..100));
 }
+
+#[tokio::test]
+async fn a_segment_without_a_header_is_copied_whatever_was_copied_under_its_name_before() {
+    let rig = Rig::new();
+    let journal = rig.open();
+    journal.append(messages(0..3)).await.expect("stored");
+    close(journal).await;
+    let segment = rig.segments()[0].clone();
+    remove(&rig.sim, &segment.with_extension("idx"));
+    for at in [3, 515] {
+        rig.sim.flip(&segment, at, 1);
+    }
+    let disk = crate::Disk::Simulated(rig.sim.clone());
+    let copies = Path::new("j/damaged");
+    disk.replace(&copies.join(segment.file_name().expect("a name")), b"an older copy").expect("the disk works");
+    let journal = rig.open();
+    assert_eq!(journal.status().damaged_segments, 2);
+    journal.append_one(message(9)).await.expect("stored");
+    assert!(!rig.segments().contains(&segment), "its sequences are not used again");
+}

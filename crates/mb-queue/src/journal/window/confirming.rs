@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use mb_core::MessageId;
 
-use super::{Seq, State, Tag, Window, slot_at};
+use super::{REFUSALS, REFUSED_FOR, Seq, Slot, State, Tag, Window};
+use crate::journal::aside::Aside;
 
 impl Window {
     /// The entries of these leases are in another queue now, as one unit; whose lease is over is claimable as before. The
@@ -50,7 +51,7 @@ impl Window {
         let mut questions = Vec::with_capacity(max.min(self.to_ask.len()));
         while questions.len() < max {
             let Some(place) = self.to_ask.pop_front() else { break };
-            let Some(slot) = slot_at(&mut self.slots, self.base, place).filter(|slot| slot.is_question()) else {
+            let Some(slot) = self.slots.get(place).filter(|slot| slot.is_question()) else {
                 continue;
             };
             slot.asked = true;
@@ -58,7 +59,7 @@ impl Window {
             self.asked.push(place);
         }
         for (unit, place) in self.forwards.questions(now, max - questions.len()) {
-            let Some(slot) = slot_at(&mut self.slots, self.base, place) else { continue };
+            let Some(slot) = self.slots.get(place) else { continue };
             if slot.state == State::Forwarded(unit) && !slot.asked {
                 slot.asked = true;
                 questions.push((Seq(place), slot.entry.id));
@@ -80,7 +81,7 @@ impl Window {
         slot.asked = false;
         let may_go_again = slot.claimed.is_none_or(|claimed| claimed + reforward_after <= now);
         match slot.state {
-            State::Confirmed | State::Stale => {}
+            State::Confirmed | State::Aside(_) => {}
             State::Forwarded(unit) if !lacking => {
                 self.forwards.confirm(now, unit);
                 self.settle(seq.0);
@@ -88,19 +89,35 @@ impl Window {
             State::Forwarded(unit) => {
                 if may_go_again && self.forwards.is_lost(now, unit) {
                     self.forwards.settle(unit, seq.0);
-                    self.make_ready(seq.0);
+                    if !self.refuse(now, seq.0) {
+                        self.make_ready(seq.0);
+                    }
                 }
             }
             _ if !lacking => self.settle(seq.0),
             State::Unknown => self.make_ready(seq.0),
             State::Acked => {
+                let again_at = slot.claimed.map(|claimed| claimed + reforward_after);
                 slot.state = State::Delayed;
-                if let Some(claimed) = slot.claimed {
-                    self.delayed.insert((claimed + reforward_after, seq.0));
+                if !self.refuse(now, seq.0)
+                    && let Some(at) = again_at
+                {
+                    self.delayed.insert((at, seq.0));
                 }
             }
             State::Ready | State::Leased(_) | State::Delayed => {}
         }
+    }
+
+    /// Counts that the store lacks an entry that a worker was done with; whether it is to be set aside for that.
+    fn refuse(&mut self, now: Instant, place: u64) -> bool {
+        let Some(slot) = self.slot(place) else { return false };
+        if !slot.is_refused_for_good(now) {
+            return false;
+        }
+        slot.state = State::Aside(Aside::Refused);
+        self.aside.push((Aside::Refused, place));
+        true
     }
 
     fn make_ready(&mut self, place: u64) {
@@ -114,6 +131,7 @@ impl Window {
     pub(crate) fn settle(&mut self, place: u64) {
         let Some(slot) = self.slot(place) else { return };
         let before = std::mem::replace(&mut slot.state, State::Confirmed);
+        let len = u64::from(slot.entry.len);
         let freed = slot.entry.bytes.take().map_or(0, |bytes| bytes.len() as u64);
         self.resident -= freed;
         match before {
@@ -121,12 +139,19 @@ impl Window {
             State::Forwarded(unit) => self.forwards.settle(unit, place),
             _ => {}
         }
-        self.open -= u64::from(before != State::Confirmed);
-        while self.slots.front().is_some_and(|slot| slot.state == State::Confirmed) {
-            if let Some(slot) = self.slots.pop_front() {
-                self.base += 1;
-                self.bytes -= u64::from(slot.entry.len);
-            }
+        if before == State::Confirmed {
+            return;
         }
+        self.open -= 1;
+        self.bytes -= len;
+        self.slots.trim(place);
+    }
+}
+
+impl Slot {
+    fn is_refused_for_good(&mut self, now: Instant) -> bool {
+        self.refusals += 1;
+        let first = *self.first_refused.get_or_insert(now);
+        self.refusals >= REFUSALS && now.saturating_duration_since(first) >= REFUSED_FOR
     }
 }

@@ -244,12 +244,12 @@ fn old_entries_go_aside_once_unless_an_operator_wants_them() {
     window.load(entry(3), false);
     let horizon = Timestamp::from_micros(3);
     assert_eq!(seqs(&window.claim(now, 10, u64::MAX, horizon)), [2, 3]);
-    let stale = window.take_stale();
+    let stale = window.take_aside(Aside::Stale);
     assert_eq!(seqs(&stale), [1]);
-    assert!(window.take_stale().is_empty());
+    assert!(window.take_aside(Aside::Stale).is_empty());
     assert_eq!(window.watermark(), 1, "not handled before it is written");
-    window.put_back_stale(stale.iter().map(|entry| entry.tag.place));
-    assert_eq!(seqs(&window.take_stale()), [1]);
+    window.put_back_aside(Aside::Stale, stale.iter().map(|entry| entry.tag.place));
+    assert_eq!(seqs(&window.take_aside(Aside::Stale)), [1]);
     window.settle(stale[0].tag.place);
     assert_eq!(window.watermark(), 2);
 }
@@ -390,4 +390,48 @@ mod model {
             prop_assert_eq!(window.bytes, 0);
         }
     }
+}
+
+/// Claims, acks and answers that the store lacks what was acked, at a time.
+fn refused(window: &mut Window, now: Instant) {
+    for entry in claim(window, now) {
+        window.ack(entry.tag);
+    }
+    answer_all_at(window, now, true);
+}
+
+#[test]
+fn an_entry_that_the_store_never_takes_is_set_aside_after_ten_times() {
+    let mut now = Instant::now();
+    let mut window = ready(1..2);
+    for round in 1..10 {
+        refused(&mut window, now);
+        assert!(window.take_aside(Aside::Refused).is_empty(), "round {round}");
+        now += REFORWARD;
+    }
+    refused(&mut window, now);
+    let aside = window.take_aside(Aside::Refused);
+    assert_eq!((seqs(&aside), window.open()), (vec![1], 1));
+    window.settle(aside[0].tag.place);
+    assert_eq!((window.open(), window.watermark(), window.room()), (0, 2, (100, 10_000)));
+}
+
+#[test]
+fn only_open_entries_count_against_the_bounds() {
+    let now = Instant::now();
+    let mut window = ready(1..2);
+    let head = claim(&mut window, now);
+    // Far more than the window holds at once get past an entry that stays open.
+    for seq in 2..1000 {
+        assert!(window.has_room(), "{seq}");
+        window.load(entry(seq), false);
+        for taken in claim(&mut window, now) {
+            window.ack_present(taken.tag);
+        }
+    }
+    assert_eq!((window.open(), window.watermark()), (1, 1));
+    assert!(window.slots.ring_len() <= 2 * limits().entries, "a ring of bounded length");
+    assert!(window.is_settled(2, 1000) && !window.is_settled(1, 2) && !window.is_settled(2, 1001));
+    window.ack_present(head[0].tag);
+    assert_eq!((window.open(), window.watermark()), (0, 1000));
 }
