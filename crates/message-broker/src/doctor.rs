@@ -8,6 +8,7 @@ mod disk;
 mod files;
 mod finding;
 mod ports;
+mod queue;
 mod secrets;
 mod server;
 mod store;
@@ -77,6 +78,7 @@ async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
     findings.extend(disk::check(patient).await);
     findings.extend(ports::check(patient));
     findings.extend(store::check(patient).await);
+    findings.extend(queue::check(patient).await);
     findings.extend(server::check(patient).await);
     findings
 }
