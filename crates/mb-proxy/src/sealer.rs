@@ -89,9 +89,9 @@ impl Sealer {
 
 impl ActiveKey {
     fn new(policy: &Policy, signer: &Signer, now: Timestamp) -> Result<Self, CryptoError> {
-        let (sealing, signed) = SealingKey::new(&policy.master_key, signer, now)?;
-        let signer = verify_signer(&signed, &TrustAnchors::from_pem(&policy.ca_pem)?)?;
-        Ok(Self { sealing, record: signed.encode().into(), master_key_id: policy.master_key.id, signer })
+        let (sealing, record) = SealingKey::new(&policy.master_key, signer, now)?;
+        let signer = verify_signer(&record, &TrustAnchors::from_pem(&policy.ca_pem)?)?;
+        Ok(Self { sealing, record: record.encode().into(), master_key_id: policy.master_key.id, signer })
     }
 
     fn is_fresh(&self, policy: &Policy, signing_time: Timestamp) -> bool {
