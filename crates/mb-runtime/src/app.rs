@@ -130,6 +130,20 @@ impl App {
     }
 }
 
+impl App {
+    /// Answers a request that nobody works on, and counts it.
+    pub(crate) fn refuse(&self, request: &Request<Body>, error: ApiError) -> Response {
+        let started = Instant::now();
+        let id = request.headers().get(request_id::HEADER).and_then(RequestId::from_header);
+        let route = self.shared.routes.find(request.uri().path());
+        let page = self.error_page.filter(|_| asks_for_a_page(request.headers()));
+        let id = id.unwrap_or_else(RequestId::fresh);
+        let response = respond::finish(Ok(respond::unrendered(error)), &id, page);
+        self.shared.routes.count(route, response.status(), started.elapsed());
+        response
+    }
+}
+
 impl Service<Request<Body>> for App {
     type Response = Response;
     type Error = Infallible;
@@ -148,9 +162,7 @@ impl Service<Request<Body>> for App {
         let page = self.error_page.filter(|_| asks_for_a_page(request.headers()));
         let Some(turn) = Turn::take(&self.shared, route) else {
             let error = ApiError::new(ProblemCode::Overloaded, "too many requests are in work; try again");
-            let response = respond::finish(Ok(respond::unrendered(error)), &id, page);
-            self.shared.routes.count(route, response.status(), started.elapsed());
-            return Box::pin(std::future::ready(Ok(response)));
+            return Box::pin(std::future::ready(Ok(self.refuse(&request, error))));
         };
         request.extensions_mut().insert(id.clone());
         let direct = self.direct.as_ref().filter(|d| d.method == request.method() && d.path == request.uri().path());

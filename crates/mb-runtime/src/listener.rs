@@ -9,6 +9,7 @@ mod connection;
 mod leftover;
 mod live;
 mod plain;
+mod strict;
 mod tls;
 
 use std::time::Duration;

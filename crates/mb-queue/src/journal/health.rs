@@ -36,6 +36,8 @@ impl Flag {
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     pub(crate) full: Flag,
+    /// No segment can be made; for the log alone.
+    pub(crate) no_segment: Flag,
     pub(crate) write_failed: Flag,
     pub(crate) read_failed: Flag,
     pub(crate) upkeep_failed: Flag,

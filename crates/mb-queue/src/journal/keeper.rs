@@ -140,6 +140,7 @@ impl Upkeep {
         let made = self.make(shared);
         if made.is_ok() {
             shared.health.full.clear();
+            shared.health.no_segment.clear();
         }
         shared.supply.put(made);
     }
@@ -148,7 +149,7 @@ impl Upkeep {
     fn make(&mut self, shared: &Shared) -> Result<Segment, AppendError> {
         let capacity = shared.config.segment_size();
         while shared.table.bytes() + capacity > shared.config.max_bytes {
-            if !drop_one(shared, |_| true).map_err(|error| refused(&error))? {
+            if !drop_one(shared, |_| true).map_err(|error| refused(shared, &error))? {
                 return Err(AppendError::Full);
             }
         }
@@ -165,9 +166,9 @@ impl Upkeep {
                 }
                 Err(error) => {
                     let is_full = error.kind() == io::ErrorKind::StorageFull;
-                    if !(is_full && drop_one(shared, |_| true).map_err(|error| refused(&error))?) {
+                    if !(is_full && drop_one(shared, |_| true).map_err(|error| refused(shared, &error))?) {
                         self.refused_at = Some(Instant::now());
-                        return Err(refused(&error));
+                        return Err(refused(shared, &error));
                     }
                 }
             }
@@ -215,8 +216,13 @@ fn pause(shared: &Shared, took: Duration) -> io::Result<()> {
     Ok(())
 }
 
-fn refused(error: &io::Error) -> AppendError {
-    tracing::error!(error = %error, "journal segment cannot be made");
+/// Said once, not with every try; a stop is no failure.
+fn refused(shared: &Shared, error: &io::Error) -> AppendError {
+    if shared.keeper.stopping.load(Ordering::Relaxed) {
+        tracing::debug!(error = %error, "journal segment is not made any more");
+    } else if shared.health.no_segment.raise() {
+        tracing::error!(error = %error, "journal segment cannot be made");
+    }
     if error.kind() == io::ErrorKind::StorageFull { AppendError::Full } else { AppendError::Failed }
 }
 

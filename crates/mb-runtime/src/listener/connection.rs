@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{Request, header};
+use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::{http1, http2};
@@ -21,6 +21,7 @@ use tower::Service;
 use super::Limits;
 use super::leftover::{self, Expects, Leftover, Returning};
 use super::live::{Busy, Connection, Entry, Live};
+use super::strict;
 use crate::app::App;
 use crate::lifecycle::{Boxed, Lifecycle, SOFT, Tracked};
 
@@ -137,12 +138,20 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
             None => Expects::Nothing,
             Some(_) => Expects::Continue,
         };
+        let refusal = self.leftover.as_ref().and_then(|_| strict::refusal(&request));
         let mut request = match &self.leftover {
             Some(leftover) => request.map(|body| Body::new(Returning::new(body, leftover))),
             None => request.map(Body::new),
         };
         request.extensions_mut().insert(self.peer.clone());
-        let answer = self.app.clone().call(request);
+        let answer = match refusal {
+            None => self.app.clone().call(request),
+            Some(error) => {
+                let mut response = self.app.refuse(&request, error);
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                Box::pin(std::future::ready(Ok(response)))
+            }
+        };
         Working { answer, leftover: self.leftover.clone(), expects, last: None, _busy: busy }
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn resolve(data_dir: &Path, environment: &[(String, String)]) -> Resu
             let setting = find(&mut settings, &key)
                 .map_err(|nearest| anyhow!("message-broker.toml: unknown key {key}; did you mean {nearest}?"))?;
             if value.type_str() != setting.value.type_str() {
-                bail!("message-broker.toml: {key} must be a {}", setting.value.type_str());
+                bail!("message-broker.toml: {key} must be of type {}", setting.value.type_str());
             }
             (setting.value, setting.source) = (value, Source::File);
         }
@@ -137,7 +137,7 @@ fn apply_variables(
         let setting = find(settings, &key)
             .map_err(|nearest| anyhow!("{source}: unknown key {name}; did you mean {}?", variable(&nearest)))?;
         setting.value = typed(&setting.value, text)
-            .ok_or_else(|| anyhow!("{source}: {name} must be a {}", setting.value.type_str()))?;
+            .ok_or_else(|| anyhow!("{source}: {name} must be of type {}", setting.value.type_str()))?;
         setting.source = source;
     }
     Ok(())

@@ -9,7 +9,7 @@ use mb_api::paths;
 use mb_core::Role;
 use mb_crypto::data_key::Signer;
 use mb_proxy::{Proxy, ProxyConfig};
-use mb_queue::{Disk, Journal, RedisConfig};
+use mb_queue::{Disk, Journal, Recovery, RedisConfig};
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig, Listener, PolicyWatch, TlsServer};
 
@@ -23,7 +23,12 @@ impl Wiring<'_> {
         let (config, clock) = (journal_config(self.layout, self.config), self.clock.clone());
         let opening = tokio::task::spawn_blocking(move || Journal::open(config, clock, Disk::Real));
         let (journal, recovery) = opening.await.context("open the journal")?.context("open the journal")?;
-        tracing::info!(?recovery, "journal opened");
+        let Recovery { waiting, segments, scanned, damaged, cut, took } = recovery;
+        let duration_ms = took.as_millis();
+        tracing::info!(waiting, segments, scanned, damaged, duration_ms, "journal opened");
+        if cut > 0 {
+            tracing::warn!(bytes = cut, "the journal's torn end was cut off; nothing in it was acknowledged");
+        }
         Ok(journal)
     }
 

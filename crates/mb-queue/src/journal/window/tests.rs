@@ -1,5 +1,7 @@
 //! The window's rules, one by one and against a model.
 
+mod stuck;
+
 use super::*;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -390,48 +392,4 @@ mod model {
             prop_assert_eq!(window.bytes, 0);
         }
     }
-}
-
-/// Claims, acks and answers that the store lacks what was acked, at a time.
-fn refused(window: &mut Window, now: Instant) {
-    for entry in claim(window, now) {
-        window.ack(entry.tag);
-    }
-    answer_all_at(window, now, true);
-}
-
-#[test]
-fn an_entry_that_the_store_never_takes_is_set_aside_after_ten_times() {
-    let mut now = Instant::now();
-    let mut window = ready(1..2);
-    for round in 1..10 {
-        refused(&mut window, now);
-        assert!(window.take_aside(Aside::Refused).is_empty(), "round {round}");
-        now += REFORWARD;
-    }
-    refused(&mut window, now);
-    let aside = window.take_aside(Aside::Refused);
-    assert_eq!((seqs(&aside), window.open()), (vec![1], 1));
-    window.settle(aside[0].tag.place);
-    assert_eq!((window.open(), window.watermark(), window.room()), (0, 2, (100, 10_000)));
-}
-
-#[test]
-fn only_open_entries_count_against_the_bounds() {
-    let now = Instant::now();
-    let mut window = ready(1..2);
-    let head = claim(&mut window, now);
-    // Far more than the window holds at once get past an entry that stays open.
-    for seq in 2..1000 {
-        assert!(window.has_room(), "{seq}");
-        window.load(entry(seq), false);
-        for taken in claim(&mut window, now) {
-            window.ack_present(taken.tag);
-        }
-    }
-    assert_eq!((window.open(), window.watermark()), (1, 1));
-    assert!(window.slots.ring_len() <= 2 * limits().entries, "a ring of bounded length");
-    assert!(window.is_settled(2, 1000) && !window.is_settled(1, 2) && !window.is_settled(2, 1001));
-    window.ack_present(head[0].tag);
-    assert_eq!((window.open(), window.watermark()), (0, 1000));
 }
