@@ -3,8 +3,9 @@
 //! Three bounds, because one alone is either no help or a weapon. **Account from a network**: five tries are free, then
 //! it is locked, for a minute at first and twice as long with each further failure. Nobody locks an account for others
 //! by this. **Network**: what one may try on all accounts together. **Account**: what all networks together may try on
-//! it, so that many machines do not add up; a network from which its owner has signed in is exempt from this bound alone.
-//! So guessing is slow from anywhere, and no guesser keeps an owner out of where he was before.
+//! it, so that many machines do not add up; a network from which its owner has signed in is exempt from the last two. Who
+//! has a session already is asked as its account alone. So guessing is slow from anywhere, and no guesser keeps an owner
+//! out of where he was before. Tokens that are none have a measure of their own, which keeps nobody from a password.
 //!
 //! Tries are counted when they begin, so that many at once are no way around; what turns out to be no guess is given
 //! back. An account that does not exist is counted like one that does. Everything is bounded; times come in as arguments,
@@ -69,30 +70,59 @@ enum Factor {
     Second,
 }
 
+/// Ways in that are measured apart, so that who fills one keeps nobody from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Way {
+    SignIn,
+    Token,
+    Mail,
+}
+
 /// The text that was given as an account's address.
 type Account = Box<str>;
 
 /// One try.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Try {
-    network: Network,
+    /// None: it is made in a session of the account.
+    network: Option<(Way, Network)>,
     account: Option<(Account, Factor)>,
 }
 
 impl Try {
     /// A password for an account, whether there is such an account or not.
     pub fn password(account: &str, network: Network) -> Self {
-        Self { network, account: Some((named(account), Factor::Password)) }
+        Self { network: Some((Way::SignIn, network)), account: Some((named(account), Factor::Password)) }
     }
 
     /// A second factor for an account.
     pub fn second_factor(account: &str, network: Network) -> Self {
-        Self { network, account: Some((named(account), Factor::Second)) }
+        Self { network: Some((Way::SignIn, network)), account: Some((named(account), Factor::Second)) }
     }
 
-    /// Something that names no account: a token.
+    /// The password of one's own account, given in a session of it: no stranger comes so far as to fill this measure.
+    pub fn own_password(account: &str) -> Self {
+        Self { network: None, account: Some((named(account), Factor::Password)) }
+    }
+
+    /// A second factor that one's own account is to get, given in a session of it.
+    pub fn own_factor(account: &str) -> Self {
+        Self { network: None, account: Some((named(account), Factor::Second)) }
+    }
+
+    /// A token that turned out to be none.
     pub const fn token(network: Network) -> Self {
-        Self { network, account: None }
+        Self { network: Some((Way::Token, network)), account: None }
+    }
+
+    /// Asking for a mail.
+    pub const fn mail(network: Network) -> Self {
+        Self { network: Some((Way::Mail, network)), account: None }
+    }
+
+    fn pair(&self) -> Option<(Factor, Account, Option<Network>)> {
+        let (account, factor) = self.account.as_ref()?;
+        Some((*factor, account.clone(), self.network.map(|(_, network)| network)))
     }
 }
 
@@ -144,9 +174,9 @@ impl Pair {
 /// What was tried lately.
 #[derive(Clone, Debug)]
 pub struct Throttle {
-    pairs: Recent<(Factor, Account, Network), Pair>,
+    pairs: Recent<(Factor, Account, Option<Network>), Pair>,
     accounts: Recent<(Factor, Account), Bucket>,
-    networks: Recent<Network, Bucket>,
+    networks: Recent<(Way, Network), Bucket>,
     /// Where accounts were signed in from: only a right password makes an entry.
     familiar: Recent<(Account, Network), ()>,
     mails: Recent<Account, Bucket>,
@@ -180,10 +210,12 @@ impl Throttle {
     /// How long; a try that has to wait is not counted.
     pub fn begin(&mut self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
         self.ready(attempt, now)?;
-        self.networks.touch(&attempt.network).take(NETWORK, now);
-        if let Some((account, factor)) = &attempt.account {
-            self.pairs.touch(&(*factor, account.clone(), attempt.network)).charge(now);
-            if !self.is_familiar(account, attempt.network) {
+        if let Some(pair) = attempt.pair() {
+            self.pairs.touch(&pair).charge(now);
+        }
+        if let Some(network) = self.stranger(attempt) {
+            self.networks.touch(&network).take(NETWORK, now);
+            if let Some((account, factor)) = &attempt.account {
                 self.accounts.touch(&(*factor, account.clone())).take(pace(*factor), now);
             }
         }
@@ -195,36 +227,34 @@ impl Throttle {
     /// # Errors
     /// How long it has to wait.
     pub fn ready(&self, attempt: &Try, now: Timestamp) -> Result<(), Held> {
-        let mut slowed = self.networks.peek(&attempt.network).map_or(Duration::ZERO, |used| used.wait(NETWORK, now));
-        if let Some((account, factor)) = &attempt.account {
-            let pair = self.pairs.peek(&(*factor, account.clone(), attempt.network));
-            let locked = pair.map_or(Duration::ZERO, |pair| pair.wait(now));
-            if !locked.is_zero() {
-                return Err(Held::Locked(locked));
-            }
-            if !self.is_familiar(account, attempt.network)
-                && let Some(used) = self.accounts.peek(&(*factor, account.clone()))
-            {
-                slowed = slowed.max(used.wait(pace(*factor), now));
-            }
+        let pair = attempt.pair().and_then(|pair| self.pairs.peek(&pair));
+        let locked = pair.map_or(Duration::ZERO, |pair| pair.wait(now));
+        if !locked.is_zero() {
+            return Err(Held::Locked(locked));
+        }
+        let Some(network) = self.stranger(attempt) else { return Ok(()) };
+        let mut slowed = self.networks.peek(&network).map_or(Duration::ZERO, |used| used.wait(NETWORK, now));
+        if let Some((account, factor)) = &attempt.account
+            && let Some(used) = self.accounts.peek(&(*factor, account.clone()))
+        {
+            slowed = slowed.max(used.wait(pace(*factor), now));
         }
         if slowed.is_zero() { Ok(()) } else { Err(Held::Slowed(slowed)) }
     }
 
     /// Gives back a try that was no guess: it was right and more is to be proven, or it could not be judged.
     pub fn give_back(&mut self, attempt: &Try, now: Timestamp) {
-        if let Some(used) = self.networks.peek_mut(&attempt.network) {
+        if let Some(pair) = attempt.pair().and_then(|pair| self.pairs.peek_mut(&pair)) {
+            pair.give_back(now);
+        }
+        let Some(network) = self.stranger(attempt) else { return };
+        if let Some(used) = self.networks.peek_mut(&network) {
             used.give_back(NETWORK);
         }
-        if let Some((account, factor)) = &attempt.account {
-            if let Some(pair) = self.pairs.peek_mut(&(*factor, account.clone(), attempt.network)) {
-                pair.give_back(now);
-            }
-            if !self.is_familiar(account, attempt.network)
-                && let Some(used) = self.accounts.peek_mut(&(*factor, account.clone()))
-            {
-                used.give_back(pace(*factor));
-            }
+        if let Some((account, factor)) = &attempt.account
+            && let Some(used) = self.accounts.peek_mut(&(*factor, account.clone()))
+        {
+            used.give_back(pace(*factor));
         }
     }
 
@@ -232,10 +262,13 @@ impl Throttle {
     pub fn succeeded(&mut self, attempt: &Try, now: Timestamp) {
         self.give_back(attempt, now);
         if let Some((account, _)) = &attempt.account {
+            let network = attempt.network.map(|(_, network)| network);
             for factor in [Factor::Password, Factor::Second] {
-                self.pairs.remove(&(factor, account.clone(), attempt.network));
+                self.pairs.remove(&(factor, account.clone(), network));
             }
-            self.familiar.touch(&(account.clone(), attempt.network));
+            if let Some(network) = network {
+                self.familiar.touch(&(account.clone(), network));
+            }
         }
     }
 
@@ -249,8 +282,12 @@ impl Throttle {
         may
     }
 
-    fn is_familiar(&self, account: &Account, network: Network) -> bool {
-        self.familiar.peek(&(account.clone(), network)).is_some()
+    /// Where a try comes from, unless that is where the account's owner has been, or the try is made in a session.
+    fn stranger(&self, attempt: &Try) -> Option<(Way, Network)> {
+        let (way, network) = attempt.network?;
+        let known = |account: &Account| self.familiar.peek(&(account.clone(), network)).is_some();
+        let familiar = attempt.account.as_ref().is_some_and(|(account, _)| known(account));
+        (!familiar).then_some((way, network))
     }
 }
 

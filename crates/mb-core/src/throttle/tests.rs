@@ -103,6 +103,34 @@ fn a_clock_that_was_set_back_holds_nobody_for_longer_than_the_longest_wait() {
 }
 
 #[test]
+fn who_fills_the_measure_of_a_network_keeps_no_owner_from_it() {
+    let mut throttle = Throttle::new();
+    throttle.begin(&guess(1), NOW).expect("free");
+    throttle.succeeded(&guess(1), NOW);
+    let others = (0..).map(|n| Try::password(&format!("user{n}@example.org"), network(1)));
+    let admitted = others.take_while(|attempt| throttle.begin(attempt, NOW).is_ok()).count();
+    assert_eq!(admitted, NETWORK.burst as usize);
+    assert_eq!(throttle.begin(&guess(1), NOW), Ok(()), "where she was before");
+    assert_eq!(throttle.begin(&Try::token(network(1)), NOW), Ok(()), "tokens are another measure");
+    assert_eq!(throttle.begin(&Try::mail(network(1)), NOW), Ok(()), "and mails");
+    while throttle.begin(&Try::token(network(2)), NOW).is_ok() {}
+    assert_eq!(throttle.begin(&guess(2), NOW), Ok(()), "bad tokens keep nobody from a password");
+}
+
+#[test]
+fn a_session_is_held_by_what_was_tried_in_sessions_alone() {
+    let mut throttle = Throttle::new();
+    for n in 0..100 {
+        while throttle.begin(&guess(n), NOW).is_ok() {}
+    }
+    let own = Try::own_password("ann@example.org");
+    for _ in 0..FREE_TRIES {
+        assert_eq!(throttle.begin(&own, NOW), Ok(()));
+    }
+    assert_eq!(throttle.begin(&own, NOW), Err(Held::Locked(MINUTE)));
+}
+
+#[test]
 fn an_account_gets_few_reset_mails() {
     let mut throttle = Throttle::new();
     let sent = (0..100).filter(|_| throttle.may_mail("Ann@example.org", NOW)).count();

@@ -25,21 +25,37 @@ use crate::routes::store_fault;
 pub(crate) async fn password(app: &App, address: &str, password: &SecretText, from: IpAddr) -> Result<User, ApiError> {
     let email = Email::parse(address);
     let account = email.as_ref().map_or(address, Email::as_str);
-    let attempt = Try::password(account, Network::of(from));
+    prove(app, &Try::password(account, Network::of(from)), account, password, from).await
+}
+
+/// Proves the password once more, in a session of its account: guesses at the account from elsewhere do not hold it.
+///
+/// # Errors
+/// 401 `wrong_credentials`, 429, 503.
+pub(crate) async fn own_password(
+    app: &App,
+    user: &User,
+    password: &SecretText,
+    from: IpAddr,
+) -> Result<User, ApiError> {
+    prove(app, &Try::own_password(&user.email), &user.email, password, from).await
+}
+
+async fn prove(app: &App, attempt: &Try, account: &str, password: &SecretText, from: IpAddr) -> Result<User, ApiError> {
     // Who is held is told at once. It counts only when its turn has come, so that right passwords that come at once do
     // not look like guesses, and wrong ones that come at once are no way around.
-    held(app, &attempt, |throttle, attempt, now| throttle.ready(attempt, now), account, from).await?;
-    let found = match &email {
+    held(app, attempt, |throttle, attempt, now| throttle.ready(attempt, now), account, from).await?;
+    let found = match Email::parse(account) {
         Some(email) => app.store.user_by_email(email.as_str()).await.map_err(store_fault)?,
         None => None,
     };
     let turn = app.people.hashing.turn().await?;
-    held(app, &attempt, Throttle::begin, account, from).await?;
+    held(app, attempt, Throttle::begin, account, from).await?;
     let hash = found.as_ref().map(|user| user.password_hash.clone());
     let right = match turn.verify(password, hash).await {
         Ok(right) => right,
         Err(error) => {
-            give_back(app, &attempt);
+            give_back(app, attempt);
             return Err(error);
         }
     };
@@ -48,8 +64,8 @@ pub(crate) async fn password(app: &App, address: &str, password: &SecretText, fr
     };
     // With a second factor the password alone proves nobody, and forgets no failure.
     match user.totp {
-        Totp::On { .. } => give_back(app, &attempt),
-        Totp::Off | Totp::Pending { .. } => succeeded(app, &attempt),
+        Totp::On { .. } => give_back(app, attempt),
+        Totp::Off | Totp::Pending { .. } => succeeded(app, attempt),
     }
     Ok(user)
 }
@@ -95,7 +111,7 @@ pub(crate) async fn offered_factor(
     otp: &SecretText,
     from: IpAddr,
 ) -> Result<u64, ApiError> {
-    let attempt = Try::second_factor(&user.email, Network::of(from));
+    let attempt = Try::own_factor(&user.email);
     held(app, &attempt, Throttle::begin, &user.email, from).await?;
     let Some(step) = secret.verify(otp.secret().expose(), app.clock.now()) else {
         return Err(refuse(app, &user.email, from, wrong()).await);
@@ -104,17 +120,31 @@ pub(crate) async fn offered_factor(
     Ok(step)
 }
 
-/// Begins a try of something that names no account; what turns out to be good is given back by [`give_back`].
+/// Counts a token that is none: what is good is looked up first and never held, as nobody guesses 256 bits.
 ///
 /// # Errors
 /// 429.
-pub(crate) async fn begin_token(app: &App, from: IpAddr) -> Result<Try, ApiError> {
-    let attempt = Try::token(Network::of(from));
-    held(app, &attempt, Throttle::begin, "", from).await?;
-    Ok(attempt)
+pub(crate) async fn bad_token(app: &App, from: IpAddr) -> Result<(), ApiError> {
+    held(app, &Try::token(Network::of(from)), Throttle::begin, "", from).await
 }
 
-pub(crate) fn give_back(app: &App, attempt: &Try) {
+/// Counts a token that is none and returns what to answer.
+pub(crate) async fn refuse_token(app: &App, from: IpAddr, error: ApiError) -> ApiError {
+    match bad_token(app, from).await {
+        Ok(()) => refuse(app, "", from, error).await,
+        Err(held) => held,
+    }
+}
+
+/// Counts that somebody asks for a mail. Never given back: each may go to somebody who did not ask.
+///
+/// # Errors
+/// 429.
+pub(crate) async fn ask_mail(app: &App, from: IpAddr) -> Result<(), ApiError> {
+    held(app, &Try::mail(Network::of(from)), Throttle::begin, "", from).await
+}
+
+fn give_back(app: &App, attempt: &Try) {
     let now = app.clock.now();
     app.people.throttle(|throttle| throttle.give_back(attempt, now));
 }

@@ -66,19 +66,11 @@ pub(crate) async fn login(
 pub(crate) async fn refresh(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Json<Tokens>, ApiError> {
     let ask: RefreshToken = read_json(body, MAX_BODY).await?;
     let from = people::address(&peer);
-    let attempt = sign_in::begin_token(&app, from).await?;
     match tokens::refresh(&app, ask.refresh_token.secret().expose()).await {
-        Ok(tokens) => {
-            sign_in::give_back(&app, &attempt);
-            Ok(Json(tokens))
-        }
         Err(error) if error.code().status() == StatusCode::UNAUTHORIZED => {
-            Err(sign_in::refuse(&app, "", from, error).await)
+            Err(sign_in::refuse_token(&app, from, error).await)
         }
-        Err(error) => {
-            sign_in::give_back(&app, &attempt);
-            Err(error)
-        }
+        done => done.map(Json),
     }
 }
 
@@ -93,13 +85,13 @@ pub(crate) async fn refresh(State(app): State<Arc<App>>, peer: Peer, body: Body)
 )]
 pub(crate) async fn logout(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<StatusCode, ApiError> {
     let ask: RefreshToken = read_json(body, MAX_BODY).await?;
-    let attempt = sign_in::begin_token(&app, people::address(&peer)).await?;
     if let Some(token) = Token::parse(TokenKind::Refresh, ask.refresh_token.secret().expose()) {
         let ended = app.store.end_session(SessionKey::Refresh(&token.digest()), None).await.map_err(store_fault)?;
         if ended.is_some() {
-            sign_in::give_back(&app, &attempt);
+            return Ok(StatusCode::NO_CONTENT);
         }
     }
+    sign_in::bad_token(&app, people::address(&peer)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -118,8 +110,7 @@ pub(crate) async fn forgot_password(
 ) -> Result<Json<Accepted>, ApiError> {
     let ask: ForgotPassword = read_json(body, MAX_BODY).await?;
     let from = asked_for(&app, &peer, ask.peer_address)?;
-    // Never given back: each may be a mail to somebody who did not ask.
-    sign_in::begin_token(&app, from).await?;
+    sign_in::ask_mail(&app, from).await?;
     if let Some(email) = Email::parse(&ask.email) {
         app.people.resets.take(email, from)?;
     }
@@ -145,20 +136,18 @@ pub(crate) async fn reset_password(
 ) -> Result<Json<Accepted>, ApiError> {
     let ask: ResetPassword = read_json(body, MAX_BODY).await?;
     let from = asked_for(&app, &peer, ask.peer_address)?;
-    let attempt = sign_in::begin_token(&app, from).await?;
     let digest = Token::parse(TokenKind::PasswordReset, ask.token.secret().expose()).map(|token| token.digest());
     let over =
         || ApiError::new(ProblemCode::InvalidToken, "the token is not, or no longer, good: ask for another mail");
-    let Some(digest) = digest else { return Err(sign_in::refuse(&app, "", from, over()).await) };
+    let Some(digest) = digest else { return Err(sign_in::refuse_token(&app, from, over()).await) };
     // A token that is none costs no hash.
     if app.store.reset_token_user(&digest).await.map_err(store_fault)?.is_none() {
-        return Err(sign_in::refuse(&app, "", from, over()).await);
+        return Err(sign_in::refuse_token(&app, from, over()).await);
     }
-    sign_in::give_back(&app, &attempt);
     let hash = app.people.hashing.hash(&ask.new_password, "/new_password").await?;
     match app.store.reset_password(&digest, &hash).await.map_err(store_fault)? {
         Some(_) => Ok(Json(Accepted { detail: "the password is set: sign in with it".into() })),
-        None => Err(sign_in::refuse(&app, "", from, over()).await),
+        None => Err(sign_in::refuse_token(&app, from, over()).await),
     }
 }
 

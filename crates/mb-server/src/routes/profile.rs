@@ -101,10 +101,10 @@ pub(crate) async fn end_session(
     ended.map_err(store_fault)?.map(|_| StatusCode::NO_CONTENT).ok_or_else(ApiError::not_found)
 }
 
-/// Proves anew, by the password, that it is the account's owner who asks. Tries count as those of a sign-in from where
-/// the session began: a stolen session is no place to guess the password.
+/// Proves anew, by the password, that it is the account's owner who asks. Tries of all sessions of the account count
+/// together: a stolen session is no place to guess the password, and guesses elsewhere keep no owner from a change.
 async fn prove(app: &App, person: &Person, password: &SecretText) -> Result<User, ApiError> {
-    sign_in::password(app, &person.user.email, password, origin(person)).await
+    sign_in::own_password(app, &person.user, password, origin(person)).await
 }
 
 fn origin(person: &Person) -> IpAddr {

@@ -41,13 +41,24 @@ pub(crate) async fn list(
     let among = caller.manages(UserAction::View)?;
     let (limit, after) = query.resolve()?;
     let after = after.as_ref().map(NameCursor::name);
+    let wanted = |role: &UserRole| query.role.is_none_or(|wanted| wanted == *role);
+    let roles: Vec<_> = among.iter().copied().filter(wanted).collect();
+    if let Some(email) = &query.email {
+        let found = app.store.user_by_email(email.as_str()).await.map_err(store_fault)?;
+        let matches = |user: &User| {
+            roles.contains(&user.role)
+                && query.is_active.is_none_or(|active| active == user.active)
+                && query.client_id.as_ref().is_none_or(|client| Some(client) == user.client.as_ref())
+                && after.is_none_or(|after| user.email.as_str() > after)
+        };
+        let data = found.iter().filter(|user| matches(user)).map(accounts::row).collect::<Result<_, _>>()?;
+        return Ok(Json(Page { data, next: None }));
+    }
     let mut found = Vec::new();
-    let roles = among.iter().filter(|role| query.role.is_none_or(|wanted| wanted == **role)).copied();
     for role in roles {
         let filter = UserFilter { role: Some(role), active: query.is_active, client: query.client_id.clone() };
         found.extend(app.store.user_page(&filter, after, limit + 1).await.map_err(store_fault)?);
     }
-    found.retain(|user| query.email.as_ref().is_none_or(|email| email.as_str() == user.email));
     found.sort_by(|a, b| a.email.cmp(&b.email));
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);

@@ -73,11 +73,12 @@ pub struct SetClientStatus {
     pub status: ClientStatus,
 }
 
-/// Gives a client a rate limit of its own.
+/// Gives a client a rate limit of its own. The member has to be there: what is forgotten takes nothing away.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetClientRateLimit {
     /// Messages per 60 s; 0 is no limit, `null` its domain's.
-    #[schema(maximum = 1_000_000)]
+    #[schema(required = true, maximum = 1_000_000)]
+    #[serde(deserialize_with = "serde::Deserialize::deserialize")]
     pub rate_limit: Option<u32>,
 }

@@ -129,21 +129,23 @@ pub struct SetUserPassword {
     pub new_password: SecretText,
 }
 
-/// Binds a user to a client. Ends the user's sessions.
+/// Binds a user to a client. Ends the user's sessions. The member has to be there: what is forgotten takes nothing away.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetUserClient {
     /// Whose messages the user sees; `null`: none, or all for those who see all.
-    #[schema(value_type = Option<schema::ClientName>)]
+    #[schema(required = true, value_type = Option<schema::ClientName>)]
+    #[serde(deserialize_with = "serde::Deserialize::deserialize")]
     pub client_id: Option<ClientName>,
 }
 
-/// Sets when an account ends.
+/// Sets when an account ends. The member has to be there: what is forgotten takes nothing away.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetUserExpiry {
     /// When; `null`: never.
-    #[schema(value_type = Option<schema::Timestamp>)]
+    #[schema(required = true, value_type = Option<schema::Timestamp>)]
+    #[serde(deserialize_with = "serde::Deserialize::deserialize")]
     pub expires_at: Option<Timestamp>,
 }
 

@@ -149,6 +149,43 @@ async fn users_come_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_user_is_found_by_address_however_many_come_before() {
+    let fixture = Fixture::new().await;
+    for n in 0..60 {
+        fixture.user(&format!("u{n:02}@x.org"), UserRole::User).await;
+    }
+    let admin = fixture.certificate(Role::Admin).await;
+    let found = async |query: &str| {
+        let page = admin.get(&format!("{}?email=U59@x.org{query}", paths::USERS)).await.ok(200);
+        assert_eq!(page["next"], Value::Null, "{query}");
+        page["data"].as_array().expect("a list").iter().map(|row| text(&row["email"])).collect::<Vec<_>>()
+    };
+    for query in ["", "&limit=1", "&role=user", "&is_active=true"] {
+        assert_eq!(found(query).await, ["u59@x.org"], "{query}");
+    }
+    for query in ["&role=admin", "&is_active=false", "&client_id=acme"] {
+        assert_eq!(found(query).await, [""; 0], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_take_a_setting_away_has_to_be_said() {
+    let fixture = Fixture::new().await;
+    let user = fixture.user("a@x.org", UserRole::User).await;
+    let admin = fixture.certificate(Role::Admin).await;
+    for (path, member) in [(paths::USER_EXPIRY, "expires_at"), (paths::USER_CLIENT, "client_id")] {
+        let answer = admin.put(&with_id(path, &user.id), json!({})).await;
+        assert_eq!(answer.problem(), (422, "validation_failed"), "{path}");
+        assert!(text(&answer.body["errors"][0]["detail"]).contains(member), "{answer:?}");
+        admin.put(&with_id(path, &user.id), json!({ member: null })).await.ok(200);
+    }
+    let path = paths::CLIENT_RATE_LIMIT.replace("{id}", "acme");
+    let answer = admin.put(&path, json!({})).await;
+    assert_eq!(answer.problem(), (422, "validation_failed"));
+    assert!(text(&answer.body["errors"][0]["detail"]).contains("rate_limit"), "{answer:?}");
+}
+
+#[tokio::test]
 async fn an_admin_adds_users_who_sign_in_until_their_account_ends() {
     let fixture = Fixture::new().await;
     let admin = fixture.certificate(Role::Admin).await;
