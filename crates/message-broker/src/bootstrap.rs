@@ -162,6 +162,7 @@ pub async fn main_server(
         store: store.clone(),
         ca,
         master,
+        audit_head: Some(layout.audit_head()),
         jwt,
         own_names,
         people,
