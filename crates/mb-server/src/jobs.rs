@@ -59,7 +59,7 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     });
     let (app, soft) = (Arc::clone(app), lifecycle.soft());
     lifecycle.spawn("audit chain", Criticality::Critical, async move {
-        keep_chain(&app, lead, soft, Keeper::new(notary)).await
+        keep_chain(&app, lead, soft, Keeper::new(notary)).await;
     });
 }
 
