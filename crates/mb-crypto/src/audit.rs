@@ -1,24 +1,59 @@
 //! The audit log's hash chain and its signed checkpoints.
 //!
-//! Each row's hash is SHA-256 over the hash before it and the row's canonical bytes ([`AuditRecord::to_bytes`]), so that a
-//! row can be neither changed nor taken out without every later hash being another. Who can write to the database could
-//! compute them all anew; a checkpoint therefore has the chain's head signed by the main server's certificate key, which
-//! does not lie in the database.
+//! Each row's hash is HMAC-SHA-256 over the hash before it and the row's canonical bytes ([`AuditRecord::to_bytes`]), so
+//! that a row can be neither changed nor taken out without every later hash being another. The key is derived from the
+//! master key: who can write to the database, and no more, computes none of them. A checkpoint also has the chain's head
+//! signed by the main server's certificate key, for whoever holds the CA's certificate. What both leave open, that the
+//! chain's end is cut off with its checkpoints, shows by the [`Head`] that is kept beside the keys.
 
+mod head;
+
+use aws_lc_rs::hmac;
 use mb_core::audit::AuditRecord;
 use mb_core::{Identity, Role, Timestamp};
 
-use crate::digest::sha256;
+use crate::master::MasterKey;
 use crate::signature::{CertificateKey, Signed};
 use crate::{CryptoError, TrustAnchors};
+
+pub use head::Head;
+
+/// What the chain's key is derived for; changes with the chain.
+const KEY_PURPOSE: &[u8] = b"mb-audit-chain-1";
 
 const LINK_SEPARATOR: &[u8] = b"mb-audit-1\0";
 
 const CHECKPOINT_SEPARATOR: &[u8] = b"mb-audit-checkpoint-1\0";
 
-/// The hash of a row that follows one with the hash `previous` ([`mb_core::audit::GENESIS`] for the first).
-pub fn link(previous: &[u8; 32], record: &AuditRecord<'_>) -> [u8; 32] {
-    sha256(&[LINK_SEPARATOR, previous, &record.to_bytes()])
+/// The key that makes the chain.
+#[derive(Clone)]
+pub struct ChainKey(hmac::Key);
+
+impl ChainKey {
+    /// The chain's key under this master key.
+    ///
+    /// # Errors
+    /// [`CryptoError::Library`].
+    pub fn derive(master: &MasterKey) -> Result<Self, CryptoError> {
+        master.mac_key(KEY_PURPOSE).map(Self)
+    }
+
+    /// The hash of a row that follows one with the hash `previous` ([`mb_core::audit::GENESIS`] for the first).
+    pub fn link(&self, previous: &[u8; 32], record: &AuditRecord<'_>) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in [LINK_SEPARATOR, previous, &record.to_bytes()] {
+            context.update(part);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.sign().as_ref());
+        hash
+    }
+}
+
+impl std::fmt::Debug for ChainKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChainKey").finish_non_exhaustive()
+    }
 }
 
 /// The head of the chain at some time.
@@ -114,12 +149,18 @@ mod tests {
         CheckpointSigner::from_pem(&issued.certificate_pem, issued.private_key_pem.expose())
     }
 
-    fn head(records: &[AuditRecord<'_>]) -> [u8; 32] {
-        records.iter().fold(GENESIS, |hash, record| link(&hash, record))
+    fn key() -> ChainKey {
+        ChainKey::derive(&MasterKey::generate().expect("a key")).expect("derived")
+    }
+
+    fn head(key: &ChainKey, records: &[AuditRecord<'_>]) -> [u8; 32] {
+        records.iter().fold(GENESIS, |hash, record| key.link(&hash, record))
     }
 
     #[test]
     fn no_row_can_be_changed_removed_or_moved() {
+        let key = key();
+        let head = |rows: &[AuditRecord<'_>]| head(&key, rows);
         let rows: Vec<_> = (1..=4).map(|id| AuditRecord { id, ..RECORD }).collect();
         let whole = head(&rows);
         for at in 0..rows.len() {
@@ -135,13 +176,20 @@ mod tests {
         }
     }
 
-    /// By another implementation (Python, hashlib).
+    /// By another implementation (Python, hmac and hashlib).
     #[test]
     fn the_first_link_stays_as_it_is() {
+        let master = MasterKey::from_text(include_str!("../tests/golden/master-key-v1.txt")).expect("a master key");
+        let key = ChainKey::derive(&master).expect("derived");
         assert_eq!(
-            mb_core::hex::encode(&link(&GENESIS, &RECORD)),
-            "b75aff44412d68d9cfcb76b1e6fc02a534058defb23af0280f4fa01702046562"
+            mb_core::hex::encode(&key.link(&GENESIS, &RECORD)),
+            "fa23558c9c1f3e611ebf082deec3ea7f34eaad25b4ab9dc0d84e76c628b4b2b4"
         );
+    }
+
+    #[test]
+    fn another_master_key_makes_another_chain() {
+        assert_ne!(head(&key(), &[RECORD]), head(&key(), &[RECORD]));
     }
 
     #[test]
@@ -149,7 +197,7 @@ mod tests {
         let ca = fixture::ca();
         let anchors = TrustAnchors::from_pem(ca.certificate_pem()).expect("a CA");
         let server = signer(&ca, Role::Server).expect("a signer");
-        let checkpoint = Checkpoint { at: fixture::now(), last_id: 1, hash: head(&[RECORD]) };
+        let checkpoint = Checkpoint { at: fixture::now(), last_id: 1, hash: head(&key(), &[RECORD]) };
         let signature = server.sign(&checkpoint).expect("signed");
         let check = |checkpoint: &Checkpoint, signature: &[u8], anchors: &TrustAnchors| {
             verify_checkpoint(checkpoint, server.certificate(), signature, anchors)

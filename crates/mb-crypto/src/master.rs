@@ -11,7 +11,7 @@ mod file;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{PrivateKey, X25519};
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{hkdf, hmac};
 use mb_core::envelope::{NONCE_LEN, SignedKey, TAG_LEN};
 use mb_core::policy::MasterPublicKey;
 use mb_core::{KeyId, Secret, Timestamp};
@@ -119,6 +119,11 @@ impl MasterKey {
         UnboundKey::new(&AES_256_GCM, &bytes[..])
             .map(LessSafeKey::new)
             .map_err(|_| CryptoError::Library("derive the master key"))
+    }
+
+    /// A key of its own for HMAC-SHA-256.
+    pub(crate) fn mac_key(&self, purpose: &[u8]) -> Result<hmac::Key, CryptoError> {
+        derive(&self.seed, purpose).map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, &bytes[..]))
     }
 
     /// Seals under a key derived from this one; the form is [`MasterKey::wrap_secret`]'s.

@@ -12,6 +12,7 @@ use mb_store::{CounterEvent, Instance, Store};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::state::AuditState;
 use crate::authority::Authority;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
@@ -26,6 +27,7 @@ const SEARCH_KEY: &str = "search_key";
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) authority: Authority,
+    pub(crate) audit: AuditState,
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
     pub(crate) master: Arc<MasterKey>,
@@ -47,7 +49,8 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, jwt, own_names, people, mail, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, stopping } = parts;
+        let audit = AuditState::new(&master, audit_head)?;
         let search = search_key(&store, &master).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let master = Arc::new(master);
@@ -59,6 +62,7 @@ impl App {
         Ok(Self {
             store,
             authority,
+            audit,
             keys,
             jwt,
             master,

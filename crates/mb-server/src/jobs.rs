@@ -12,7 +12,7 @@ use mb_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::audit::chain::{self, Notary, Urgency};
+use crate::audit::chain::{Keeper, Notary, Urgency};
 use crate::{mail, notices};
 use leader::Lead;
 
@@ -58,7 +58,9 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
         }
     });
     let (app, soft) = (Arc::clone(app), lifecycle.soft());
-    lifecycle.spawn("audit chain", Criticality::Critical, async move { keep_chain(&app, lead, soft, notary).await });
+    lifecycle.spawn("audit chain", Criticality::Critical, async move {
+        keep_chain(&app, lead, soft, Keeper::new(notary)).await;
+    });
 }
 
 /// Where jobs run.
@@ -107,25 +109,19 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     ticks
 }
 
-async fn keep_chain(app: &App, leads: Lead, soft: CancellationToken, mut notary: Notary) {
+async fn keep_chain(app: &App, leads: Lead, soft: CancellationToken, mut keeper: Keeper) {
     let mut ticks = ticks(CHAINING);
     while soft.run_until_cancelled(ticks.tick()).await.is_some() {
-        if leads.holds() {
-            report("audit chain", chain_once(app, &mut notary, Urgency::Collect).await);
-        } else {
-            notary.forget();
-        }
+        let holds = leads.holds();
+        app.audit.chains(holds, app.clock.now());
+        let kept = if holds { keeper.keep(app, Urgency::Collect).await } else { keeper.follow(app).await };
+        report("audit chain", kept);
     }
     // What was done until now is signed before the lease goes to another.
     if leads.holds() {
-        report("audit chain", chain_once(app, &mut notary, Urgency::Now).await);
+        report("audit chain", keeper.keep(app, Urgency::Now).await);
     }
     leads.end(app).await;
-}
-
-async fn chain_once(app: &App, notary: &mut Notary, urgency: Urgency) -> Result<(), StoreError> {
-    chain::extend(app).await?;
-    notary.sign(app, urgency).await
 }
 
 /// Until the next turn one line is enough.

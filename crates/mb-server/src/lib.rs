@@ -21,6 +21,7 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 pub use crate::audit::chain::Notary;
+use crate::audit::chain::{Keeper, Urgency};
 pub use crate::authority::Authority;
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::people::PeopleConfig;
@@ -69,6 +71,8 @@ pub struct Parts {
     pub ca: Ca,
     /// The key that data keys are wrapped to.
     pub master: MasterKey,
+    /// The file that says where the audit log ended at last; it must not lie where the store does. `None`: nobody does.
+    pub audit_head: Option<PathBuf>,
     /// The key that access tokens are signed with.
     pub jwt: JwtSecret,
     /// Host names and addresses that every serving certificate carries beside those of the machine itself.
@@ -126,6 +130,19 @@ impl MainServer {
     /// How sending mail goes, for health.
     pub fn mail(&self) -> MailState {
         self.app.mail.state()
+    }
+
+    /// From now on `notary` signs the audit log: the main server's certificate was renewed.
+    pub fn adopt(&self, notary: Notary) {
+        self.app.audit.adopt(notary);
+    }
+
+    /// Chains and signs what the audit log holds by now, for a process that answers requests without background work.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn sign_off(&self, notary: Notary) -> Result<(), mb_store::StoreError> {
+        Keeper::new(notary).keep(&self.app, Urgency::Now).await
     }
 
     /// Starts the background work. `notary` signs the audit log.

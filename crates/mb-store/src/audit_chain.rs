@@ -147,6 +147,12 @@ impl Store {
         rows.iter().map(|row| Ok((row.int(6)?, read_checkpoint(row)?))).collect()
     }
 
+    /// How many checkpoints there are.
+    pub async fn checkpoint_count(&self) -> Result<u64, StoreError> {
+        let row = self.backend().fetch_optional("SELECT COUNT(*) FROM audit_checkpoints", []).await?;
+        row.map_or(Ok(0), |row| row.unsigned(0))
+    }
+
     /// The newest checkpoint.
     pub async fn last_checkpoint(&self) -> Result<Option<AuditCheckpoint>, StoreError> {
         self.backend().fetch_optional(LAST_CHECKPOINT, []).await?.as_ref().map(read_checkpoint).transpose()

@@ -37,8 +37,15 @@ pub struct Access {
 struct Here {
     server: MainServer,
     store: Store,
+    layout: Layout,
     /// Keeps others out.
     _lock: RoleLock,
+}
+
+impl Here {
+    async fn sign_off(&self) -> Result<()> {
+        self.server.sign_off(bootstrap::notary(&self.layout)?).await.context("sign the audit log")
+    }
 }
 
 impl Access {
@@ -73,9 +80,13 @@ impl Access {
         }
     }
 
-    /// Closes the store, if it was opened here.
+    /// Chains and signs what was recorded, and closes the store, if it was opened here.
     pub async fn close(self) {
         if let Some(here) = self.here {
+            // The command is done by now; what could not be signed is signed by whoever opens the store next.
+            if let Err(error) = here.sign_off().await {
+                tracing::warn!(error = format!("{error:#}"), "audit log not signed");
+            }
             here.store.close().await;
         }
     }
@@ -89,7 +100,7 @@ impl Access {
         let peer = Peer::in_process(component_identity(layout, Role::Admin)?);
         let app = wiring::in_process_service(server.router(), resolved.config.server.in_flight, &mut metrics);
         let client = Client::new(Transport::in_process(app, peer));
-        Ok(Self { client, here: Some(Here { server, store, _lock: lock }) })
+        Ok(Self { client, here: Some(Here { server, store, layout: layout.clone(), _lock: lock }) })
     }
 
     fn remote(layout: &Layout, url: &str) -> Result<Self> {
@@ -137,6 +148,12 @@ pub fn issuer(layout: &Layout) -> Issuer {
 
 async fn issue_clients(layout: &Layout, names: Vec<String>) -> Result<()> {
     let access = Access::open(layout).await?;
+    let issued = issue_with(&access, layout, names).await;
+    access.close().await;
+    issued
+}
+
+async fn issue_with(access: &Access, layout: &Layout, names: Vec<String>) -> Result<()> {
     for name in names {
         let ask = GenerateCertificate {
             client_id: ClientName::parse(&name).context("a valid client name")?,
@@ -148,6 +165,5 @@ async fn issue_clients(layout: &Layout, names: Vec<String>) -> Result<()> {
         let generated = access.client.generate_certificate(&ask).await.with_context(|| format!("issue {name}"))?;
         keep(layout, &name, Role::Client, &generated)?;
     }
-    access.close().await;
     Ok(())
 }

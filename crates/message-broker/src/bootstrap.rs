@@ -9,12 +9,12 @@ mod crl;
 mod mail;
 
 use anyhow::{Context, Result, bail};
-use mb_core::{Clock, Secret};
+use mb_core::{Clock, Role, Secret};
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_runtime::metrics::Metrics;
-use mb_server::{MainServer, Parts, PeopleConfig};
+use mb_server::{MainServer, Notary, Parts, PeopleConfig};
 use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
 use tokio_util::sync::CancellationToken;
 
@@ -162,6 +162,7 @@ pub async fn main_server(
         store: store.clone(),
         ca,
         master,
+        audit_head: Some(layout.audit_head()),
         jwt,
         own_names,
         people,
@@ -173,6 +174,15 @@ pub async fn main_server(
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;
     refresh_crl(layout, server.authority(), clock).await?;
     Ok((server, store))
+}
+
+/// The main server's certificate signs the audit log's checkpoints.
+///
+/// # Errors
+/// Its files cannot be read.
+pub fn notary(layout: &Layout) -> Result<Notary> {
+    let (chain, key) = layout.component(Role::Server.as_str());
+    Notary::from_pem(&read_text(&chain)?, &read_secret(&key)?).context("read certs/server.crt")
 }
 
 /// A first admin that was just made.

@@ -97,6 +97,11 @@ impl Layout {
         self.root.join("secrets/encryption.key.pub")
     }
 
+    /// Where the audit log ended at last.
+    pub fn audit_head(&self) -> PathBuf {
+        self.root.join("secrets/audit.head")
+    }
+
     /// The key that access tokens are signed with, if none is configured.
     pub fn jwt_key(&self) -> PathBuf {
         self.root.join("secrets/jwt.key")

@@ -77,5 +77,9 @@ const fn words(kind: AuditFaultKind) -> &'static str {
         AuditFaultKind::Broken => "The chain is broken",
         AuditFaultKind::BadSignature => "A signature is not genuine",
         AuditFaultKind::BadCheckpoint => "A checkpoint does not fit the chain",
+        AuditFaultKind::CutOff => "The log was cut off",
+        AuditFaultKind::NoHead => "The log's head is missing",
+        AuditFaultKind::Unsigned => "Rows are not signed",
+        AuditFaultKind::Unchained => "A row is not chained",
     }
 }

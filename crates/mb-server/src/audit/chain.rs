@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use mb_core::{Secret, Timestamp, hex};
 use mb_crypto::CryptoError;
-use mb_crypto::audit::{Checkpoint, CheckpointSigner, link};
+use mb_crypto::audit::{Checkpoint, CheckpointSigner};
 use mb_store::{AuditCheckpoint, StoreError};
 
+use super::at;
+use super::head::Witness;
 use crate::app::App;
 
 /// Rows that are chained in one transaction.
@@ -53,12 +55,48 @@ pub(crate) async fn extend(app: &App) -> Result<(), StoreError> {
         let head = app.store.audit_head().await?;
         let mut hash = head.hash;
         let links = rows.iter().map(|row| {
-            hash = link(&hash, &row.record());
+            hash = app.audit.key.link(&hash, &row.record());
             (row.id, hash)
         });
         let links = links.collect::<Vec<_>>();
         if !app.store.chain_audit(&head, &links).await? || rows.len() < ROWS as usize {
             return Ok(());
+        }
+    }
+}
+
+/// Chains, signs, and takes down outside the database where the chain ends.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    notary: Notary,
+    witness: Witness,
+}
+
+impl Keeper {
+    pub(crate) fn new(notary: Notary) -> Self {
+        Self { notary, witness: Witness::default() }
+    }
+
+    /// One pass, where this process leads.
+    pub(crate) async fn keep(&mut self, app: &App, urgency: Urgency) -> Result<(), StoreError> {
+        self.adopt(app);
+        extend(app).await?;
+        if self.notary.sign(app, urgency).await? {
+            self.witness.count_anew();
+        }
+        self.witness.note(app).await
+    }
+
+    /// One pass where another leads: that it is chained is its business, where the chain ends is everybody's.
+    pub(crate) async fn follow(&mut self, app: &App) -> Result<(), StoreError> {
+        self.adopt(app);
+        self.notary.last = None;
+        self.witness.note(app).await
+    }
+
+    fn adopt(&mut self, app: &App) {
+        if let Some(notary) = app.audit.adopted() {
+            self.notary = notary;
         }
     }
 }
@@ -73,8 +111,8 @@ impl Notary {
         Ok(Self { signer, certificate_pem: certificate_pem.to_owned(), last: None })
     }
 
-    /// Signs the chain's head if that is due.
-    pub(crate) async fn sign(&mut self, app: &App, urgency: Urgency) -> Result<(), StoreError> {
+    /// Signs the chain's head if that is due; whether it did.
+    async fn sign(&mut self, app: &App, urgency: Urgency) -> Result<bool, StoreError> {
         let last = match self.last {
             Some(last) => last,
             None => self.newest(app).await?,
@@ -83,15 +121,15 @@ impl Notary {
         let rows = head.position.saturating_sub(last.position);
         let due = urgency == Urgency::Now || now.since(last.at) >= SIGN_AFTER || rows >= SIGN_ROWS;
         if rows == 0 || !due {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(row) = app.store.audit_chain(head.position - 1, 1).await?.pop() else { return Ok(()) };
+        let Some(row) = at(&app.store, head.position).await? else { return Ok(false) };
         let checkpoint = Checkpoint { at: now, last_id: row.entry.id, hash: row.hash };
         let signature = match self.signer.sign(&checkpoint) {
             Ok(signature) => signature,
             Err(error) => {
                 mb_runtime::logging::limited("checkpoint", || tracing::error!(%error, "audit checkpoint not signed"));
-                return Ok(());
+                return Ok(false);
             }
         };
         let kept = AuditCheckpoint {
@@ -106,12 +144,7 @@ impl Notary {
         // In the log too, which lies elsewhere: there it shows a chain whose end was cut off with its checkpoints.
         tracing::info!(position = row.position, hash = hex::encode(&row.hash), "audit checkpoint signed");
         self.last = Some(Signed { at: now, position: row.position });
-        Ok(())
-    }
-
-    /// Another main server may have led until now.
-    pub(crate) const fn forget(&mut self) {
-        self.last = None;
+        Ok(true)
     }
 
     async fn newest(&mut self, app: &App) -> Result<Signed, StoreError> {

@@ -1,8 +1,8 @@
 //! Checking the audit log, one bounded stretch at a time: rows against the chain, checkpoints against both.
 //!
 //! A row is judged by the hash that it claims to follow, so that one changed row is one fault and not one for every row
-//! behind it. What the chain alone cannot show - all of it made anew, or its end cut off - a checkpoint shows, for its
-//! signature's key does not lie in the database.
+//! behind it. What the chain alone cannot show - all of it made anew, or its end cut off - a checkpoint shows, and
+//! [`Ending`] where the checkpoints are gone too.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,12 @@ use mb_api::page::Cursor;
 use mb_api::problem::ApiError;
 use mb_core::Timestamp;
 use mb_core::audit::GENESIS;
-use mb_crypto::audit::{Checkpoint, link, verify_checkpoint};
+use mb_crypto::audit::{ChainKey, Checkpoint, verify_checkpoint};
 use mb_crypto::{TrustAnchors, pem};
-use mb_store::{AuditCheckpoint, ChainedEntry, Store, StoreError};
+use mb_store::{AuditCheckpoint, ChainedEntry, StoreError};
 
+use super::at;
+use super::ending::Ending;
 use crate::app::App;
 use crate::routes::store_fault;
 
@@ -22,8 +24,6 @@ use crate::routes::store_fault;
 const ROWS: u32 = 5000;
 /// Checkpoints of one stretch; each costs the check of a signature.
 const CHECKPOINTS: u32 = 500;
-/// Rows without a place that are counted.
-const UNCHAINED: u32 = 1000;
 /// Faults that are told.
 const FAULTS: usize = 100;
 
@@ -86,9 +86,10 @@ impl Found {
 /// Checks the stretch behind `place`.
 pub(crate) async fn stretch(app: &App, place: Place) -> Result<Found, ApiError> {
     let anchors = TrustAnchors::from_pem(app.authority.ca_pem()).map_err(ApiError::internal)?;
-    let stretch = Stretch::read(&app.store, place).await.map_err(store_fault)?;
+    let stretch = Stretch::read(app, place).await.map_err(store_fault)?;
+    let key = app.audit.key.clone();
     // Thousands of hashes and hundreds of signatures: not on a thread that serves requests.
-    let checking = tokio::task::spawn_blocking(move || stretch.check(&anchors));
+    let checking = tokio::task::spawn_blocking(move || stretch.check(&key, &anchors));
     checking.await.map_err(ApiError::internal)
 }
 
@@ -101,12 +102,14 @@ struct Stretch {
     /// Those that this stretch checks, with their ids, and the rows at their places that are not among `rows`.
     checkpoints: Vec<(i64, AuditCheckpoint)>,
     others: HashMap<u64, ChainedEntry>,
-    unchained: u64,
+    ending: Ending,
     next: Option<Place>,
 }
 
 impl Stretch {
-    async fn read(store: &Store, place: Place) -> Result<Self, StoreError> {
+    async fn read(app: &App, place: Place) -> Result<Self, StoreError> {
+        let kept = app.audit.head.as_ref().map(|file| file.read(&app.audit.key));
+        let store = &app.store;
         let before = if place.position == 0 { None } else { at(store, place.position).await? };
         let rows = store.audit_chain(place.position, ROWS).await?;
         let whole = rows.len() < ROWS as usize;
@@ -127,20 +130,23 @@ impl Stretch {
         }
         let next = (!whole || more)
             .then(|| Place { position: end, checkpoint: checkpoints.last().map_or(place.checkpoint, |(id, _)| *id) });
-        let unchained = if next.is_none() { store.unchained_audit(UNCHAINED).await?.len() as u64 } else { 0 };
-        Ok(Self { place, before, rows, checkpoints, others, unchained, next })
+        let ending = if next.is_none() { Ending::read(app, kept).await? } else { Ending::default() };
+        Ok(Self { place, before, rows, checkpoints, others, ending, next })
     }
 
-    fn check(self, anchors: &TrustAnchors) -> Found {
-        let mut found = Found { unchained: self.unchained, next: self.next, ..Found::default() };
-        self.check_rows(&mut found);
+    fn check(self, key: &ChainKey, anchors: &TrustAnchors) -> Found {
+        let mut found = Found { unchained: self.ending.unchained, next: self.next, ..Found::default() };
+        self.check_rows(key, &mut found);
         for (_, checkpoint) in &self.checkpoints {
             self.check_checkpoint(checkpoint, anchors, &mut found);
+        }
+        for AuditFault { kind, position, detail } in self.ending.faults {
+            found.fault(kind, position, detail);
         }
         found
     }
 
-    fn check_rows(&self, found: &mut Found) {
+    fn check_rows(&self, key: &ChainKey, found: &mut Found) {
         let mut position = self.place.position;
         let mut hash = if position == 0 { Some(GENESIS) } else { self.before.as_ref().map(|row| row.hash) };
         for row in &self.rows {
@@ -153,7 +159,7 @@ impl Stretch {
                 let detail = "the row names another hash before it than the one that is there";
                 found.fault(AuditFaultKind::Broken, row.position, detail);
             }
-            if link(&row.prev_hash, &row.entry.record()) != row.hash {
+            if key.link(&row.prev_hash, &row.entry.record()) != row.hash {
                 let detail = format!("row {} is not what it was when it was chained", row.entry.id);
                 found.fault(AuditFaultKind::Changed, row.position, detail);
             }
@@ -191,11 +197,6 @@ impl Stretch {
         let found = self.rows.binary_search_by_key(&position, |row| row.position);
         found.ok().and_then(|index| self.rows.get(index)).or_else(|| self.others.get(&position))
     }
-}
-
-async fn at(store: &Store, position: u64) -> Result<Option<ChainedEntry>, StoreError> {
-    let row = store.audit_chain(position.saturating_sub(1), 1).await?.pop();
-    Ok(row.filter(|row| row.position == position))
 }
 
 #[cfg(test)]

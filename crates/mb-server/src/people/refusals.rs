@@ -1,6 +1,7 @@
 //! The audit rows of refused sign-ins, bounded: guessing must show in the log and must not fill the disk.
 //!
-//! The first refusal of a network is written at once; further ones within a second are counted and written as one row. All
+//! The first refusal of a network for an account and a reason is written at once; further ones within a second are counted
+//! and written as one row. A network has so many such rows; what else it tries is counted in one that names no account. All
 //! networks together write so many rows a second; what is beyond is counted in one row of its own.
 
 use std::collections::HashMap;
@@ -19,8 +20,12 @@ use crate::app::App;
 const GATHER: Duration = Duration::from_secs(1);
 /// The most rows a second.
 const ROWS: u32 = 20;
-/// Networks that are gathered for at a time.
-const NETWORKS: usize = 1024;
+/// Networks, accounts and reasons that are gathered for at a time.
+const ENTRIES: usize = 1024;
+/// How many of them are one network's, beside that of all its other accounts.
+const OF_NETWORK: usize = 8;
+/// Stands for accounts that are not named.
+const MANY: &str = "many";
 
 const ACTION: &str = "session.refuse";
 
@@ -58,11 +63,14 @@ pub(crate) struct Refusals(Mutex<Gathered>);
 
 #[derive(Debug, Default)]
 struct Gathered {
-    networks: HashMap<Network, Entry>,
+    entries: HashMap<Key, Entry>,
     /// The second that counts, and the rows written in it.
     budget: (i64, u32),
     beyond: u64,
 }
+
+/// Network, account and reason.
+type Key = (Network, String, &'static str);
 
 #[derive(Debug)]
 struct Entry {
@@ -72,42 +80,49 @@ struct Entry {
 
 impl Refusals {
     /// Takes a refusal in; returns what is to be written now.
-    fn note(&self, refusal: Refusal, now: Timestamp) -> Option<Refusal> {
+    fn note(&self, mut refusal: Refusal, now: Timestamp) -> Option<Refusal> {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let network = Network::of(refusal.from?);
-        if let Some(entry) = gathered.networks.get_mut(&network) {
+        let mut key = (network, refusal.account.clone(), refusal.reason);
+        if !gathered.entries.contains_key(&key)
+            && gathered.entries.keys().filter(|(of, ..)| *of == network).count() >= OF_NETWORK
+        {
+            (refusal.account, refusal.reason) = (MANY.to_owned(), "too_many_attempts");
+            key = (network, refusal.account.clone(), refusal.reason);
+        }
+        if let Some(entry) = gathered.entries.get_mut(&key) {
             let count = entry.held.as_ref().map_or(0, |held| held.count) + refusal.count;
             entry.held = Some(Refusal { count, ..refusal });
             return None;
         }
-        if gathered.networks.len() >= NETWORKS || !gathered.spend(now) {
+        if gathered.entries.len() >= ENTRIES || !gathered.spend(now) {
             gathered.beyond += refusal.count;
             return None;
         }
-        gathered.networks.insert(network, Entry { written: now, held: None });
+        gathered.entries.insert(key, Entry { written: now, held: None });
         Some(refusal)
     }
 
     /// What has been gathered for long enough, or `all` of it.
     fn due(&self, now: Timestamp, all: bool) -> Vec<Refusal> {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Gathered { networks, budget, mut beyond } = std::mem::take(&mut *gathered);
+        let Gathered { entries, budget, mut beyond } = std::mem::take(&mut *gathered);
         let mut left = Gathered { budget, ..Gathered::default() };
         let mut due = Vec::new();
-        for (network, mut entry) in networks {
+        for (key, mut entry) in entries {
             if !all && now.since(entry.written) < GATHER && entry.written <= now {
-                left.networks.insert(network, entry);
+                left.entries.insert(key, entry);
             } else if let Some(held) = entry.held.take() {
                 if left.spend(now) {
                     due.push(held);
-                    left.networks.insert(network, Entry { written: now, held: None });
+                    left.entries.insert(key, Entry { written: now, held: None });
                 } else {
                     beyond += held.count;
                 }
             }
         }
         if beyond > 0 {
-            due.push(Refusal { from: None, account: "many".into(), reason: "too_many_attempts", count: beyond });
+            due.push(Refusal { from: None, account: MANY.into(), reason: "too_many_attempts", count: beyond });
         }
         *gathered = left;
         due
@@ -169,7 +184,7 @@ mod tests {
         assert_eq!(refusals.note(refusal(1), NOW.plus(GATHER)), None, "that was this second's");
         assert_eq!(refusals.due(NOW.plus(2 * GATHER), false), [refusal(1)]);
         assert!(refusals.due(NOW.plus(3 * GATHER), false).is_empty());
-        assert!(refusals.0.lock().expect("whole").networks.is_empty(), "who is silent is forgotten");
+        assert!(refusals.0.lock().expect("whole").entries.is_empty(), "who is silent is forgotten");
     }
 
     #[test]
@@ -181,6 +196,33 @@ mod tests {
         assert_eq!(rows.len(), ROWS as usize + 1);
         assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 5000);
         assert_eq!(rows[ROWS as usize].from, None);
+    }
+
+    #[test]
+    fn no_account_hides_behind_another_of_the_same_network() {
+        let refusals = Refusals::default();
+        let of = |account: &str, reason| Refusal::new(IpAddr::V4(1.into()), account, reason);
+        for (account, reason) in
+            [("ann@x.org", "wrong_credentials"), ("bob@x.org", "wrong_credentials"), ("ann@x.org", "locked")]
+        {
+            assert_eq!(refusals.note(of(account, reason), NOW), Some(of(account, reason)));
+            assert_eq!(refusals.note(of(account, reason), NOW), None);
+        }
+        let due = refusals.due(NOW.plus(GATHER), false);
+        assert_eq!(due.len(), 3);
+        assert!(due.iter().all(|row| row.count == 1), "{due:?}");
+    }
+
+    #[test]
+    fn a_network_that_tries_many_accounts_names_the_first_and_counts_all() {
+        let refusals = Refusals::default();
+        let of = |n| Refusal::new(IpAddr::V4(1.into()), &format!("u{n}@x.org"), "wrong_credentials");
+        let mut rows: Vec<_> = (0..500).filter_map(|n| refusals.note(of(n), NOW)).collect();
+        assert_eq!(rows.len(), OF_NETWORK + 1);
+        assert_eq!(rows[OF_NETWORK].account, MANY);
+        rows.extend(refusals.due(NOW.plus(GATHER), false));
+        assert_eq!(rows.len(), OF_NETWORK + 2);
+        assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 500);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::asking::Asking;
 use super::fixture::{Fixture, NOW};
 use crate::Notary;
-use crate::audit::chain::{self, Urgency};
+use crate::audit::chain::{self, Keeper, Urgency};
 
 const VERIFY: &str = "/admin/audit/verify";
 
@@ -16,6 +16,18 @@ impl Fixture {
     async fn notary(&self) -> Notary {
         let issued = self.issue("server", Role::Server).await;
         Notary::from_pem(&issued.certificate_pem, &issued.private_key_pem).expect("a main server")
+    }
+
+    async fn keeper(&self) -> Keeper {
+        Keeper::new(self.notary().await)
+    }
+
+    async fn keep(&self, keeper: &mut Keeper, urgency: Urgency) {
+        keeper.keep(&self.server.app, urgency).await.expect("keeps");
+    }
+
+    fn head_text(&self) -> String {
+        std::fs::read_to_string(self.head_file()).expect("a head")
     }
 
     async fn record(&self, object: &str) {
@@ -26,13 +38,12 @@ impl Fixture {
 /// Ten rows and more, chained; a checkpoint of the first part and one of the end.
 async fn chained(fixture: &Fixture) -> Asking<'_> {
     let admin = fixture.signed_in(UserRole::Admin, None).await;
-    let mut notary = fixture.notary().await;
+    let mut keeper = fixture.keeper().await;
     for round in 0..2 {
         for n in 0..5 {
             fixture.record(&format!("{round}.{n}")).await;
         }
-        chain::extend(&fixture.server.app).await.expect("chains");
-        notary.sign(&fixture.server.app, Urgency::Now).await.expect("signs");
+        fixture.keep(&mut keeper, Urgency::Now).await;
     }
     admin
 }
@@ -166,13 +177,13 @@ async fn a_cut_tail_is_found_by_its_checkpoint() {
     let admin = chained(&fixture).await;
     let last = admin.get(VERIFY).await.body["last_position"].as_u64().expect("a place");
     fixture.execute(&format!("DELETE FROM audit_log WHERE position > {}", last - 2)).await;
-    assert_eq!(faults(&admin).await, [("missing".to_owned(), last)]);
+    assert_eq!(faults(&admin).await, [("missing".to_owned(), last), ("cut_off".to_owned(), last)]);
     // Rows that come later take the places of those that were cut, and are others.
     for object in ["new", "newer", "newest"] {
         fixture.record(object).await;
     }
     chain::extend(&fixture.server.app).await.expect("chains");
-    assert_eq!(faults(&admin).await, [("bad_checkpoint".to_owned(), last)]);
+    assert_eq!(faults(&admin).await, [("bad_checkpoint".to_owned(), last), ("cut_off".to_owned(), last)]);
 }
 
 #[tokio::test]
@@ -182,9 +193,9 @@ async fn a_chain_made_anew_by_whoever_holds_the_database_is_found_by_its_checkpo
     fixture.execute("UPDATE audit_log SET object = 'forged' WHERE position = 2").await;
     fixture.execute("UPDATE audit_log SET position = NULL, prev_hash = NULL, hash = NULL").await;
     chain::extend(&fixture.server.app).await.expect("chains");
-    assert_eq!(kinds(&faults(&admin).await), ["bad_checkpoint"; 2]);
+    assert_eq!(kinds(&faults(&admin).await), ["bad_checkpoint", "bad_checkpoint", "cut_off"]);
     fixture.execute("UPDATE audit_checkpoints SET hash = (SELECT hash FROM audit_log WHERE id = audit_id)").await;
-    assert_eq!(kinds(&faults(&admin).await), ["bad_signature"; 2]);
+    assert_eq!(kinds(&faults(&admin).await), ["bad_signature", "bad_signature", "cut_off"]);
 }
 
 #[tokio::test]
@@ -201,17 +212,145 @@ async fn a_signature_of_anybody_else_is_no_checkpoint() {
 #[tokio::test]
 async fn what_a_minute_brought_is_signed_together() {
     let fixture = Fixture::new().await;
-    let mut notary = fixture.notary().await;
-    let (app, store) = (&fixture.server.app, &fixture.store);
+    let (mut keeper, store) = (fixture.keeper().await, &fixture.store);
     let count = async || store.checkpoints(0, 100).await.expect("reads").len();
     for (seconds, expected) in [(0, 1), (30, 1), (59, 1), (60, 2), (61, 2)] {
         fixture.clock.set(NOW.plus(Duration::from_secs(seconds)));
         fixture.record("x").await;
-        chain::extend(app).await.expect("chains");
-        notary.sign(app, Urgency::Collect).await.expect("signs");
+        fixture.keep(&mut keeper, Urgency::Collect).await;
         assert_eq!(count().await, expected, "{seconds}");
     }
-    notary.sign(app, Urgency::Now).await.expect("signs");
-    notary.sign(app, Urgency::Now).await.expect("signs");
+    fixture.keep(&mut keeper, Urgency::Now).await;
+    fixture.keep(&mut keeper, Urgency::Now).await;
     assert_eq!(count().await, 3, "what is signed is not signed again");
+}
+
+#[tokio::test]
+async fn a_log_cut_off_with_its_checkpoints_is_found_by_its_head() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    let last = admin.get(VERIFY).await.body["last_position"].as_u64().expect("a place");
+    let cut = [
+        format!("DELETE FROM audit_log WHERE position > {}", last - 2),
+        "DELETE FROM audit_checkpoints WHERE id > 1".to_owned(),
+    ];
+    for statement in &cut {
+        fixture.execute(statement).await;
+    }
+    assert_eq!(faults(&admin).await, [("cut_off".to_owned(), last)]);
+    fixture.execute("DELETE FROM audit_checkpoints").await;
+    fixture.execute("DELETE FROM audit_log").await;
+    assert_eq!(faults(&admin).await, [("cut_off".to_owned(), last)], "all of it");
+    // Whoever chains on does not make it good, however long the new log grows.
+    let (head, mut keeper) = (fixture.head_text(), fixture.keeper().await);
+    for n in 0..30 {
+        fixture.record(&n.to_string()).await;
+    }
+    fixture.keep(&mut keeper, Urgency::Now).await;
+    assert_eq!(faults(&admin).await, [("cut_off".to_owned(), last)]);
+    assert_eq!(fixture.head_text(), head);
+}
+
+#[tokio::test]
+async fn removed_checkpoints_are_found() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    fixture.execute("DELETE FROM audit_checkpoints WHERE id = 1").await;
+    assert_eq!(kinds(&faults(&admin).await), ["cut_off"]);
+    fixture.execute("DELETE FROM audit_checkpoints").await;
+    assert_eq!(kinds(&faults(&admin).await), ["cut_off"]);
+}
+
+#[tokio::test]
+async fn a_head_that_is_gone_or_made_up_is_found_and_one_that_is_gone_is_made_anew() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    let (genuine, mut keeper) = (fixture.head_text(), fixture.keeper().await);
+    for made_up in [genuine.replace("mb-audit-head-1 1", "mb-audit-head-1 2"), String::new()] {
+        std::fs::write(fixture.head_file(), made_up).expect("writes");
+        fixture.keep(&mut keeper, Urgency::Now).await;
+        assert_eq!(kinds(&faults(&admin).await), ["no_head"]);
+    }
+    std::fs::remove_file(fixture.head_file()).expect("removes");
+    assert_eq!(kinds(&faults(&admin).await), ["no_head"]);
+    fixture.keep(&mut keeper, Urgency::Now).await;
+    assert_eq!(kinds(&faults(&admin).await), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn the_head_moves_on_with_the_log_and_an_older_one_is_no_fault() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    let (older, mut keeper) = (fixture.head_text(), fixture.keeper().await);
+    fixture.record("next").await;
+    fixture.keep(&mut keeper, Urgency::Collect).await;
+    assert_ne!(fixture.head_text(), older);
+    std::fs::write(fixture.head_file(), &older).expect("writes");
+    assert_eq!(faults(&admin).await, []);
+}
+
+#[tokio::test]
+async fn rows_that_nobody_signs_are_found() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    let end = admin.get(VERIFY).await.body["last_position"].as_u64().expect("a place");
+    for (seconds, expected) in [(0, vec![]), (120, vec![]), (121, vec![("unsigned".to_owned(), end + 1)])] {
+        fixture.clock.set(NOW.plus(Duration::from_secs(seconds)));
+        fixture.record("unsigned").await;
+        chain::extend(&fixture.server.app).await.expect("chains");
+        assert_eq!(faults(&admin).await, expected, "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_never_signed_is_found_once_it_should_be() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    chain::extend(&fixture.server.app).await.expect("chains");
+    fixture.server.app.audit.chains(true, NOW);
+    for (seconds, expected) in [(119, vec![]), (121, vec!["unsigned"])] {
+        fixture.clock.set(NOW.plus(Duration::from_secs(seconds)));
+        assert_eq!(kinds(&faults(&admin).await), expected, "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_stays_without_a_place_is_a_fault_where_rows_are_chained() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    fixture.record("not chained").await;
+    fixture.clock.set(NOW.plus(Duration::from_secs(60)));
+    assert_eq!(faults(&admin).await, [], "nobody chains");
+    fixture.server.app.audit.chains(true, fixture.clock.now());
+    assert_eq!(faults(&admin).await, [], "not yet");
+    fixture.clock.set(NOW.plus(Duration::from_secs(71)));
+    assert_eq!(kinds(&faults(&admin).await), ["unchained"]);
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_signs_from_the_next_pass_on() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    let mut keeper = fixture.keeper().await;
+    let renewed = fixture.issue("server", Role::Server).await;
+    let notary = Notary::from_pem(&renewed.certificate_pem, &renewed.private_key_pem).expect("a main server");
+    fixture.server.adopt(notary);
+    fixture.record("later").await;
+    fixture.keep(&mut keeper, Urgency::Now).await;
+    let newest = fixture.store.last_checkpoint().await.expect("reads").expect("signed");
+    assert_eq!(newest.certificate_pem, renewed.certificate_pem);
+    assert_eq!(faults(&admin).await, []);
+}
+
+#[tokio::test]
+async fn signing_off_leaves_nothing_unchained_or_unsigned() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    fixture.record("by a command").await;
+    let notary = fixture.notary().await;
+    fixture.server.sign_off(notary).await.expect("signs");
+    let report = admin.get(VERIFY).await.body;
+    assert_eq!((&report["unchained"], &report["intact"]), (&json!(0), &json!(true)));
+    assert_eq!(report["signed_position"], report["last_position"]);
+    assert!(report["last_position"].as_u64().is_some_and(|place| place > 0));
 }

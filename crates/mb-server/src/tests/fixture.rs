@@ -66,6 +66,7 @@ impl Fixture {
             store: store.clone(),
             ca,
             master,
+            audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
             people: PeopleConfig { portal_url: "https://portal.example".into() },
@@ -121,6 +122,11 @@ impl Fixture {
     /// The same with the record of the proxy's first key.
     pub(super) async fn register(&self, envelopes: &[Vec<u8>]) -> Vec<RegisterResult> {
         self.register_with(&[&self.key.record], envelopes).await
+    }
+
+    /// Where the audit log's end is kept.
+    pub(super) fn head_file(&self) -> std::path::PathBuf {
+        self.directory.path().join("audit.head")
     }
 
     /// Changes the database behind the store's back.

@@ -137,8 +137,9 @@ async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
         alt_names,
     };
     let access = Access::open(layout).await?;
-    let generated = access.client.generate_certificate(&ask).await.with_context(|| format!("issue {}", args.name))?;
+    let generated = access.client.generate_certificate(&ask).await;
     access.close().await;
+    let generated = generated.with_context(|| format!("issue {}", args.name))?;
     let certificate = access::keep(layout, &args.name, role, &generated)?;
     let issued = IssuedFiles {
         id: generated.id,
@@ -189,8 +190,9 @@ async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result
         Some(other) => bail!("--status {other}: use active, expired or revoked"),
     };
     let access = Access::open(layout).await?;
-    let mut rows = all(&access).await?;
+    let rows = all(&access).await;
     access.close().await;
+    let mut rows = rows?;
     rows.retain(|row| wanted.is_none_or(|wanted| row.status == wanted));
     if format.json {
         output::json(&rows)?;
@@ -214,8 +216,9 @@ async fn verify(layout: &Layout, file: PathBuf, format: Format) -> Result<ExitCo
     };
     let access = Access::open(layout).await?;
     let serial = mb_core::hex::encode(&identity.serial);
-    let rows = all(&access).await?;
+    let rows = all(&access).await;
     access.close().await;
+    let rows = rows?;
     if let Some(row) = rows.into_iter().find(|row| row.id == serial)
         && row.status == CertificateStatus::Revoked
     {
@@ -248,9 +251,11 @@ async fn revoke(
     };
     let access = Access::open(layout).await?;
     let ask = RevokeCertificate { client_id, serial, reason };
-    let answer = access.client.revoke_certificate(&ask).await.context("revoke")?;
-    access.publish_revocations(layout).await?;
+    let answer = access.client.revoke_certificate(&ask).await.context("revoke");
+    let published = access.publish_revocations(layout).await;
     access.close().await;
+    let answer = answer?;
+    published?;
     if format.json {
         output::json(&answer)?;
     } else {

@@ -18,6 +18,7 @@ use mb_crypto::tls::ReloadableServerConfig;
 use mb_proxy::Proxy;
 use mb_runtime::Criticality;
 use mb_runtime::metrics::{Gauge, Metrics};
+use mb_server::{MainServer, Notary};
 
 use super::{Link, Wiring};
 use crate::layout::{KeyPair, Layout, read_secret, read_text};
@@ -34,6 +35,7 @@ pub(super) struct Users {
     pub(super) tls: Option<Arc<ReloadableServerConfig>>,
     pub(super) client: Option<Client>,
     pub(super) proxy: Option<Proxy>,
+    pub(super) server: Option<MainServer>,
     pub(super) expiry: Option<Gauge>,
 }
 
@@ -74,6 +76,7 @@ struct Pair {
     tls: rustls::ServerConfig,
     client: rustls::ClientConfig,
     signer: Option<Signer>,
+    notary: Option<Notary>,
 }
 
 /// When each file was last changed.
@@ -136,6 +139,9 @@ impl Keeper {
         if let Some((proxy, signer)) = self.users.proxy.as_ref().zip(pair.signer.take()) {
             proxy.adopt(signer);
         }
+        if let Some((server, notary)) = self.users.server.as_ref().zip(pair.notary.take()) {
+            server.adopt(notary);
+        }
         self.show(&pair.identity);
     }
 
@@ -155,11 +161,13 @@ impl Keeper {
             .with_context(|| format!("read {}", certificate.display()))?;
         anyhow::ensure!(identity.role == self.role, "{} is of role {}", certificate.display(), identity.role);
         let signer = (self.role == Role::Proxy).then(|| Signer::from_pem(&chain, key.expose())).transpose()?;
+        let notary = (self.role == Role::Server).then(|| Notary::from_pem(&chain, &key)).transpose()?;
         Ok(Pair {
             tls: mb_crypto::tls::server_config(&chain, key.expose(), &ca)?,
             client: mb_crypto::tls::client_config(Some((&chain, key.expose())), &ca, &[])?,
             identity,
             signer,
+            notary,
         })
     }
 

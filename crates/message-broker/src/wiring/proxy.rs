@@ -68,8 +68,13 @@ impl Wiring<'_> {
             async move { proxy.submit(request).await }
         });
         let tls = self.tls(Role::Proxy)?;
-        let users =
-            Users { tls: Some(Arc::clone(&tls)), client: Some(client), proxy: Some(proxy), expiry: Some(expiry) };
+        let users = Users {
+            tls: Some(Arc::clone(&tls)),
+            client: Some(client),
+            proxy: Some(proxy),
+            expiry: Some(expiry),
+            ..Users::default()
+        };
         self.keep_certificate(Role::Proxy, Some(server), users);
         let tls = TlsServer::new(listener, tls, app);
         TlsServer { limits: connections(self.config.proxy.connections), policy: Some(policy), ..tls }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use mb_core::Role;
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
-use mb_server::{MainServer, Notary};
+use mb_server::MainServer;
 use mb_store::Store;
 use tokio::time::Instant;
 
 use super::certificates::{self, Users};
 use super::{Wiring, connections, health, in_process_service};
 use crate::bootstrap;
-use crate::layout::{read_secret, read_text};
 
 /// How often it is asked whether a certificate nears its end.
 const RENEWAL: Duration = Duration::from_hours(1);
@@ -29,7 +28,7 @@ impl Wiring<'_> {
         mut metrics: Metrics,
     ) -> Result<App> {
         let expiry = certificates::expiry(Role::Server, &mut metrics);
-        server.start(self.lifecycle, self.notary()?);
+        server.start(self.lifecycle, bootstrap::notary(self.layout)?);
         let health = health::server(self.health(), server, self.clock.clone());
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
@@ -38,18 +37,17 @@ impl Wiring<'_> {
         self.keep_certificate(
             Role::Server,
             None,
-            Users { tls: Some(Arc::clone(&tls)), expiry: Some(expiry), ..Users::default() },
+            Users {
+                tls: Some(Arc::clone(&tls)),
+                expiry: Some(expiry),
+                server: Some(server.clone()),
+                ..Users::default()
+            },
         );
         let tls = TlsServer::new(listener, tls, app.clone());
         TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
         Ok(app)
-    }
-
-    /// The main server's certificate signs the audit log's checkpoints.
-    fn notary(&self) -> Result<Notary> {
-        let (chain, key) = self.layout.component(Role::Server.as_str());
-        Notary::from_pem(&read_text(&chain)?, &read_secret(&key)?).context("read certs/server.crt")
     }
 
     /// Renews the certificates of components in this data directory when two thirds of their lives are over, and replaces

@@ -95,6 +95,14 @@ pub enum AuditFaultKind {
     BadSignature,
     /// A checkpoint names another hash than the chain has there.
     BadCheckpoint,
+    /// The log held more, as its head outside the database shows.
+    CutOff,
+    /// The log's head outside the database is gone or not genuine.
+    NoHead,
+    /// Rows that should be signed by a checkpoint are not.
+    Unsigned,
+    /// A row that should have a place in the chain has none.
+    Unchained,
 }
 
 /// Something wrong with the log.

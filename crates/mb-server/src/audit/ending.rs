@@ -1,0 +1,94 @@
+//! Checking where the audit log ends: against the head outside the database, and whether the end is chained and signed as
+//! soon as it must be. What lies behind the last signature proves least, so it has to be short.
+
+use std::time::Duration;
+
+use mb_api::dto::{AuditFault, AuditFaultKind};
+use mb_core::Timestamp;
+use mb_store::{AuditEntry, AuditHead, StoreError};
+
+use super::at;
+use super::head::{Kept, lacks};
+use crate::app::App;
+
+/// Rows without a place that are counted.
+const UNCHAINED: u32 = 1000;
+/// How long a row stays without a place at most, where this process gives it one.
+const CHAINED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a row stays unsigned at most.
+const SIGNED_WITHIN: Duration = Duration::from_mins(2);
+/// How many rows stay unsigned at most.
+const SIGNED_ROWS: u64 = 2000;
+
+/// How the log ends.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub(super) unchained: u64,
+    pub(super) faults: Vec<AuditFault>,
+}
+
+impl Ending {
+    /// `kept` was read before anything of the database, which therefore holds at least as much.
+    pub(super) async fn read(app: &App, kept: Option<Kept>) -> Result<Self, StoreError> {
+        let mut ending = Self::default();
+        ending.check_kept(app, kept).await?;
+        ending.check_signed(app).await?;
+        ending.check_chained(app, &app.store.unchained_audit(UNCHAINED).await?);
+        Ok(ending)
+    }
+
+    async fn check_kept(&mut self, app: &App, kept: Option<Kept>) -> Result<(), StoreError> {
+        let checkpoints = app.store.checkpoint_count().await?;
+        match kept {
+            Some(Kept::Head(head)) => {
+                if let Some(detail) = lacks(&app.store, &head, checkpoints).await? {
+                    self.fault(AuditFaultKind::CutOff, head.position, detail);
+                }
+            }
+            Some(Kept::Absent) if checkpoints > 0 => {
+                self.fault(AuditFaultKind::NoHead, 0, "the log's head outside the database is gone");
+            }
+            Some(Kept::Unusable(error)) => {
+                self.fault(AuditFaultKind::NoHead, 0, format!("the log's head outside the database: {error}"));
+            }
+            Some(Kept::Absent) | None => {}
+        }
+        Ok(())
+    }
+
+    async fn check_signed(&mut self, app: &App) -> Result<(), StoreError> {
+        let signed = app.store.last_checkpoint().await?.map_or(0, |checkpoint| checkpoint.position);
+        let AuditHead { position: end, .. } = app.store.audit_head().await?;
+        let (Some(first), Some(last)) = (at(&app.store, signed + 1).await?, at(&app.store, end).await?) else {
+            return Ok(());
+        };
+        let now = match app.audit.chains_since() {
+            // What another left is signed now.
+            Some(since) if app.clock.now().since(since) < SIGNED_WITHIN => return Ok(()),
+            Some(_) => app.clock.now(),
+            None => last.entry.at,
+        };
+        if now.since(first.entry.at) > SIGNED_WITHIN || end.saturating_sub(signed) > SIGNED_ROWS {
+            let detail = format!("rows {} to {end} should be signed by a checkpoint and are not", signed + 1);
+            self.fault(AuditFaultKind::Unsigned, signed + 1, detail);
+        }
+        Ok(())
+    }
+
+    fn check_chained(&mut self, app: &App, rows: &[AuditEntry]) {
+        self.unchained = rows.len() as u64;
+        let now = app.clock.now();
+        let late = |since: Timestamp| now.since(since) > CHAINED_WITHIN;
+        if !app.audit.chains_since().is_some_and(late) {
+            return;
+        }
+        if let Some(row) = rows.iter().find(|row| late(row.at)) {
+            let detail = format!("row {} of {} should have a place in the chain and has none", row.id, row.at);
+            self.fault(AuditFaultKind::Unchained, 0, detail);
+        }
+    }
+
+    fn fault(&mut self, kind: AuditFaultKind, position: u64, detail: impl Into<String>) {
+        self.faults.push(AuditFault { kind, position, detail: detail.into() });
+    }
+}
