@@ -27,6 +27,8 @@ struct MessagesPage {
     paging: Paging,
     admin: bool,
     filtered: bool,
+    /// Whether nothing was looked for, because something is wrong with the filter.
+    failed: bool,
     /// Whether there is a client whose messages could be here.
     bound: bool,
 }
@@ -72,6 +74,7 @@ pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer 
         paging: Paging::new("/messages", &pairs, &place, next.as_deref()),
         admin,
         filtered: pairs.iter().any(|(name, value)| *name != "limit" && !value.is_empty()),
+        failed: !errors.is_empty(),
         bound,
     };
     if errors.is_empty() { page(&view) } else { mend(&view) }
