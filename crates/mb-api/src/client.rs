@@ -17,7 +17,7 @@ mod users;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use mb_core::{ClientName, MessageId, Policy, handover};
 use serde::Serialize;
@@ -224,7 +224,10 @@ fn decode<A: DeserializeOwned>(response: &Response<Bytes>) -> Result<A, ClientEr
 
 fn refusal(response: &Response<Bytes>) -> ClientError {
     match serde_json::from_slice::<Problem>(response.body()) {
-        Ok(problem) => ClientError::Problem(Box::new(problem)),
+        Ok(problem) => {
+            let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            ClientError::Problem(Box::new(Problem { retry_after: seconds, ..problem }))
+        }
         Err(_) => ClientError::BadAnswer(format!("status {} without a problem", response.status())),
     }
 }

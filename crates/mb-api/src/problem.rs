@@ -48,6 +48,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::FieldError>)]
     pub errors: Vec<FieldError>,
+    /// `Retry-After` in seconds, which stands in the answer's head.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub retry_after: Option<u32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -81,6 +85,7 @@ impl<'de> serde::Deserialize<'de> for Problem {
             code: ProblemCode::parse(&raw.code).unwrap_or_else(|| ProblemCode::for_status(status)),
             request_id: raw.request_id,
             errors: raw.errors,
+            retry_after: None,
         })
     }
 }
@@ -158,6 +163,7 @@ impl ApiError {
             code: self.code,
             request_id: request_id.map(|id| id.as_str().to_owned()),
             errors: self.errors.clone(),
+            retry_after: self.retry_after,
         }
     }
 

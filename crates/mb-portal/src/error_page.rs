@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{Extensions, HeaderValue, StatusCode};
 use mb_api::RequestId;
-use mb_api::problem::ApiError;
+use mb_api::problem::{ApiError, ProblemCode};
 
 use crate::errors::sentence;
 use crate::shell::Shell;
@@ -47,6 +47,12 @@ pub fn error_page(error: &ApiError, id: &RequestId, extensions: &Extensions) -> 
 
 fn words(error: &ApiError) -> (&'static str, String) {
     let told = || sentence(error.detail());
+    match error.code() {
+        ProblemCode::Overloaded => return ("The main server is busy", told()),
+        ProblemCode::AccountLocked => return ("The account is locked from here", told()),
+        ProblemCode::TooManyAttempts => return ("Too many attempts", told()),
+        _ => {}
+    }
     match error.code().status().as_u16() {
         403 => ("You may not do this", told()),
         404 => (
@@ -69,7 +75,6 @@ fn words(error: &ApiError) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
-    use mb_api::problem::ProblemCode;
 
     use super::*;
 
@@ -89,6 +94,13 @@ mod tests {
         let (status, page) = shown(ApiError::unavailable("connection refused at 10.1.1.1")).await;
         assert_eq!(status, 503);
         assert!(page.contains("main server") && !page.contains("10.1.1.1"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_busy_main_server_is_not_said_to_be_down() {
+        let (status, page) = shown(ApiError::new(ProblemCode::Overloaded, "too many sign-ins at once")).await;
+        assert_eq!(status, 503);
+        assert!(page.contains("busy") && !page.contains("cannot be reached"), "{page}");
     }
 
     #[tokio::test]

@@ -54,7 +54,9 @@ impl Errors {
     /// Anything that the person cannot mend here.
     pub(crate) fn from_refusal(error: ClientError) -> Result<Self, Stop> {
         match error {
-            ClientError::Problem(problem) if is_mendable(problem.code) => Ok(Self::told(*problem)),
+            ClientError::Problem(problem) if is_mendable(problem.code) => {
+                Ok(waiting(&problem).map_or_else(|| Self::told(*problem), Self::general))
+            }
             error => Err(error.into()),
         }
     }
@@ -72,6 +74,23 @@ impl Errors {
     }
 }
 
+/// What has to be waited for, and for how long.
+fn waiting(problem: &Problem) -> Option<String> {
+    let wait = match problem.retry_after.unwrap_or(1) {
+        1 => "1 second".to_owned(),
+        seconds @ ..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
+    };
+    match problem.code {
+        ProblemCode::Overloaded => Some(format!("The main server is busy. Try again in {wait}.")),
+        ProblemCode::TooManyAttempts => Some(format!("There were too many attempts. Try again in {wait}.")),
+        ProblemCode::AccountLocked => {
+            Some(format!("After too many failures the account is locked from here for {wait}."))
+        }
+        _ => None,
+    }
+}
+
 /// What the person can do something about by filling in the form again, or by waiting.
 const fn is_mendable(code: ProblemCode) -> bool {
     matches!(
@@ -83,6 +102,7 @@ const fn is_mendable(code: ProblemCode) -> bool {
             | ProblemCode::AccountLocked
             | ProblemCode::TooManyAttempts
             | ProblemCode::RateLimited
+            | ProblemCode::Overloaded
     )
 }
 
@@ -113,6 +133,18 @@ mod tests {
         let error = ApiError::new(ProblemCode::WrongCredentials, "the password is wrong");
         let errors = Errors::from_refusal(refusal(&error)).expect("mendable");
         assert_eq!(errors.above(&[]), Some("The password is wrong."));
+    }
+
+    #[test]
+    fn who_has_to_wait_is_told_how_long() {
+        for (code, seconds, text) in [
+            (ProblemCode::Overloaded, 1, "The main server is busy. Try again in 1 second."),
+            (ProblemCode::TooManyAttempts, 5, "There were too many attempts. Try again in 5 seconds."),
+            (ProblemCode::AccountLocked, 121, "After too many failures the account is locked from here for 3 minutes."),
+        ] {
+            let errors = Errors::from_refusal(refusal(&ApiError::new(code, "x").retry_after(seconds)));
+            assert_eq!(errors.expect("mendable").above(&[]), Some(text));
+        }
     }
 
     #[test]

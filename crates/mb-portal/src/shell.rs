@@ -94,6 +94,11 @@ impl Shell {
         self.who.as_ref().is_some_and(|who| who.role == UserRole::Admin)
     }
 
+    /// Whether the menu shows messages: user managers never see any.
+    pub(crate) fn sees_messages(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.role != UserRole::UserManager)
+    }
+
     /// Whether the menu shows the users.
     pub(crate) fn manages_users(&self) -> bool {
         self.who.as_ref().is_some_and(|who| matches!(who.role, UserRole::Admin | UserRole::UserManager))

@@ -68,7 +68,13 @@ fn as_told(problem: Problem) -> ApiError {
         | ProblemCode::WrongRole => {
             ApiError::unavailable(format!("the main server refuses this portal: {}", problem.code))
         }
-        code => ApiError::new(code, problem.detail),
+        code => {
+            let error = ApiError::new(code, problem.detail);
+            match problem.retry_after {
+                Some(seconds) => error.retry_after(seconds),
+                None => error,
+            }
+        }
     }
 }
 

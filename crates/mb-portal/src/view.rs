@@ -1,6 +1,6 @@
 //! How single values are shown.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use askama::filters::HtmlSafe;
 use mb_core::Timestamp;
@@ -42,9 +42,28 @@ pub(crate) fn grouped(number: &u64) -> String {
     out
 }
 
+/// Text of strangers: characters that turn the direction of what follows (UAX #9) are named, so that nothing reads as what
+/// it is not.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            let _ = write!(out, "[U+{:04X}]", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_turns_the_direction_of_text_is_named() {
+        assert_eq!(plain("pay 10\u{202e}00\u{2069} שלום"), "pay 10[U+202E]00[U+2069] שלום");
+    }
 
     #[test]
     fn a_time_is_short_to_read_and_exact_on_hover() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mb_api::problem::ApiError;
@@ -22,6 +22,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 /// Not `no-referrer`: with that a browser sends its own forms with the origin `null`.
 const REFERRER: HeaderValue = HeaderValue::from_static("same-origin");
+/// A browser that was here once asks by https for a year (RFC 6797).
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const OPENER: (HeaderName, HeaderValue) =
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
 
@@ -96,6 +98,7 @@ pub(crate) fn guard(headers: &mut HeaderMap) {
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(REFERRER_POLICY, REFERRER);
     headers.insert(OPENER.0, OPENER.1);
+    headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
 }
 
 /// The middleware around the pages.

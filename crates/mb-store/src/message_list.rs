@@ -28,6 +28,10 @@ pub struct MessageFilter {
     pub domain: Option<DomainName>,
     /// How it stands.
     pub status: Option<MessageState>,
+    /// Delivered later than this: not yet, for a scheduled message.
+    pub delivered_after: Option<Timestamp>,
+    /// Delivered by then.
+    pub delivered_by: Option<Timestamp>,
     /// Accepted not before.
     pub from: Option<Timestamp>,
     /// Accepted before.

@@ -118,7 +118,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Completions(args) => completions::run(&args),
         Command::Openapi => Ok(openapi::run()),
     }
 }

@@ -12,7 +12,7 @@ use crate::person::Person;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::{grouped, when};
+use crate::view::{grouped, plain, when};
 
 #[derive(Template)]
 #[template(path = "message.html")]
@@ -49,12 +49,16 @@ impl MessagePage {
         self.message.sender_number.as_ref().map(|number| number.secret().expose().as_str())
     }
 
-    fn body(&self) -> Option<&str> {
-        self.message.message_body.as_ref().map(|body| body.secret().expose().as_str())
+    fn body(&self) -> Option<String> {
+        self.message.message_body.as_ref().map(|body| plain(body.secret().expose()))
     }
 
     fn metadata(&self) -> Option<String> {
-        self.message.metadata.as_ref().and_then(|metadata| serde_json::to_string_pretty(metadata).ok())
+        self.message
+            .metadata
+            .as_ref()
+            .and_then(|metadata| serde_json::to_string_pretty(metadata).ok())
+            .map(|text| plain(&text))
     }
 }
 

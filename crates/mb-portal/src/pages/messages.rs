@@ -19,6 +19,7 @@ const MAX_EMPTY: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "messages.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each says which of its own sentences the page shows")]
 struct MessagesPage {
     shell: Shell,
     above: Option<String>,
@@ -27,6 +28,8 @@ struct MessagesPage {
     paging: Paging,
     admin: bool,
     filtered: bool,
+    /// Whether nothing was looked for, because something is wrong with the filter.
+    failed: bool,
     /// Whether there is a client whose messages could be here.
     bound: bool,
 }
@@ -72,6 +75,7 @@ pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer 
         paging: Paging::new("/messages", &pairs, &place, next.as_deref()),
         admin,
         filtered: pairs.iter().any(|(name, value)| *name != "limit" && !value.is_empty()),
+        failed: !errors.is_empty(),
         bound,
     };
     if errors.is_empty() { page(&view) } else { mend(&view) }

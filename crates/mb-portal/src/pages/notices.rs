@@ -4,7 +4,8 @@ use askama::Template;
 use axum::extract::Path;
 use mb_api::Query;
 use mb_api::dto::{NoticeQuery, NoticeRow};
-use mb_core::{NoticeId, NoticeKind, NoticeLevel};
+use mb_core::{NoticeId, NoticeKind, NoticeLevel, Timestamp};
+use serde_json::Value;
 
 use crate::flash::Flash;
 use crate::form::{Empty, Form};
@@ -69,8 +70,33 @@ const fn tone(level: NoticeLevel) -> &'static str {
     }
 }
 
+/// What happened, in a sentence that a time may end. `None` if the notice does not tell it.
+fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
+    let text = |name: &str| row.detail.get(name).and_then(Value::as_str);
+    let number = |name: &str| row.detail.get(name).and_then(Value::as_i64);
+    let time = |name: &str| text(name).and_then(Timestamp::parse_rfc3339);
+    match row.kind {
+        NoticeKind::CertificateExpiring => {
+            let ends = if number("days") == Some(0) { "ended" } else { "ends" };
+            let about = format!("The certificate of {} ({}) {ends} at", text("name")?, text("role")?);
+            Some((about, Some(time("expires_at")?)))
+        }
+        NoticeKind::DeadLetters => {
+            let about = format!("The newest is number {} ({}), of", number("newest")?, text("reason")?);
+            Some((about, Some(time("at")?)))
+        }
+        NoticeKind::MailFailing => {
+            let about = format!("{} mails wait ({}), since", number("waiting")?, text("error")?);
+            Some((about, Some(time("since")?)))
+        }
+        NoticeKind::AuditBroken => Some((format!("At row {}: {}", number("position")?, text("detail")?), None)),
+        NoticeKind::BackupFailed | NoticeKind::JournalDamaged | NoticeKind::DestinationDisabled => None,
+    }
+}
+
+/// Everything else that a notice says.
 fn details(row: &NoticeRow) -> Vec<(String, String)> {
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let told = row.detail.iter().filter(|(_, value)| !value.is_null());
     told.map(|(name, value)| (name.replace('_', " "), text(value))).collect()
 }

@@ -74,7 +74,7 @@ fn form(person: &Person, [email, role, client]: [&str; 3], errors: &Errors) -> F
             Field::new("email", "E-mail address", Input::Line("email"), email, errors),
             Field::password("password", "First password", "new-password", errors).hint(Field::PASSWORD_HINT),
             Field::new("role", "Role", roles(), role, errors)
-                .hint("A user sees one client's messages; a user manager also manages users; an admin everything."),
+                .hint("A user sees one client's messages; a user manager manages plain users and sees no messages; an admin everything."),
             Field::line("client_id", "Client", client, errors)
                 .optional()
                 .hint("The client whose messages a plain user sees. Without one it sees none."),

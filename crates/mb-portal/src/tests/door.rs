@@ -66,6 +66,21 @@ async fn a_wrong_password_keeps_the_address_and_tells_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_busy_main_server_keeps_the_form_and_says_when_to_come_back() {
+    for (code, text) in [
+        (ProblemCode::Overloaded, "The main server is busy. Try again in 7 seconds."),
+        (ProblemCode::AccountLocked, "the account is locked from here for 7 seconds."),
+    ] {
+        let refuse = move || async move { ApiError::new(code, "x").retry_after(7).render(&mb_api::RequestId::fresh()) };
+        let browser = Browser::with(Router::new().route(paths::SESSIONS, post(refuse)));
+        browser.get("/login").await;
+        let (parts, page) = browser.post("/login", &[("email", "ann@example.org"), ("password", "x")]).await;
+        assert_eq!(parts.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(page.contains(text) && page.contains("value=\"ann@example.org\""), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn the_second_step_needs_the_first() {
     let needs = || async { (StatusCode::ACCEPTED, Json(json!({ "otp_token": "half", "expires_in": 300 }))) };
     let browser = Browser::with(Router::new().route(paths::SESSIONS, post(needs)));

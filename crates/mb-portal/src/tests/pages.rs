@@ -1,7 +1,8 @@
 //! What every page has, and what none may show.
 
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use mb_api::paths;
 use serde_json::json;
 
@@ -45,6 +46,7 @@ async fn every_page_is_guarded_and_kept_nowhere() {
         assert_eq!(parts.headers[CACHE_CONTROL], "no-store", "{path}");
         assert_eq!(parts.headers[X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
         assert_eq!(parts.headers[REFERRER_POLICY], "same-origin", "{path}");
+        assert_eq!(parts.headers[STRICT_TRANSPORT_SECURITY], "max-age=31536000", "{path}");
     }
 }
 
@@ -70,11 +72,25 @@ async fn the_menu_shows_what_one_may_do() {
     for (role, shown, hidden) in [
         ("user", "/messages", "/admin"),
         ("user_manager", "/admin/users", "/admin/clients"),
+        ("user_manager", "/profile", "/messages"),
         ("admin", "/admin/audit", "no such"),
     ] {
         let (_, page) = signed_in(knows(role)).get("/profile/password").await;
         assert!(page.contains(&format!("href=\"{shown}")) && !page.contains(&format!("href=\"{hidden}")), "{role}");
     }
+}
+
+#[tokio::test]
+async fn a_notice_says_in_a_sentence_what_happened() {
+    let detail = json!({ "name": "branch-7", "role": "client", "serial": "0a", "days": 3, "expires_at": "2026-11-28T10:00:00Z" });
+    let notice = json!({
+        "id": 3, "kind": "certificate_expiring", "about": "branch-7 0a 3d", "level": "warning", "detail": detail, "count": 1,
+        "first_at": "2026-11-25T10:00:00Z", "last_at": "2026-11-25T10:00:00Z", "resolved_at": null,
+    });
+    let (routes, _) = recording(paths::NOTICES, json!({ "data": [notice], "next": null }));
+    let (_, page) = signed_in(knows("admin").merge(routes)).get("/admin/notices").await;
+    assert!(page.contains("The certificate of branch-7 (client) ends at <time"), "{page}");
+    assert!(page.contains(">2026-11-28 10:00:00<") && !page.contains("branch-7 0a 3d"), "{page}");
 }
 
 #[tokio::test]
@@ -105,6 +121,7 @@ async fn a_list_keeps_its_filter_and_leads_on_and_back() {
     let (parts, page) = browser.get("/messages?sender=123").await;
     assert_eq!(parts.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(page.contains("Enter the whole number") && page.contains("value=\"123\""), "{page}");
+    assert!(!page.contains("No message"), "nothing was looked for: {page}");
 }
 
 #[tokio::test]

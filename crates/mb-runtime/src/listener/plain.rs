@@ -71,19 +71,20 @@ async fn connection(stream: TcpStream, addr: SocketAddr, port: &Port) {
 }
 
 /// What plain HTTP on a TLS port is told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PlainText {
     /// 400: use https.
     Refuse,
-    /// 308 to the same address with https, for browsers.
-    Redirect,
+    /// 308 to the same page at this address, `https://HOST` with or without a port, for browsers. What the request calls
+    /// the host is not believed.
+    Redirect(Arc<str>),
 }
 
 /// Answers one request; the caller bounds the time.
-pub(super) async fn answer_plain_text(stream: TcpStream, how: PlainText) {
+pub(super) async fn answer_plain_text(stream: TcpStream, how: &PlainText) {
     let answer = service_fn(move |request: Request<Incoming>| async move {
         Ok::<_, Infallible>(match how {
-            PlainText::Redirect => redirect(&request).unwrap_or_else(refuse),
+            PlainText::Redirect(to) => redirect(&request, to).unwrap_or_else(refuse),
             PlainText::Refuse => refuse(),
         })
     });
@@ -106,16 +107,12 @@ fn refuse() -> Response {
         .render(&RequestId::fresh())
 }
 
-/// `None` if the request does not say, in a form that can be sent back, which host it meant.
-fn redirect<B>(request: &Request<B>) -> Option<Response> {
-    let host = request.headers().get(header::HOST)?.to_str().ok()?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
-    if host.is_empty() || !host.bytes().all(plain) {
-        return None;
-    }
+/// Kept nowhere: who could answer in the place of this port once would else be believed for good.
+fn redirect<B>(request: &Request<B>, to: &str) -> Option<Response> {
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let location = HeaderValue::try_from(format!("https://{host}{path}")).ok()?;
-    Some((StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)], Body::empty()).into_response())
+    let location = HeaderValue::try_from(format!("{}{path}", to.trim_end_matches('/'))).ok()?;
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    path.starts_with('/').then(|| (StatusCode::PERMANENT_REDIRECT, headers, Body::empty()).into_response())
 }
 
 #[cfg(test)]
@@ -123,14 +120,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_is_sent_to_the_same_page_with_https() {
-        let to = |host: &str, path: &str| {
-            let request = Request::get(path).header("host", host).body(()).expect("a request");
-            redirect(&request).map(|response| response.headers()[header::LOCATION].to_str().map(str::to_owned))
+    fn a_browser_is_sent_to_the_same_page_of_the_known_address_whatever_host_it_names() {
+        let to = |host: &str, target: &str| {
+            let request = Request::get(target).header("host", host).body(()).expect("a request");
+            let response = redirect(&request, "https://broker.example:5000/").expect("redirected");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+            response.headers()[header::LOCATION].to_str().expect("text").to_owned()
         };
-        let found = to("broker.example:5000", "/messages?q=1").expect("redirected").expect("text");
-        assert_eq!(found, "https://broker.example:5000/messages?q=1");
-        assert!(to("evil/path@host", "/").is_none());
-        assert!(to("", "/").is_none());
+        assert_eq!(to("broker.example:5000", "/messages?q=1"), "https://broker.example:5000/messages?q=1");
+        assert_eq!(to("evil.example", "/"), "https://broker.example:5000/");
+        assert_eq!(to("", "http://evil.example/a"), "https://broker.example:5000/a");
     }
 }

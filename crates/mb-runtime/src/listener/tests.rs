@@ -214,10 +214,14 @@ async fn stalled_handshakes_keep_nobody_out() {
 
 #[tokio::test]
 async fn plain_http_is_answered_in_plain_http() {
-    let request = "GET /login?next=1 HTTP/1.1\r\nhost: broker.example\r\n\r\n";
+    let request = "GET /login?next=1 HTTP/1.1\r\nhost: evil.example\r\n\r\n";
     for (how, status, words) in [
         (PlainText::Refuse, "400 Bad Request", "application/problem+json"),
-        (PlainText::Redirect, "308 Permanent Redirect", "https://broker.example/login?next=1"),
+        (
+            PlainText::Redirect("https://broker.example".into()),
+            "308 Permanent Redirect",
+            "https://broker.example/login?next=1",
+        ),
     ] {
         let port = serve(Limits::default(), how);
         let mut stream = TcpStream::connect(port.addr).await.expect("connected");

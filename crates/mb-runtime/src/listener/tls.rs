@@ -116,7 +116,7 @@ impl Shared {
             return None;
         }
         if first[0] != HANDSHAKE {
-            answer_plain_text(stream, self.plain_text).await;
+            answer_plain_text(stream, &self.plain_text).await;
             return None;
         }
         match TlsAcceptor::from(self.tls.current()).accept(stream).await {

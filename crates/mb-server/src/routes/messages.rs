@@ -37,14 +37,12 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<MessageRow>>, ApiError> {
     let view = caller.view()?;
     let (limit, after) = query.resolve()?;
-    let filter = filter(&app, &query, view)?;
-    let page = app.store.message_page(&filter, after.map(place), limit).await.map_err(store_fault)?;
     let now = app.clock.now();
+    let filter = filter(&app, &query, view, now)?;
+    let page = app.store.message_page(&filter, after.map(place), limit).await.map_err(store_fault)?;
     let mut data = Vec::with_capacity(page.messages.len());
-    for message in page.messages {
-        if query.status.is_none_or(|wanted| shown(&message, now) == wanted) {
-            data.push(row(&app, &message, now).await?);
-        }
+    for message in &page.messages {
+        data.push(row(&app, message, now).await?);
     }
     Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode()) }))
 }
@@ -86,7 +84,7 @@ impl View {
     }
 }
 
-fn filter(app: &App, query: &MessageQuery, view: View) -> Result<MessageFilter, ApiError> {
+fn filter(app: &App, query: &MessageQuery, view: View, now: Timestamp) -> Result<MessageFilter, ApiError> {
     let (client, domain) = match view {
         View::All => (query.client_id.clone(), query.domain.clone()),
         View::Client(client) if query.client_id.is_none() && query.domain.is_none() => (Some(client), None),
@@ -101,6 +99,8 @@ fn filter(app: &App, query: &MessageQuery, view: View) -> Result<MessageFilter, 
         client,
         domain,
         status: query.status.map(stored),
+        delivered_after: (query.status == Some(MessageState::Queued)).then_some(now),
+        delivered_by: (query.status == Some(MessageState::Delivered)).then_some(now),
         from: query.from,
         to: query.to,
         topic: query.topic.clone(),

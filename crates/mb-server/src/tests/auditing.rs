@@ -319,7 +319,7 @@ async fn a_row_that_stays_without_a_place_is_a_fault_where_rows_are_chained() {
     let fixture = Fixture::new().await;
     let admin = chained(&fixture).await;
     fixture.record("not chained").await;
-    fixture.clock.set(NOW.plus(Duration::from_secs(60)));
+    fixture.clock.set(NOW.plus(Duration::from_mins(1)));
     assert_eq!(faults(&admin).await, [], "nobody chains");
     fixture.server.app.audit.chains(true, fixture.clock.now());
     assert_eq!(faults(&admin).await, [], "not yet");

@@ -194,6 +194,10 @@ async fn a_scheduled_message_is_queued_until_its_time() {
     let count =
         async |who: &Asking<'_>, state: &str| who.get(&format!("{LIST}?status={state}")).await.each("status").len();
     assert_eq!((count(&admin, "queued").await, count(&admin, "delivered").await), (1, 0));
+    fixture.register(&[fixture.key.seal(&fixture.key.header(id(2)), "now")]).await;
+    let page = admin.get(&format!("{LIST}?status=queued&limit=1")).await;
+    assert_eq!(page.each("id"), ids(&[1]), "what was delivered takes no place of the page");
+    assert_eq!(count(&admin, "delivered").await, 1);
     fixture.clock.set(NOW.plus(Duration::from_hours(2)));
-    assert_eq!((count(&admin, "queued").await, count(&admin, "delivered").await), (0, 1));
+    assert_eq!((count(&admin, "queued").await, count(&admin, "delivered").await), (0, 2));
 }

@@ -49,7 +49,9 @@ macro_rules! messages {
             "SELECT queued_at, message_id, length(encrypted_body), COALESCE((?6 IS NULL OR status = ?6) \
              AND (?7 IS NULL OR topic = ?7) AND (?8 IS NULL OR sender_number_hashed = ?8) \
              AND (?9 IS NULL OR (message_id >= ?9 AND message_id <= ?10)) \
-             AND (?11 IS NULL OR domain = ?11) AND (?12 IS NULL OR client_id = ?12), 0), NULL ",
+             AND (?11 IS NULL OR domain = ?11) AND (?12 IS NULL OR client_id = ?12) \
+             AND (?13 IS NULL OR delivered_at > ?13) \
+             AND (?14 IS NULL OR delivered_at IS NULL OR delivered_at <= ?14), 0), NULL ",
             $from
         )
     };
@@ -63,7 +65,8 @@ macro_rules! dead_letters {
             "SELECT queued_at, message_id, length(envelope), (?6 IS NULL OR ?6 = 'failed') \
              AND (?7 IS NULL OR topic = ?7) AND ?8 IS NULL \
              AND (?9 IS NULL OR (message_id >= ?9 AND message_id <= ?10)) \
-             AND (?11 IS NULL OR domain = ?11) AND (?12 IS NULL OR client_id = ?12), id \
+             AND (?11 IS NULL OR domain = ?11) AND (?12 IS NULL OR client_id = ?12) \
+             AND ?13 IS NULL AND ?14 IS NULL, id \
              FROM dead_letters AS letter WHERE client_id IS NOT NULL \
              AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.message_id = letter.message_id) \
              AND NOT EXISTS (SELECT 1 FROM dead_letters AS other WHERE other.message_id = letter.message_id \
@@ -170,7 +173,7 @@ impl Bounds {
     }
 }
 
-/// What a filter asks for, as values `?6` to `?12`, with its range of ids.
+/// What a filter asks for, as values `?6` to `?14`, with its range of ids.
 struct Wanted<'a> {
     filter: &'a MessageFilter,
     range: Option<(MessageId, MessageId)>,
@@ -181,7 +184,7 @@ impl<'a> Wanted<'a> {
         Self { filter, range: filter.id.as_ref().map(mb_core::MessageIdPrefix::range) }
     }
 
-    fn values<'v>(&'v self, scope: Option<&'v str>, bounds: &'v Bounds, limit: usize) -> [Value<'v>; 12] {
+    fn values<'v>(&'v self, scope: Option<&'v str>, bounds: &'v Bounds, limit: usize) -> [Value<'v>; 14] {
         let (low, high) = self.range.as_ref().map_or((None, None), |(low, high)| (Some(low), Some(high)));
         let id = |id: Option<&'v MessageId>| Value::blob(id.map(|id| id.as_bytes().as_slice()));
         [
@@ -197,6 +200,8 @@ impl<'a> Wanted<'a> {
             id(high),
             Value::text(self.filter.domain.as_ref().map(DomainName::as_str)),
             Value::text(self.filter.client.as_ref().map(ClientName::as_str)),
+            Value::time(self.filter.delivered_after),
+            Value::time(self.filter.delivered_by),
         ]
     }
 }

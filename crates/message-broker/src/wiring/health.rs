@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mb_api::Client;
+use mb_api::dto::HealthStatus;
 use mb_core::{Clock, Timestamp};
 use mb_proxy::Proxy;
 use mb_queue::{Degraded, Journal, JournalStatus, RedisHealth};
@@ -11,6 +13,8 @@ use mb_worker::Worker;
 
 /// A message that waits so long for the main server is worth a look.
 const WAITS_LONG: Duration = Duration::from_mins(10);
+/// How long a portal waits for its main server's answer.
+const MAIN_SERVER: Duration = Duration::from_secs(1);
 
 /// Ready = journal writable, a policy in effect and a certificate to seal by; everything else only degrades.
 pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clock) -> Health {
@@ -78,6 +82,24 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
                     tracing::warn!(%error, "store does not answer");
                     Check::unhealthy("does not answer")
                 }
+            }
+        }
+    })
+}
+
+/// Pages come without a main server too, but say no more than that.
+pub(super) fn portal(health: Health, client: Client) -> Health {
+    health.check("main_server", move || {
+        let client = client.clone();
+        async move {
+            match tokio::time::timeout(MAIN_SERVER, client.health()).await {
+                Ok(Ok(report)) if report.status == HealthStatus::Unhealthy => Check::degraded("is unhealthy"),
+                Ok(Ok(_)) => Check::healthy("answers"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "main server does not answer");
+                    Check::degraded("does not answer")
+                }
+                Err(_) => Check::degraded(format!("does not answer within {} s", MAIN_SERVER.as_secs())),
             }
         }
     })

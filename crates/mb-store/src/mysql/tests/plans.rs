@@ -81,7 +81,7 @@ async fn plan(store: &Store, sql: &str, values: &[Value<'_>]) -> Vec<Step> {
 }
 
 /// The values of a list: a domain or client, an open range of time, a page.
-fn list_values<'a>(scope: &'a str, sender: Value<'a>, ids: [Value<'a>; 2]) -> [Value<'a>; 12] {
+fn list_values<'a>(scope: &'a str, sender: Value<'a>, ids: [Value<'a>; 2]) -> [Value<'a>; 14] {
     [
         Value::Text(scope),
         Value::Time(Timestamp::from_micros(i64::MIN)),
@@ -93,6 +93,8 @@ fn list_values<'a>(scope: &'a str, sender: Value<'a>, ids: [Value<'a>; 2]) -> [V
         sender,
         ids[0],
         ids[1],
+        Value::Null,
+        Value::Null,
         Value::Null,
         Value::Null,
     ]

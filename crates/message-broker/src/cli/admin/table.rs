@@ -53,12 +53,14 @@ pub(super) fn yes_no(value: bool) -> String {
     if value { "yes" } else { "no" }.to_owned()
 }
 
-/// The text with every control character replaced; `-` for none.
+/// The text with every control character replaced, and every character that turns the direction of what follows (UAX #9);
+/// `-` for none.
 pub(super) fn shown(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();
     }
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -69,7 +71,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell_and_nothing_steers_the_terminal() {
         let mut table = Table::new(&["name", "role"]);
         table.row(["ann@example.org".to_owned(), "user".to_owned()]);
-        table.row(["b\u{1b}[2J\n".to_owned(), String::new()]);
+        table.row(["b\u{1b}[2J\u{202e}".to_owned(), String::new()]);
         assert_eq!(
             table.lines(),
             ["NAME             ROLE", "ann@example.org  user", "b\u{fffd}[2J\u{fffd}           -"]

@@ -13,7 +13,8 @@ use mb_core::{ClientName, Email, Timestamp, UserRole};
 
 use super::password::PasswordArgs;
 use super::table::{Table, optional, word, yes_no};
-use super::{about, list, values, with_client};
+use super::values::{self, End};
+use super::{about, list, with_client};
 use crate::cli::Format;
 use crate::layout::Layout;
 use crate::output;
@@ -57,9 +58,9 @@ pub(crate) enum UsersCommand {
     Expiry {
         #[command(flatten)]
         who: Who,
-        /// When [default: never]
-        #[arg(long, value_name = "TIME", value_parser = values::time)]
-        at: Option<Timestamp>,
+        /// When, or 'never'
+        #[arg(long, value_name = "TIME|never")]
+        at: End,
     },
     /// Let a user send messages through the portal, or no longer
     Sending {
@@ -142,7 +143,7 @@ pub(crate) async fn run(layout: &Layout, command: UsersCommand) -> Result<ExitCo
         UsersCommand::Client { who, client_id } => {
             change(layout, &who, Change::Client(SetUserClient { client_id })).await?;
         }
-        UsersCommand::Expiry { who, at } => {
+        UsersCommand::Expiry { who, at: End(at) } => {
             change(layout, &who, Change::Expiry(SetUserExpiry { expires_at: at })).await?;
         }
         UsersCommand::Sending { who, allow } => {

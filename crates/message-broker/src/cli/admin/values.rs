@@ -81,6 +81,18 @@ impl FromStr for Own {
     }
 }
 
+/// When an account ends, or that it does not: nothing is no answer to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct End(pub(super) Option<Timestamp>);
+
+impl FromStr for End {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" { Ok(Self(None)) } else { time(text).map(|at| Self(Some(at))) }
+    }
+}
+
 /// One of a few words, which help and completions name.
 fn words<T, const N: usize>(
     words: [&'static str; N],
@@ -101,6 +113,13 @@ mod tests {
         assert_eq!("default".parse(), Ok(Own(None)));
         assert_eq!("0".parse(), Ok(Own(Some(0))));
         assert!("-1".parse::<Own>().is_err() && "".parse::<Own>().is_err());
+    }
+
+    #[test]
+    fn an_end_is_a_time_or_never() {
+        assert_eq!("never".parse(), Ok(End(None)));
+        assert_eq!("2099-01-01T00:00:00Z".parse(), time("2099-01-01T00:00:00Z").map(|at| End(Some(at))));
+        assert!("".parse::<End>().is_err());
     }
 
     #[test]
