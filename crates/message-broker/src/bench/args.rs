@@ -210,6 +210,7 @@ mod tests {
         assert!(matches!(args.limit(), Limit::Time(time) if time == Duration::from_secs(10)));
         assert!(matches!(parse("--count 7").unwrap().limit(), Limit::Messages(7)));
         assert_eq!(parse("--goodput").unwrap().lanes(), 512);
+        assert_eq!(parse("--cert a --key b --ca c --clients 5").unwrap().clients, Some(5));
     }
 
     #[test]

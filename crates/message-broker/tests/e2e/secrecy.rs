@@ -35,7 +35,12 @@ fn assert_clean(broker: &Broker) {
     let secrets = [BODY, NUMBER, META, KEY, "Unspoken1word"];
     let mut bytes = 0;
     for path in files(broker.dir()) {
-        let content = std::fs::read(&path).expect("readable");
+        let content = match std::fs::read(&path) {
+            Ok(content) => content,
+            // The broker runs: a file that is written under another name first is no longer there.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => panic!("{}: {error}", path.display()),
+        };
         bytes += content.len();
         for secret in secrets {
             let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
