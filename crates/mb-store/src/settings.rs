@@ -10,6 +10,9 @@ use crate::value::{Row, Value};
 const EPOCH: &str = "epoch";
 const POLICY_VERSION: &str = "policy_version";
 
+/// More changes of the policy than happen between two backups.
+const LEAP: u64 = 1 << 24;
+
 const SELECT: &str = "SELECT value FROM settings WHERE name = ?";
 const MINT: Dialects = Dialects {
     sqlite: "UPDATE settings SET value = randomblob(16) WHERE name = ?",
@@ -26,7 +29,7 @@ impl Store {
     /// Gives the store a new epoch, so that proxies offer again all that they keep.
     pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
         let mut tx = self.backend().begin().await?;
-        tx.execute(MINT, [Value::Text(EPOCH)]).await?;
+        mint_epoch(&mut tx).await?;
         let epoch = epoch(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;
@@ -62,15 +65,29 @@ impl Store {
     }
 }
 
+/// Gives the store another epoch.
+pub(crate) async fn mint_epoch(tx: &mut Transaction) -> Result<(), StoreError> {
+    tx.execute(MINT, [Value::Text(EPOCH)]).await.map(drop)
+}
+
 /// The store's epoch as this transaction sees it.
 pub(crate) async fn epoch(tx: &mut Transaction) -> Result<[u8; 16], StoreError> {
     let row = tx.fetch_optional(SELECT, [Value::Text(EPOCH)]).await?;
     row.ok_or(StoreError::Missing("epoch"))?.array(0)
 }
 
+/// Moves the policy's version beyond all that may have been handed out since the store's rows were copied.
+pub(crate) async fn leap_policy(tx: &mut Transaction) -> Result<(), StoreError> {
+    move_policy(tx, LEAP).await.map(drop)
+}
+
 /// Counts the policy's version up, in the transaction of the change that it announces.
 pub(crate) async fn bump_policy(tx: &mut Transaction) -> Result<u64, StoreError> {
-    let next = version(tx.fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?)? + 1;
+    move_policy(tx, 1).await
+}
+
+async fn move_policy(tx: &mut Transaction, by: u64) -> Result<u64, StoreError> {
+    let next = version(tx.fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?)? + by;
     let values = [Value::Blob(&next.to_be_bytes()), Value::Text(POLICY_VERSION)];
     tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await?;
     Ok(next)
