@@ -7,6 +7,7 @@
 //! Secrets are [`mb_core::Secret`] or live in a type that wipes itself; none is shown by `Debug`.
 
 pub mod audit;
+pub mod backup_key;
 pub mod ca;
 pub mod data_key;
 mod digest;
