@@ -8,6 +8,8 @@ mod certificates;
 mod crl;
 mod mail;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Role, Secret};
 use mb_crypto::ca::Ca;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Resolved};
 use crate::layout::{Layout, read_secret, read_text};
 
+pub(crate) use certificates::host_name;
 pub use certificates::{DEMO, component_certificates, demo_client};
 pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
 
@@ -154,8 +157,8 @@ pub async fn main_server(
         None => new_master_key(layout, &store).await?,
     };
     keep_public_half(layout, &master)?;
-    let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let own_names = resolved.config.server.own_names().into_iter().chain(certificates::host_name()).collect();
+    let instance = Instance::from(format!("main-server-{}", host_name().unwrap_or_default()));
+    let own_names = resolved.config.server.own_names().into_iter().chain(host_name()).collect();
     let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
     let mail = mail::settings(layout, resolved)?;
     let parts = Parts {
@@ -169,6 +172,7 @@ pub async fn main_server(
         mail,
         clock: clock.clone(),
         instance,
+        lease: Duration::from_secs(resolved.config.server.lease),
         stopping,
     };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;

@@ -102,6 +102,8 @@ pub struct Server {
     pub primary_domain: String,
     /// Where other roles reach it.
     pub url: String,
+    /// Seconds.
+    pub lease: u64,
 }
 
 impl Server {

@@ -1,4 +1,5 @@
 //! What needs both servers.
 
 mod flow;
+mod several;
 mod torture;
