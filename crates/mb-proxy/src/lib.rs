@@ -118,6 +118,11 @@ impl Proxy {
         self.shared.sealer.adopt(signer);
     }
 
+    /// From now on a client may send so many messages per minute where the policy says nothing; 0 is no limit.
+    pub fn set_rate_limit(&self, messages: u32) {
+        self.shared.meter.set_own(messages);
+    }
+
     /// The policy in effect, `None` before the first, and every later one.
     pub fn policy(&self) -> watch::Receiver<Option<Arc<Policy>>> {
         self.shared.policy.subscribe()

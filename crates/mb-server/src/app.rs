@@ -49,7 +49,8 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, lease, stopping } = parts;
+        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, lease, stopping } =
+            parts;
         let audit = AuditState::new(&master, audit_head)?;
         let search = shared_secrets::search_key(&store, &master).await?;
         shared_secrets::check_authority(&store, &ca).await?;

@@ -20,6 +20,8 @@ mod error;
 mod expiry;
 mod leases;
 mod mail;
+#[cfg(test)]
+mod many_rows;
 mod message_list;
 mod messages;
 mod migration;
@@ -63,6 +65,7 @@ pub use mb_core::{ClientStatus, UserRole};
 pub use message_list::{ListedMessage, MessageFilter, MessagePage, MessagePlace};
 pub use messages::{ExistingMessage, MessageRow, MessageStatus};
 pub use migration::MigrationStatus;
+pub use mysql::inspect::ServerReport;
 pub use notices::{NewNotice, Notice, NoticeFilter, NoticeKey};
 pub use policy::PolicyParts;
 pub use proxies::{Heartbeat, SeenProxy};
@@ -128,6 +131,14 @@ impl Store {
             return Err(StoreError::Closed);
         }
         self.shared.last_fault.get().map_or(Ok(()), Err)
+    }
+
+    /// What the database server says about itself; `None` for a file, which has none.
+    pub async fn server_report(&self) -> Result<Option<ServerReport>, StoreError> {
+        match self.backend() {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::MySql(db) => db.inspect().await.map(Some),
+        }
     }
 
     /// Bytes on disk.

@@ -57,7 +57,9 @@ fn read(row: &Row) -> Result<SeenProxy, StoreError> {
     let heartbeat = Heartbeat {
         id: row.text(0)?.to_owned(),
         name: row.text(1)?.to_owned(),
-        policy_version: version.map(|version| version.try_into().map_err(|_| StoreError::Damaged("count"))).transpose()?,
+        policy_version: version
+            .map(|version| version.try_into().map_err(|_| StoreError::Damaged("count")))
+            .transpose()?,
         clock_ahead_ms: row.optional_int(3)?,
     };
     Ok(SeenProxy { heartbeat, seen_at: row.time(4)? })

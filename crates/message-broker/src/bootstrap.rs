@@ -64,7 +64,10 @@ async fn new_ca(layout: &Layout, store: &Store, clock: &Clock) -> Result<Ca> {
 }
 
 /// The master key on disk; `None` if it is missing.
-fn present_master_key(layout: &Layout) -> Result<Option<MasterKey>> {
+///
+/// # Errors
+/// The file cannot be read, or others can.
+pub fn present_master_key(layout: &Layout) -> Result<Option<MasterKey>> {
     let path = layout.encryption_key();
     if !path.exists() {
         return Ok(None);
@@ -131,6 +134,21 @@ pub async fn open_store(layout: &Layout, config: &Config, clock: &Clock) -> Resu
     Store::open(&url, clock.clone()).await.with_context(|| format!("open the database {}", path.display()))
 }
 
+/// Looks whether the database server keeps what it has answered: in production one that does not is refused.
+async fn refuse_forgetful(store: &Store, config: &Config) -> Result<()> {
+    let report = store.server_report().await.context("ask the database server for its settings")?;
+    let Some(Err(reason)) = report.map(|report| report.is_durable()) else { return Ok(()) };
+    if config.is_production() && !config.store.allow_forgetful {
+        bail!(
+            "the database's {reason}: a power failure of its machine loses messages that proxies were told are stored. Set \
+             innodb_flush_log_at_trx_commit = 1 and sync_binlog = 1 (deployment/config/mysql.cnf), or set \
+             store.allow_forgetful = true"
+        );
+    }
+    tracing::warn!(reason, "the database may lose what it has answered when its machine loses power");
+    Ok(())
+}
+
 /// Opens the main server on its files, making what is missing.
 ///
 /// # Errors
@@ -147,6 +165,7 @@ pub async fn main_server(
     let (ca, master) = (present_ca(layout)?, present_master_key(layout)?);
     let jwt = jwt_secret(layout, resolved)?;
     let store = open_store(layout, &resolved.config, clock).await?;
+    refuse_forgetful(&store, &resolved.config).await?;
     store.migrate().await.context("migrate the database")?;
     let ca = match ca {
         Some(ca) => ca,

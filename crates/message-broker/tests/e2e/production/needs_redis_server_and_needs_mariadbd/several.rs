@@ -1,7 +1,7 @@
 //! Several of each role: two main servers behind one address, and more proxies, workers and portals.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::balancer::Balancer;
@@ -76,8 +76,7 @@ fn two_main_servers_behind_one_address_are_as_one_and_outlive_each_other() {
     }
 
     let stop = Arc::new(AtomicBool::new(false));
-    let lanes: Vec<_> =
-        (0..2).map(|_| submit_until(Arc::clone(&stop), cluster.demo().expect("connected"))).collect();
+    let lanes: Vec<_> = (0..2).map(|_| submit_until(Arc::clone(&stop), cluster.demo().expect("connected"))).collect();
     eventually(&cluster, "one of them leads", || !leader(&cluster).is_empty());
     let led = leader(&cluster);
     let of_pid = |name: &str| led.trim().ends_with(&format!("-{}", cluster.pid(name)));
@@ -113,6 +112,8 @@ fn proxies_share_limits_and_any_worker_and_portal_serves() {
         cluster.database.sql("SELECT COUNT(*) FROM broker.proxies").trim() == "2"
     });
     eventually(&cluster, "the other portal serves", || is_healthy(&cluster, ports[2]));
+    let answers = cluster.run_ok(&["config", "reload"]);
+    assert_eq!(answers.lines().filter(|line| line.ends_with("took up nothing")).count(), 4, "{answers}");
     cluster.kill_role("worker");
     let mut connection = Connection::client(&cluster.dir(), ports[0], "demo").expect("connected");
     let id = accepted_id(&connection.post("/api/v1/messages", &message("to the other")).expect("answered"));
