@@ -267,6 +267,21 @@ async fn a_refusal_before_the_body_keeps_the_connection_if_the_body_is_small() {
     assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("connection: close"), "{answer}");
 }
 
+#[test]
+fn a_bound_that_changes_holds_for_the_next_connection() {
+    let slots = accept::Slots::new(1);
+    let first = slots.take();
+    assert!(first.is_some() && slots.take().is_none());
+    slots.set_most(2);
+    let second = slots.take();
+    assert!(second.is_some() && slots.take().is_none());
+    slots.set_most(1);
+    drop(second);
+    assert!(slots.take().is_none(), "one is still open");
+    drop(first);
+    assert!(slots.take().is_some());
+}
+
 #[tokio::test]
 async fn connections_over_the_bound_are_closed() {
     let port = serve(Limits { connections: 1, ..Limits::default() }, PlainText::Refuse);
