@@ -21,7 +21,7 @@ impl Wiring<'_> {
         waiting: Waiting,
         server: &Link,
         mut sources: Vec<Metrics>,
-    ) -> Result<()> {
+    ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
         let name = format!("worker-{}", std::process::id());
         let lease = match &waiting {
@@ -46,6 +46,6 @@ impl Wiring<'_> {
         let router = self.with_own_routes(Router::new(), health, &[], sources, Access::Open);
         let app = App::new(AppConfig::new(Role::Worker, paths::WORKER), router, &mut metrics);
         PlainServer::new(listener, app).start(self.lifecycle);
-        Ok(())
+        Ok(metrics)
     }
 }
