@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -152,15 +153,31 @@ fn messages_are_found_and_opened_and_that_is_recorded() {
 }
 
 #[test]
-fn a_new_epoch_makes_the_proxy_offer_again_what_it_keeps() {
-    let broker = Broker::start();
+fn a_database_that_is_gone_is_filled_again_with_nobody_sending() {
+    let mut broker = Broker::start();
     let ids: Vec<_> = (0..5).map(|_| submit(&mut broker.demo(), "kept")).collect();
     broker.wait_delivered(&ids);
+    broker.terminate();
+    let stored = |broker: &Broker| json(&|args| broker.run(args), &["admin", "stats"])["total_messages"].clone();
+    assert_eq!(stored(&broker), 5);
+    for file in ["message-broker.db", "message-broker.db-wal", "message-broker.db-shm"] {
+        let _ = std::fs::remove_file(broker.dir().join(file));
+    }
+    broker.restart();
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while stored(&broker) != 5 {
+        assert!(Instant::now() < give_up, "nothing was offered again: {}", stored(&broker));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_new_epoch_is_another_one_each_time_and_said_in_the_audit_log() {
+    let broker = Broker::start();
     let run: Run<'_> = &|args| broker.run(args);
     let first = json(run, &["admin", "store", "new-epoch"]);
     let second = json(run, &["admin", "store", "new-epoch"]);
     assert_ne!(first["epoch"], second["epoch"]);
-    broker.wait_delivered(&ids);
     submit(&mut broker.demo(), "and goes on");
     assert_eq!(
         json(run, &["admin", "audit", "list", "--action", "store.new_epoch"])["data"].as_array().map(Vec::len),

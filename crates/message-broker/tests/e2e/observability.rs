@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Broker, submit};
+use crate::harness::{Broker, accepted_id, message, submit};
 use crate::http::Connection;
 
 const GUARANTEED: [&str; 9] = [
@@ -120,4 +121,31 @@ fn plain(port: u16, path: &str) -> (String, String) {
     socket.read_to_string(&mut text).expect("read");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_message_is_followed_through_the_logs_of_every_role() {
+    let broker = Broker::start_with(&[("LOG_LEVEL", "debug")]);
+    let request = [("X-Request-Id", "trace-me-42"), ("Content-Type", "application/json")];
+    let answer =
+        broker.demo().post_with("/api/v1/messages", &request, message("followed").as_bytes()).expect("answered");
+    let id = accepted_id(&answer);
+    broker.wait_delivered(std::slice::from_ref(&id));
+    let line = |file: &str, needles: &[&str]| {
+        let path = broker.dir().join("logs").join(file);
+        let give_up = Instant::now() + Duration::from_secs(10);
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let found = text.lines().find(|line| needles.iter().all(|needle| line.contains(needle))).map(str::to_owned);
+            if let Some(found) = found {
+                return serde_json::from_str::<serde_json::Value>(&found).expect("JSON");
+            }
+            assert!(Instant::now() < give_up, "{file} has no line with {needles:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    line("proxy.log", &["trace-me-42", &id]);
+    let registered = line("worker.log", &["message registered", &id]);
+    let call = registered["request.id"].as_str().expect("an id").to_owned();
+    line("main_server.log", &["/internal/messages/register", &call]);
 }
