@@ -98,13 +98,19 @@ impl App {
 
     /// Wraps a router that answers unknown paths itself, with pages.
     pub fn with_own_fallback(config: AppConfig, router: Router, metrics: &mut Metrics) -> Self {
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             component: Component::of_role(config.role),
             routes: Routes::register(config.role, config.routes, metrics),
             in_flight: AtomicUsize::new(0),
             bound: AtomicUsize::new(config.in_flight),
-        };
-        Self { router, direct: None, error_page: None, shared: Arc::new(shared) }
+        });
+        let watched = Arc::downgrade(&shared);
+        let name = format!("mb_{}_requests_in_flight", config.role);
+        metrics.gauge_of(&name, "HTTP requests in work.", move || {
+            let in_flight = watched.upgrade().map_or(0, |shared| shared.in_flight.load(Ordering::Relaxed));
+            f64::from(u32::try_from(in_flight).unwrap_or(u32::MAX))
+        });
+        Self { router, direct: None, error_page: None, shared }
     }
 
     /// Serves one route without the router, whose layers cost as much as a small handler's own work. Meant for the one

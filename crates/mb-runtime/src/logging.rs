@@ -5,6 +5,7 @@
 //! fill the disk or the CPU: [`limited`] lets it through once a second, with a count of the rest.
 
 mod component;
+mod counted;
 mod files;
 mod rolling;
 
@@ -24,6 +25,7 @@ use crate::error::RuntimeError;
 
 pub use component::Component;
 pub(crate) use component::{inherited, scope_of};
+pub use counted::{errors, warnings};
 pub use files::{LogFiles, Logs};
 
 /// How lines look.
@@ -78,6 +80,7 @@ pub fn init(level: &str, format: Format, files: Option<&LogFiles>) -> Result<(Lo
     } else {
         json_lines(std::io::stderr)
     }];
+    layers.push(counted::Counted.boxed());
     let logs = match files {
         Some(files) => {
             let (sink, logs) = files::start(files, rolling::Limits::STANDARD)?;

@@ -9,15 +9,14 @@ use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKey;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
-use mb_store::{CounterEvent, Instance, Store};
-
+use mb_store::{CounterEvent, Instance, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::state::AuditState;
 use crate::authority::Authority;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
-use crate::metrics::ServerMetrics;
+use crate::metrics::{ServerMetrics, as_f64};
 use crate::people::People;
 use crate::policy::PolicyFeed;
 use crate::{Parts, ServerError, shared_secrets};
@@ -60,7 +59,7 @@ impl App {
         let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
         let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
-        let metrics = ServerMetrics::register(metrics);
+        let metrics = ServerMetrics::register(metrics, policy.subscribe());
         let people = People::new(people);
         Ok(Self {
             store,
@@ -84,17 +83,25 @@ impl App {
 
 impl App {
     /// From the counters, whose rows grow by the hour and not with the dead letters.
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
     pub(crate) async fn count_dead_letters(&self) {
         let all = (Timestamp::default(), Timestamp::from_micros(i64::MAX));
         match self.store.event_counts(None, all.0, all.1).await {
             Ok(counts) => {
                 let count = counts.get(&CounterEvent::DeadLettered).copied().unwrap_or(0);
-                self.metrics.dead_letters.set(count as f64);
+                self.metrics.dead_letters.set(as_f64(count));
             }
             Err(error) => mb_runtime::logging::limited("dead letters", || {
                 tracing::warn!(%error, "dead letters not counted");
             }),
         }
+    }
+
+    /// How large the store is, and how much mail waits in it.
+    pub(crate) async fn measure_store(&self) -> Result<(), StoreError> {
+        let gauges = &self.metrics.store;
+        gauges.size.set(as_f64(self.store.size().await));
+        let backlog = self.store.mail_backlog().await?;
+        gauges.mail(backlog.waiting, backlog.oldest);
+        Ok(())
     }
 }

@@ -146,10 +146,11 @@ impl Wiring<'_> {
         router: Router,
         health: Health,
         aliases: &[&str],
-        sources: Vec<Metrics>,
+        mut sources: Vec<Metrics>,
         access: Access,
     ) -> Router {
         let router = router.merge(Arc::new(health).router(aliases));
+        sources.push(Metrics::of_process(env!("CARGO_PKG_VERSION"), &self.clock));
         if self.config.metrics.enabled { router.merge(mb_runtime::metrics::router(sources, access)) } else { router }
     }
 
@@ -166,3 +167,6 @@ impl Wiring<'_> {
 fn connections(most: usize) -> Limits {
     Limits { connections: most, ..Limits::default() }
 }
+
+#[cfg(test)]
+mod tests;

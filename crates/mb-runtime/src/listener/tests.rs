@@ -22,6 +22,8 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+mod refusing;
+
 use super::*;
 use crate::app::{App, AppConfig};
 use crate::error::RuntimeError;

@@ -59,6 +59,7 @@ pub(super) fn start(app: &Arc<App>, lifecycle: &Lifecycle) -> Lead {
                     false
                 }
             };
+            app.metrics.leader.set(if leads { 1.0 } else { 0.0 });
             if sender.send_replace(leads) != leads {
                 tracing::info!(leads, "leadership changed");
             }

@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, NOW};
 const LEASE: Duration = Duration::from_mins(1);
 
 fn mail(subject: &str) -> NewMail {
-    NewMail { to: "a@x".into(), subject: subject.into(), body: "secret".into() }
+    NewMail { to: "a@x".into(), subject: subject.into(), body: "secret".into(), expires_at: Some(NOW.plus(LEASE)) }
 }
 
 fn notice(key: &str, level: NoticeLevel) -> NewNotice {
@@ -28,6 +28,7 @@ pub(crate) async fn a_mail_is_tried_by_one_at_a_time(fixture: Fixture) {
     let second = store.lease_mail(9, LEASE).await.expect("leases");
     assert_eq!((first[0].subject.as_str(), second[0].subject.as_str()), ("one", "two"));
     assert_eq!((first.len(), second.len(), first[0].attempt), (1, 1, 1));
+    assert_eq!(first[0].expires_at, Some(NOW.plus(LEASE)));
     assert!(store.lease_mail(9, LEASE).await.expect("asks").is_empty());
     fixture.clock.set(NOW.plus(LEASE));
     let again = store.lease_mail(1, LEASE).await.expect("leases");

@@ -28,7 +28,7 @@ impl Wiring<'_> {
         policy: PolicyWatch,
         mut metrics: Metrics,
     ) -> Result<App> {
-        let expiry = certificates::expiry(Role::Server, &mut metrics);
+        let expiry = certificates::expiry_beside_ca(server, &mut metrics);
         server.start(self.lifecycle, bootstrap::notary(self.layout)?);
         let health = health::server(self.health(), server, self.clock.clone());
         let access = self.restricted(policy.clone());

@@ -22,7 +22,7 @@ impl Wiring<'_> {
         waiting: Waiting,
         server: &Link,
         mut sources: Vec<Metrics>,
-    ) -> Result<()> {
+    ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
         // The queue knows workers by name: two on two machines must not have the same.
         let host = bootstrap::host_name().unwrap_or_default();
@@ -49,6 +49,6 @@ impl Wiring<'_> {
         let router = self.with_own_routes(Router::new(), health, &[], sources, Access::Open);
         let app = App::new(AppConfig::new(Role::Worker, paths::WORKER), router, &mut metrics);
         PlainServer::new(listener, app).start(self.lifecycle);
-        Ok(())
+        Ok(metrics)
     }
 }
