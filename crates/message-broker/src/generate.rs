@@ -42,7 +42,7 @@ pub struct GenerateArgs {
     /// How many messages
     #[arg(long, value_name = "N")]
     count: u64,
-    /// Another database than the configured one: sqlite://PATH or mysql://USER:PASSWORD@HOST/DATABASE
+    /// Another database than the configured one, as in `DATABASE_URL`
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// How many clients sent them
