@@ -1,7 +1,9 @@
 //! Confirm, then trim: asks the main server which of the handed-over messages it lacks.
 //!
 //! There is no interval: the journal wakes this loop when something was handed over, and everything that has gathered
-//! meanwhile goes into the next question. A crash only makes the proxy ask again.
+//! meanwhile goes into the next question. A crash only makes the proxy ask again. Where nothing is handed over it asks about
+//! nothing now and then: the answer tells the store's epoch, and a store that was restored needs what is kept here the more
+//! the less is sent.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,17 +15,22 @@ use crate::Shared;
 
 /// The most ids of one question.
 const MAX_IDS: usize = 2000;
+/// A question about nothing follows the last question after so long.
+const IDLE: Duration = Duration::from_secs(10);
 /// First and longest pause after a failed question.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
     let mut pause = BACKOFF.0;
     loop {
-        let Some(asked) = soft.run_until_cancelled(shared.journal.unconfirmed(MAX_IDS)).await else { return };
-        if asked.is_empty() {
+        let waiting = tokio::time::timeout(IDLE, shared.journal.unconfirmed(MAX_IDS));
+        let Some(waited) = soft.run_until_cancelled(waiting).await else { return };
+        let asked = match waited {
             // The journal is shut down, which only the end of the process does.
-            return;
-        }
+            Ok(asked) if asked.is_empty() => return,
+            Ok(asked) => asked,
+            Err(_) => Vec::new(),
+        };
         let ids: Vec<_> = asked.iter().map(|(_, id)| *id).collect();
         let Some(answer) = soft.run_until_cancelled(shared.server.confirm(ids)).await else { return };
         match answer {

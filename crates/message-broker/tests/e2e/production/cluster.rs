@@ -1,16 +1,24 @@
-//! Four processes on MariaDB and Redis, each of which can be killed and started again.
+//! Four processes on MariaDB and Redis, each of which can be killed and started again; more of a role where a test wants
+//! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::resp::Redis;
 use super::servers::{PASSWORD, Server};
 use crate::harness::{PATIENCE, Ports, command};
 use crate::http::Connection;
 
 pub(crate) const ROLES: [&str; 4] = ["main-server", "proxy", "worker", "portal"];
+
+/// The key of the queue.
+pub(crate) const STREAM: &str = "message-broker:queue";
 
 /// The guide's deployment on one machine.
 pub(crate) struct Cluster {
@@ -18,8 +26,16 @@ pub(crate) struct Cluster {
     pub(crate) redis: Server,
     pub(crate) database: Server,
     dir: TempDir,
-    roles: BTreeMap<&'static str, Child>,
+    nodes: BTreeMap<&'static str, Node>,
     environment: Vec<(String, String)>,
+}
+
+/// A process of the deployment, known by a name that is its role for the first of each.
+struct Node {
+    role: &'static str,
+    dir: PathBuf,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
 }
 
 impl Cluster {
@@ -45,8 +61,13 @@ impl Cluster {
         ];
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
         let more = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let environment = ports.environment().into_iter().chain(own).chain(more).collect();
-        let mut cluster = Self { ports, redis, database, dir, roles: BTreeMap::new(), environment };
+        let environment: Vec<_> = ports.environment().into_iter().chain(own).chain(more).collect();
+        let node = |role| {
+            let (dir, environment) = (dir.path().join("broker"), environment.clone());
+            (role, Node { role, dir, environment, child: None })
+        };
+        let nodes = ROLES.map(node).into();
+        let mut cluster = Self { ports, redis, database, dir, nodes, environment };
         for role in ROLES {
             cluster.start_role(role);
         }
@@ -56,41 +77,77 @@ impl Cluster {
     }
 
     /// The data directory that the roles share.
-    pub(crate) fn dir(&self) -> std::path::PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.dir.path().join("broker")
     }
 
-    pub(crate) fn start_role(&mut self, role: &'static str) {
-        let log = self.dir.path().join(format!("{role}.stderr"));
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log");
-        let child = command(&self.dir(), &self.environment)
-            .arg(role)
+    /// Starts one more of a role, as on a machine of its own: all it has is its certificate and that of the authority. Its
+    /// port.
+    pub(crate) fn add(&mut self, name: &'static str, role: &'static str) -> u16 {
+        self.run_ok(&["ca", "issue", name, "--role", role]);
+        let (from, dir) = (self.dir().join("certs"), self.dir.path().join(name));
+        std::fs::create_dir_all(dir.join("certs")).expect("a folder");
+        for (source, target) in [
+            ("ca.crt".to_owned(), "ca.crt".to_owned()),
+            (format!("{name}.crt"), format!("{role}.crt")),
+            (format!("{name}.key"), format!("{role}.key")),
+        ] {
+            // Copies keep who may read them.
+            std::fs::copy(from.join(source), dir.join("certs").join(target)).expect("copied");
+        }
+        let ports = Ports::spare();
+        let environment = self.environment.iter().cloned().chain(ports.environment()).collect();
+        self.nodes.insert(name, Node { role, dir, environment, child: None });
+        self.start_role(name);
+        if role == "proxy" {
+            self.wait_ready_at(ports.proxy);
+        }
+        if role == "proxy" { ports.proxy } else { ports.worker }
+    }
+
+    pub(crate) fn start_role(&mut self, name: &'static str) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.stderr(name)).expect("a log");
+        let node = self.nodes.get_mut(name).expect("a node");
+        let child = command(&node.dir, &node.environment)
+            .arg(node.role)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the binary starts");
-        self.roles.insert(role, child);
+        node.child = Some(child);
+    }
+
+    fn stderr(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.stderr"))
     }
 
     /// SIGKILL.
-    pub(crate) fn kill_role(&mut self, role: &'static str) {
-        let mut child = self.roles.remove(role).expect("it runs");
+    pub(crate) fn kill_role(&mut self, name: &'static str) {
+        let mut child = self.nodes.get_mut(name).and_then(|node| node.child.take()).expect("it runs");
         child.kill().expect("killed");
         child.wait().expect("ended");
     }
 
     /// SIGSTOP or SIGCONT.
-    pub(crate) fn signal(&self, role: &'static str, signal: &str) {
-        let pid = self.roles[role].id().to_string();
+    pub(crate) fn signal(&self, name: &'static str, signal: &str) {
+        let pid = self.pid(name).to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+    }
+
+    pub(crate) fn pid(&self, name: &'static str) -> u32 {
+        self.nodes[name].child.as_ref().expect("it runs").id()
     }
 
     /// Waits until the proxy accepts.
     pub(crate) fn wait_ready(&self) {
+        self.wait_ready_at(self.ports.proxy);
+    }
+
+    fn wait_ready_at(&self, port: u16) {
         let give_up = Instant::now() + PATIENCE;
         loop {
-            let ready = Connection::anonymous(&self.dir(), self.ports.proxy)
+            let ready = Connection::anonymous(&self.dir(), port)
                 .and_then(|mut connection| connection.get("/health/ready"))
                 .is_ok_and(|response| response.status == 200);
             if ready {
@@ -105,6 +162,11 @@ impl Cluster {
         Connection::client(&self.dir(), self.ports.proxy, "demo")
     }
 
+    /// Another client's own connection to Redis.
+    pub(crate) fn queue(&self) -> Redis {
+        Redis::connect(self.redis.port)
+    }
+
     /// Runs another command on the same data directory, which must succeed; its stdout.
     pub(crate) fn run_ok(&self, args: &[&str]) -> String {
         let output = command(&self.dir(), &self.environment).args(args).output().expect("the binary runs");
@@ -114,12 +176,32 @@ impl Cluster {
 
     /// What the roles wrote to standard error, the end of it.
     pub(crate) fn logs(&self) -> String {
-        let tail = |role: &&str| {
-            let text = std::fs::read_to_string(self.dir.path().join(format!("{role}.stderr"))).unwrap_or_default();
+        let tail = |name: &&str| {
+            let text = std::fs::read_to_string(self.stderr(name)).unwrap_or_default();
             let lines: Vec<_> = text.lines().collect();
-            format!("== {role}\n{}\n", lines[lines.len().saturating_sub(15)..].join("\n"))
+            format!("== {name}\n{}\n", lines[lines.len().saturating_sub(15)..].join("\n"))
         };
-        ROLES.iter().map(tail).collect()
+        self.nodes.keys().map(tail).collect()
+    }
+
+    /// Everything that a role wrote to standard error.
+    pub(crate) fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.stderr(name)).unwrap_or_default()
+    }
+
+    /// The value of a metric at a TLS port; 0 if it is not there yet.
+    pub(crate) fn metric(&self, port: u16, name: &str) -> u64 {
+        let shown = Connection::anonymous(&self.dir(), port).and_then(|mut role| role.get("/metrics"));
+        value(&shown.expect("answered").text(), name)
+    }
+
+    /// The same of the worker.
+    pub(crate) fn worker_metric(&self, name: &str) -> u64 {
+        let mut shown = String::new();
+        let mut worker = TcpStream::connect(("127.0.0.1", self.ports.worker)).expect("connected");
+        worker.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("sent");
+        worker.read_to_string(&mut shown).expect("answered");
+        value(&shown, name)
     }
 
     /// How many rows there are of these ids, and how many of them are final.
@@ -132,15 +214,58 @@ impl Cluster {
         assert_eq!(numbers[0], numbers[1], "one row per id");
         (numbers[0], numbers[2])
     }
+
+    /// Waits until all of these are final, each exactly once.
+    pub(crate) fn wait_stored(&self, ids: &HashSet<String>, patience: Duration) {
+        let give_up = Instant::now() + patience;
+        loop {
+            // Only when there are enough rows it can be worth to read them all.
+            let delivered = self.stored().1;
+            let lost = if delivered < ids.len() as u64 { None } else { Some(self.lacking(ids)) };
+            if lost.as_ref().is_some_and(Vec::is_empty) {
+                break;
+            }
+            let of = ids.len();
+            assert!(Instant::now() < give_up, "{delivered} of {of} delivered, lost {lost:?}: {}", self.logs());
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        let counted = self.database.sql("SELECT CAST(SUM(count) AS UNSIGNED) FROM broker.counters WHERE event = 'registered'");
+        assert_eq!(counted.trim(), self.stored().0.to_string(), "each was counted once");
+    }
+
+    /// Those of the ids that are not in the store as delivered; the first few.
+    fn lacking(&self, ids: &HashSet<String>) -> Vec<String> {
+        let text = self.database.sql("SELECT LOWER(HEX(message_id)) FROM broker.messages WHERE status = 'delivered'");
+        let rows: Vec<&str> = text.lines().collect();
+        let stored: HashSet<&str> = rows.iter().copied().collect();
+        assert_eq!(stored.len(), rows.len(), "one row per id");
+        let is_lacking = |id: &&String| !stored.contains(id.replace('-', "").as_str());
+        ids.iter().filter(is_lacking).take(5).cloned().collect()
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for child in self.roles.values_mut() {
+        for child in self.nodes.values_mut().filter_map(|node| node.child.as_mut()) {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
+}
+
+/// Waits until something is so.
+pub(crate) fn wait_until(cluster: &Cluster, what: &str, is_so: impl Fn() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < give_up, "{what} did not happen: {}", cluster.logs());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn value(shown: &str, name: &str) -> u64 {
+    let value = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let whole = |value: &str| value.trim_end_matches(".0").parse().expect("a whole number");
+    value.map_or(0, whole)
 }
 
 fn encoded(text: &str) -> String {
