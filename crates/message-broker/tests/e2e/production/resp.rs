@@ -106,7 +106,7 @@ impl Redis {
     pub(crate) fn pending(&mut self, consumers: &str) -> u64 {
         let rows = match self.call(&[b"XINFO", b"CONSUMERS", STREAM.as_bytes(), b"workers"]) {
             // The queue was thrown away and not made again yet.
-            Reply::Refused(_) => Reply::Nil,
+            Reply::Refused(error) if error.contains("no such key") || error.starts_with("NOGROUP") => Reply::Nil,
             rows => rows,
         };
         let field = |row: &Reply, name: &str| {

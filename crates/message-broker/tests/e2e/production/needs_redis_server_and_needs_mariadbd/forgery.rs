@@ -34,7 +34,8 @@ impl Forger {
         let request = IssueRequest { name: "proxy", role: Role::Proxy, domain: None, sans: &[], validity, now };
         let issued = own.issue(&request).expect("issues");
         let signer = Signer::from_pem(&issued.certificate_pem, issued.private_key_pem.expose()).expect("a signer");
-        let server = master::public_from_text(&read("secrets/encryption.key.pub")).expect("the main server's public key");
+        let server =
+            master::public_from_text(&read("secrets/encryption.key.pub")).expect("the main server's public key");
         let (sealing, foreign) = SealingKey::new(&server, &signer, now).expect("a data key");
         let certificate = pem::certificates(&read("certs/worker.crt")).expect("a certificate").swap_remove(0);
         let mut worker = SignedKey { certificate: certificate.to_vec(), ..foreign.clone() };
@@ -147,6 +148,8 @@ fn a_changed_envelope_is_refused_and_the_genuine_one_still_arrives() {
     cluster.wait_stored(&[id.clone(), later].into(), Duration::from_mins(1));
     assert!(begun.elapsed() < Duration::from_secs(30), "it came by itself, soon: {:?}", begun.elapsed());
     let hex = id.replace('-', "");
-    let row = format!("SELECT topic, client_id, domain, deliver_at IS NULL, expires_at IS NULL FROM broker.messages WHERE message_id = X'{hex}'");
+    let row = format!(
+        "SELECT topic, client_id, domain, deliver_at IS NULL, expires_at IS NULL FROM broker.messages WHERE message_id = X'{hex}'"
+    );
     assert_eq!(cluster.database.sql(&row).trim(), "orders.eu\tdemo\tdefault\t1\t1");
 }

@@ -57,8 +57,7 @@ fn too_often(log: &str) -> Vec<String> {
 fn no_submit_is_refused_or_slow_and_no_cause_fills_the_log() {
     let mut cluster = Cluster::start();
     let stop = Arc::new(AtomicBool::new(false));
-    let lanes: Vec<_> =
-        (0..2).map(|_| submit_on(cluster.demo().expect("connected"), Arc::clone(&stop))).collect();
+    let lanes: Vec<_> = (0..2).map(|_| submit_on(cluster.demo().expect("connected"), Arc::clone(&stop))).collect();
     for (database, redis) in [(true, false), (false, true), (true, true)] {
         if database {
             cluster.database.kill();

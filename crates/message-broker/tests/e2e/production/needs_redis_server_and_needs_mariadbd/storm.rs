@@ -53,9 +53,8 @@ fn what_waits_for_the_main_server_stays_within_the_windows_and_is_registered_onc
     cluster.kill_role("main-server");
     let begun = Instant::now();
     let mut ids = HashSet::new();
-    let mut lanes = [cluster.ports.proxy, other].map(|port| {
-        Connection::client(&cluster.dir(), port, "demo").expect("connected")
-    });
+    let mut lanes =
+        [cluster.ports.proxy, other].map(|port| Connection::client(&cluster.dir(), port, "demo").expect("connected"));
     let pieces = usize::try_from(count / PROXIES / 1000).expect("fits").max(1);
     for piece in 0..pieces {
         for lane in &mut lanes {

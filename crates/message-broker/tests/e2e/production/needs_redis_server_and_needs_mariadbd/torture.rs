@@ -46,16 +46,22 @@ fn whatever_is_killed_nothing_acked_is_lost_or_stored_twice() {
     let mut striker = Striker::default();
     let begun = Instant::now();
     let give_up = begun + Duration::from_secs(90 + count as u64 / 50);
-    while load.acked() < count || !striker.has_done_all() {
-        assert!(Instant::now() < give_up, "the load stands still at {}: {}", load.acked(), cluster.logs());
+    let mut strike = |cluster: &mut Cluster| {
+        assert!(Instant::now() < give_up, "it stands still at {}: {}", load.acked(), cluster.logs());
         std::thread::sleep(Duration::from_millis(200 + random.below(800)));
-        striker.strike(&mut cluster, &mut random);
-    }
-    striker.end(&mut cluster);
+        striker.strike(cluster, &mut random);
+        striker.has_done_all()
+    };
+    while !strike(&mut cluster) || load.acked() < count {}
     load.stop();
     for lane in lanes {
         lane.join().expect("no panic");
     }
+    // What waits is not left in peace either, but for the last of it.
+    while cluster.registered() < load.acked() as u64 * 9 / 10 {
+        strike(&mut cluster);
+    }
+    striker.end(&mut cluster);
     let acked: HashSet<String> = load.ids().into_iter().collect();
     assert_eq!(acked.len(), load.acked(), "no id was given twice");
     cluster.wait_ready();
