@@ -1,5 +1,6 @@
 //! What needs both servers.
 
+mod eviction;
 mod flow;
 mod forgery;
 mod outages;
