@@ -80,7 +80,7 @@ pub(crate) async fn names_that_look_alike_stay_apart(fixture: Fixture) {
         }
         store.set_client_status(&row.header.client, ClientStatus::Suspended, "root").await.expect("sets");
         let suspended = store.policy_parts().await.expect("reads").suspended;
-        assert_eq!(suspended.into_iter().collect::<Vec<_>>(), [row.header.client.clone()]);
+        assert_eq!(suspended.iter().collect::<Vec<_>>(), [&row.header.client]);
         store.set_client_status(&row.header.client, ClientStatus::Active, "root").await.expect("sets");
     }
 }

@@ -127,7 +127,12 @@ impl Server {
 
     fn wait(&self) {
         let give_up = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        // Redis listens before it has read its log.
+        let is_up = || match self.program {
+            "redis-server" => self.redis_cli(&["PING"]) == "PONG",
+            _ => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
+        };
+        while !is_up() {
             assert!(Instant::now() < give_up, "{} does not answer", self.program);
             std::thread::sleep(Duration::from_millis(20));
         }
