@@ -9,7 +9,7 @@ mod revocations;
 use std::time::Duration;
 
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, hex};
+use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, Timestamp, hex};
 use mb_crypto::CryptoError;
 use mb_crypto::ca::{Ca, IssueRequest, Issued, Signed, SigningRequest};
 use mb_store::{CertificateFilter, CertificateRow, RevokeTarget, Store, StoreError};
@@ -67,6 +67,11 @@ impl Authority {
     /// The CA's certificate, PEM.
     pub fn ca_pem(&self) -> &str {
         self.ca.certificate_pem()
+    }
+
+    /// When the CA's certificate ends.
+    pub fn ca_not_after(&self) -> Timestamp {
+        self.ca.not_after()
     }
 
     /// Issues a certificate with a fresh key, creating its domain and client if they are new.

@@ -20,6 +20,8 @@ use leader::Lead;
 const POLICY_CHECK: Duration = Duration::from_secs(1);
 /// How often the dead letters are counted, for the gauge.
 const COUNTING: Duration = Duration::from_secs(15);
+/// How often the store is measured, for the gauges.
+const MEASURING: Duration = Duration::from_secs(30);
 /// How often new audit rows are looked for: half of the second within which they are chained.
 const CHAINING: Duration = Duration::from_millis(500);
 /// How often mails that are due are looked for.
@@ -38,6 +40,7 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     let jobs = Jobs { app, lifecycle, lead: &lead };
     jobs.every("policy refresh", POLICY_CHECK, |app| async move { app.policy.follow(&app.store).await });
     jobs.every("count dead letters", COUNTING, |app| async move { app.count_dead_letters().await });
+    jobs.every("measure store", MEASURING, |app| async move { report("measure store", app.measure_store().await) });
     // Each mail is leased, so any main server may send it.
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
     jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });

@@ -110,7 +110,10 @@ async fn register(
     let request_id = RequestId::fresh();
     let mut pause = shared.config.retry;
     loop {
-        let error = match shared.server.register(body.clone(), Some(&request_id)).await {
+        let begun = Instant::now();
+        let answer = shared.server.register(body.clone(), Some(&request_id)).await;
+        shared.metrics.register_seconds.observe_duration(begun.elapsed());
+        let error = match answer {
             Ok(answer) if answer.results.len() == entries.len() => {
                 shared.note(true);
                 return Outcome::Answered(answer);

@@ -11,13 +11,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use mb_api::client::{Client, NewIdentity};
 use mb_api::peer::Peer;
-use mb_core::{Clock, Identity, Role};
+use mb_core::{Clock, Identity, Role, Timestamp};
 use mb_crypto::ca::{BACKDATED, SigningRequest};
 use mb_crypto::data_key::Signer;
 use mb_crypto::tls::ReloadableServerConfig;
 use mb_proxy::Proxy;
 use mb_runtime::Criticality;
-use mb_runtime::metrics::{Gauge, Metrics};
+use mb_runtime::metrics::{Gauge, GaugeFamily, Metrics};
 use mb_server::{MainServer, Notary};
 
 use super::{Link, Wiring};
@@ -53,12 +53,26 @@ impl Wiring<'_> {
 
 /// The gauge of when the certificate of `role` ends.
 pub(super) fn expiry(role: Role, metrics: &mut Metrics) -> Gauge {
-    let family = metrics.gauge_family(
+    expiries(metrics).of(role.as_str())
+}
+
+/// The same of both certificates that a main server has: its own and the CA's, which never changes while it runs.
+pub(super) fn expiry_beside_ca(server: &MainServer, metrics: &mut Metrics) -> Gauge {
+    let family = expiries(metrics);
+    family.of("ca").set(seconds(server.authority().ca_not_after()));
+    family.of(Role::Server.as_str())
+}
+
+fn expiries(metrics: &mut Metrics) -> GaugeFamily {
+    metrics.gauge_family(
         "mb_certificate_expiry_timestamp_seconds",
-        "When the component's certificate expires, seconds since 1970.",
+        "When a component's certificate expires, and the CA's, seconds since 1970.",
         "role",
-    );
-    family.of(role.as_str())
+    )
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    f64::from(u32::try_from(at.seconds()).unwrap_or(u32::MAX))
 }
 
 struct Keeper {
@@ -147,7 +161,7 @@ impl Keeper {
 
     fn show(&self, identity: &Identity) {
         if let Some(expiry) = &self.users.expiry {
-            expiry.set(f64::from(u32::try_from(identity.not_after.seconds()).unwrap_or(u32::MAX)));
+            expiry.set(seconds(identity.not_after));
         }
     }
 
@@ -214,8 +228,6 @@ pub(crate) fn renewal_due(identity: &Identity, clock: &Clock) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mb_core::Timestamp;
-
     use super::*;
 
     #[test]

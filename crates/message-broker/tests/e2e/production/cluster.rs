@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ pub(crate) struct Cluster {
 
 /// A process of the deployment, known by a name that is its role for the first of each.
 struct Node {
-    role: &'static str,
+    role: String,
     dir: PathBuf,
     environment: Vec<(String, String)>,
     child: Option<Child>,
@@ -62,9 +62,9 @@ impl Cluster {
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
         let more = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let environment: Vec<_> = ports.environment().into_iter().chain(own).chain(more).collect();
-        let node = |role| {
+        let node = |role: &'static str| {
             let (dir, environment) = (dir.path().join("broker"), environment.clone());
-            (role, Node { role, dir, environment, child: None })
+            (role, Node { role: role.to_owned(), dir, environment, child: None })
         };
         let nodes = ROLES.map(node).into();
         let mut cluster = Self { ports, redis, database, dir, nodes, environment };
@@ -81,41 +81,71 @@ impl Cluster {
         self.dir.path().join("broker")
     }
 
-    /// Starts one more of a role, as on a machine of its own: all it has is its certificate and that of the authority. Its
-    /// port.
-    pub(crate) fn add(&mut self, name: &'static str, role: &'static str) -> u16 {
+    /// Starts one more of a role, as on a machine of its own: all it has is a certificate of its own and that of the
+    /// authority. Its port.
+    pub(crate) fn add(&mut self, name: &'static str, role: &str) -> u16 {
         self.run_ok(&["ca", "issue", name, "--role", role]);
-        let (from, dir) = (self.dir().join("certs"), self.dir.path().join(name));
-        std::fs::create_dir_all(dir.join("certs")).expect("a folder");
-        for (source, target) in [
-            ("ca.crt".to_owned(), "ca.crt".to_owned()),
-            (format!("{name}.crt"), format!("{role}.crt")),
-            (format!("{name}.key"), format!("{role}.key")),
-        ] {
+        let (from, to) = (self.dir().join("certs"), self.dir_of(name).join("certs"));
+        std::fs::create_dir_all(&to).expect("a folder");
+        for end in ["crt", "key"] {
             // Copies keep who may read them.
-            std::fs::copy(from.join(source), dir.join("certs").join(target)).expect("copied");
+            std::fs::copy(from.join(format!("{name}.{end}")), to.join(format!("{role}.{end}"))).expect("copied");
         }
         let ports = Ports::spare();
-        let environment = self.environment.iter().cloned().chain(ports.environment()).collect();
-        self.nodes.insert(name, Node { role, dir, environment, child: None });
-        self.start_role(name);
+        let more: Vec<_> = ports.environment();
+        let more: Vec<_> = more.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        self.start_another(name, role, &["certs/ca.crt"], &more);
         if role == "proxy" {
             self.wait_ready_at(ports.proxy);
+            return ports.proxy;
         }
-        if role == "proxy" { ports.proxy } else { ports.worker }
+        ports.worker
+    }
+
+    /// Starts one more of a role, as on a machine of its own: `name` has a data directory of that name, into which these
+    /// files come first.
+    pub(crate) fn start_another(&mut self, name: &'static str, role: &str, files: &[&str], more: &[(&str, String)]) {
+        let dir = self.dir_of(name);
+        for file in files {
+            let to = dir.join(file);
+            std::fs::create_dir_all(to.parent().expect("a folder")).expect("created");
+            std::fs::copy(self.dir().join(file), to).expect("copied");
+        }
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let environment = self.environment.iter().cloned().chain(more).collect();
+        self.nodes.insert(name, Node { role: role.to_owned(), dir, environment, child: None });
+        self.start_role(name);
+    }
+
+    /// The data directory of [`Cluster::start_another`].
+    pub(crate) fn dir_of(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     pub(crate) fn start_role(&mut self, name: &'static str) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.stderr(name)).expect("a log");
         let node = self.nodes.get_mut(name).expect("a node");
         let child = command(&node.dir, &node.environment)
-            .arg(node.role)
+            .arg(&node.role)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the binary starts");
         node.child = Some(child);
+    }
+
+    /// How a process ended that does so by itself.
+    pub(crate) fn ended(&mut self, name: &str) -> ExitStatus {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let child = self.nodes.get_mut(name).and_then(|node| node.child.as_mut()).expect("it was started");
+            if let Some(status) = child.try_wait().expect("can be asked") {
+                return status;
+            }
+            assert!(Instant::now() < give_up, "{name} goes on: {}", self.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn stderr(&self, name: &str) -> PathBuf {
@@ -135,7 +165,7 @@ impl Cluster {
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
     }
 
-    pub(crate) fn pid(&self, name: &'static str) -> u32 {
+    pub(crate) fn pid(&self, name: &str) -> u32 {
         self.nodes[name].child.as_ref().expect("it runs").id()
     }
 
@@ -169,7 +199,12 @@ impl Cluster {
 
     /// Runs another command on the same data directory, which must succeed; its stdout.
     pub(crate) fn run_ok(&self, args: &[&str]) -> String {
-        let output = command(&self.dir(), &self.environment).args(args).output().expect("the binary runs");
+        self.run_ok_in(&self.dir(), args)
+    }
+
+    /// The same on another data directory.
+    pub(crate) fn run_ok_in(&self, dir: &Path, args: &[&str]) -> String {
+        let output = command(dir, &self.environment).args(args).output().expect("the binary runs");
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }

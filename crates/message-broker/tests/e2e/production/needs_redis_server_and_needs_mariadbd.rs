@@ -3,7 +3,9 @@
 mod eviction;
 mod flow;
 mod forgery;
+mod operating;
 mod outages;
 mod restore;
+mod several;
 mod storm;
 mod torture;
