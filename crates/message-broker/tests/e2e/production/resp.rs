@@ -102,8 +102,8 @@ impl Redis {
         assert_eq!(self.call(&[b"XDEL", STREAM.as_bytes(), id.as_bytes()]).number(), 1);
     }
 
-    /// How many entries are with consumers of the queue whose names begin so.
-    pub(crate) fn pending(&mut self, consumers: &str) -> u64 {
+    /// How many entries are with the worker of this process, whose number is in its name.
+    pub(crate) fn pending(&mut self, pid: u32) -> u64 {
         let rows = match self.call(&[b"XINFO", b"CONSUMERS", STREAM.as_bytes(), b"workers"]) {
             // The queue was thrown away and not made again yet.
             Reply::Refused(error) if error.contains("no such key") || error.starts_with("NOGROUP") => Reply::Nil,
@@ -113,7 +113,8 @@ impl Redis {
             let at = row.list().iter().position(|part| matches!(part, Reply::Bytes(text) if text == name.as_bytes()));
             row.list()[at.expect("a field") + 1].number()
         };
-        let is_one = |row: &&Reply| row.list()[1].bytes().starts_with(consumers.as_bytes());
-        rows.list().iter().filter(is_one).map(|row| field(row, "pending")).sum()
+        let number = format!("-{pid}-");
+        let is_its = |row: &&Reply| String::from_utf8_lossy(row.list()[1].bytes()).contains(&number);
+        rows.list().iter().filter(is_its).map(|row| field(row, "pending")).sum()
     }
 }

@@ -22,6 +22,8 @@ use crate::harness::status_of;
 
 /// Lanes that submit, in turn to one proxy and to the other.
 const LANES: usize = 4;
+/// Between two blows, about.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[test]
 fn whatever_is_killed_nothing_acked_is_lost_or_stored_twice() {
@@ -46,20 +48,21 @@ fn whatever_is_killed_nothing_acked_is_lost_or_stored_twice() {
     let mut striker = Striker::default();
     let begun = Instant::now();
     let give_up = begun + Duration::from_secs(90 + count as u64 / 50);
-    let mut strike = |cluster: &mut Cluster| {
+    let mut strike = |cluster: &mut Cluster, pause: Duration| {
         assert!(Instant::now() < give_up, "it stands still at {}: {}", load.acked(), cluster.logs());
-        std::thread::sleep(Duration::from_millis(200 + random.below(800)));
+        std::thread::sleep(pause / 5 + pause * u32::try_from(random.below(1000)).expect("small") / 1000);
         striker.strike(cluster, &mut random);
         striker.has_done_all()
     };
-    while !strike(&mut cluster) || load.acked() < count {}
+    while !strike(&mut cluster, PAUSE) || load.acked() < count {}
     load.stop();
     for lane in lanes {
         lane.join().expect("no panic");
     }
+    eprintln!("{} acked, {} of them registered", load.acked(), cluster.registered());
     // What waits is not left in peace either, but for the last of it.
     while cluster.registered() < load.acked() as u64 * 9 / 10 {
-        strike(&mut cluster);
+        strike(&mut cluster, PAUSE * 10);
     }
     striker.end(&mut cluster);
     let acked: HashSet<String> = load.ids().into_iter().collect();

@@ -105,10 +105,10 @@ impl Striker {
         if self.stopped.is_some() {
             return;
         }
-        let (mut queue, consumer) = (cluster.queue(), format!("worker-{}-", cluster.pid("worker")));
+        let (mut queue, pid) = (cluster.queue(), cluster.pid("worker"));
         for _ in 0..TRIES {
             cluster.signal("worker", "-STOP");
-            if queue.pending(&consumer) > 0 {
+            if queue.pending(pid) > 0 {
                 self.stops += 1;
                 self.stopped = Some(Instant::now());
                 return;
