@@ -110,6 +110,10 @@ where
     fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer).boxed()
 }
 
+/// The database's driver says for every connection of its pool that an outage broke it, and for every call that it waited:
+/// all at once, and nothing that those who call it do not say themselves. Who looks closer or names it reads it all.
+const DRIVER: &str = "sqlx";
+
 /// The filter's own parser takes an unknown word for a module's name and would show everything of it.
 fn targets(level: &str) -> Result<Targets, RuntimeError> {
     let is_level = |word: &str| !word.is_empty() && LevelFilter::from_str(word).is_ok();
@@ -120,7 +124,10 @@ fn targets(level: &str) -> Result<Targets, RuntimeError> {
         (_, Some((_, word))) | (word, None) if is_level(word) => Ok(part.to_owned()),
         _ => Err(wrong()),
     };
-    let parts = level.to_lowercase().split(',').map(|text| part(text.trim())).collect::<Result<Vec<_>, _>>()?;
+    let mut parts = level.to_lowercase().split(',').map(|text| part(text.trim())).collect::<Result<Vec<_>, _>>()?;
+    if !parts.iter().any(|part| part.starts_with(DRIVER) || ["debug", "trace"].contains(&part.as_str())) {
+        parts.push(format!("{DRIVER}=error"));
+    }
     Targets::from_str(&parts.join(",")).map_err(|_| wrong())
 }
 

@@ -44,6 +44,7 @@ pub fn journal_config(layout: &Layout, config: &Config) -> JournalConfig {
         segment_bytes: config.journal.segment_bytes,
         max_bytes: config.journal.max_bytes,
         keep_for: Duration::from_secs(config.journal.keep_for),
+        window_entries: config.journal.window,
         reforward_after: Duration::from_secs(2 * config.redis.forward_again),
         passed_after: Duration::from_secs(config.redis.forward_again),
         ..JournalConfig::new(layout.journal())

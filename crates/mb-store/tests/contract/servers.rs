@@ -164,6 +164,17 @@ pub(crate) async fn text_outside_of_the_first_plane_survives(fixture: Fixture) {
     assert_eq!(store.domain_page(Some("\u{1f511}"), 9).await.expect("reads"), []);
 }
 
+pub(crate) async fn no_column_takes_different_texts_for_equal(fixture: Fixture) {
+    let folding = "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.columns WHERE table_schema = DATABASE() \
+                   AND table_name <> '_sqlx_migrations' AND collation_name IS NOT NULL";
+    let mut beside = fixture.beside().await;
+    assert!(beside.number(folding).await > 30, "all columns of text");
+    let folding = format!(
+        "{folding} AND collation_name NOT IN ('ascii_bin', 'utf8mb4_nopad_bin', 'utf8mb4_0900_bin', 'utf8mb4_bin')"
+    );
+    assert_eq!(beside.number(&folding).await, 0);
+}
+
 pub(crate) async fn an_account_with_a_difficult_password_gets_in(fixture: Fixture) {
     let Database { name, port, .. } = fixture.database();
     let account = format!("'{name}'@'127.0.0.1'");

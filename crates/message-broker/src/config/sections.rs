@@ -157,6 +157,8 @@ pub struct Journal {
     pub segment_bytes: u64,
     /// Seconds.
     pub keep_for: u64,
+    /// Messages.
+    pub window: usize,
 }
 
 /// `[queue]`

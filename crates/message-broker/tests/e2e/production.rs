@@ -2,5 +2,7 @@
 
 mod balancer;
 mod cluster;
+mod load;
 mod needs_redis_server_and_needs_mariadbd;
+mod resp;
 mod servers;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::super::servers::spare_port;
-use crate::harness::{BINARY, Ports};
+use crate::harness::{Ports, binary};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -73,7 +73,7 @@ fn the_commands_of_the_page_bring_the_four_services_up() {
     // All that is put in place of what stands on the page.
     let places = [
         ("deployment/config/.env.template", format!("{prefix}/env.template")),
-        ("target/release/message-broker", BINARY.to_owned()),
+        ("target/release/message-broker", binary()),
         (" /etc/", format!(" {prefix}/etc/")),
         ("/usr/local/bin/", format!("{prefix}/usr/local/bin/")),
         ("/var/lib/", format!("{prefix}/var/lib/")),
