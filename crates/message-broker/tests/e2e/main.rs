@@ -10,6 +10,7 @@ mod http;
 mod identity;
 mod lifecycle;
 mod limits;
+mod monitoring;
 mod observability;
 mod openapi;
 mod people;

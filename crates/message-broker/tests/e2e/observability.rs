@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::harness::{Broker, submit};
 use crate::http::Connection;
 
-const GUARANTEED: [&str; 9] = [
+const GUARANTEED: [&str; 12] = [
     "mb_proxy_accepted_total",
     "mb_proxy_rejected_total",
     "mb_proxy_policy_age_seconds",
@@ -16,6 +16,9 @@ const GUARANTEED: [&str; 9] = [
     "mb_queue_depth",
     "mb_server_registered_total",
     "mb_worker_delivery_attempts_total",
+    "mb_dead_letters",
+    "mb_certificate_expiry_timestamp_seconds",
+    "mb_backup_last_success_timestamp_seconds",
 ];
 
 #[test]
@@ -112,7 +115,7 @@ fn logs_are_json_lines_without_a_terminal() {
     }
 }
 
-fn plain(port: u16, path: &str) -> (String, String) {
+pub(crate) fn plain(port: u16, path: &str) -> (String, String) {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).expect("sent");
