@@ -115,6 +115,33 @@ fn logs_are_json_lines_without_a_terminal() {
     }
 }
 
+#[test]
+fn each_component_has_a_log_file_of_its_own() {
+    let mut broker = Broker::start_with(&[("LOG_LEVEL", "debug")]);
+    submit(&mut broker.demo(), "a text that no log has");
+    assert!(plain(broker.ports.worker, "/health").0.starts_with("HTTP/1.1 200"));
+    let mut portal = Connection::anonymous(broker.dir(), broker.ports.portal).expect("connected");
+    portal.get("/login").expect("answered");
+    // The end of the process writes the last lines.
+    broker.terminate();
+    for (name, target) in [
+        ("main_server.log", "/internal/messages/register"),
+        ("proxy.log", "/api/v1/messages"),
+        ("proxy.log", "journal opened"),
+        ("worker.log", "/health"),
+        ("portal.log", "/login"),
+    ] {
+        let text = std::fs::read_to_string(broker.dir().join("logs").join(name)).expect("a log file");
+        for line in text.lines() {
+            let parsed: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(parsed["level"].is_string() && parsed["timestamp"].is_string(), "{line}");
+        }
+        assert!(text.contains(target), "{name} has nothing of {target}: {text}");
+        assert!(!text.contains("a text that no log has") && !text.contains("+49151"), "{name}");
+    }
+}
+
 pub(crate) fn plain(port: u16, path: &str) -> (String, String) {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n\r\n");
