@@ -21,3 +21,4 @@ mod renewal;
 mod secrecy;
 mod status;
 mod submit;
+mod units;
