@@ -83,7 +83,7 @@ struct Shared {
     component: Option<Component>,
     routes: Routes,
     in_flight: AtomicUsize,
-    bound: usize,
+    bound: AtomicUsize,
 }
 
 impl App {
@@ -102,7 +102,7 @@ impl App {
             component: Component::of_role(config.role),
             routes: Routes::register(config.role, config.routes, metrics),
             in_flight: AtomicUsize::new(0),
-            bound: config.in_flight,
+            bound: AtomicUsize::new(config.in_flight),
         });
         let watched = Arc::downgrade(&shared);
         let name = format!("mb_{}_requests_in_flight", config.role);
@@ -133,6 +133,11 @@ impl App {
     #[must_use]
     pub fn error_pages(self, page: ErrorPage) -> Self {
         Self { error_page: Some(page), ..self }
+    }
+
+    /// From now on so many requests may be in work at once; clones share the bound.
+    pub fn set_in_flight(&self, most: usize) {
+        self.shared.bound.store(most, Ordering::Relaxed);
     }
 }
 
@@ -211,7 +216,7 @@ impl Turn {
     fn take(shared: &Arc<Shared>, route: usize) -> Option<Self> {
         let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
         let turn = Self(Arc::clone(shared));
-        (before < shared.bound || shared.routes.is_vital(route)).then_some(turn)
+        (before < shared.bound.load(Ordering::Relaxed) || shared.routes.is_vital(route)).then_some(turn)
     }
 }
 

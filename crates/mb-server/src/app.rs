@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mb_core::{Clock, Timestamp};
 use mb_crypto::jwt::JwtSecret;
@@ -18,10 +19,7 @@ use crate::mail::Mailer;
 use crate::metrics::{ServerMetrics, as_f64};
 use crate::people::People;
 use crate::policy::PolicyFeed;
-use crate::{Parts, ServerError};
-
-/// The store's setting that holds the wrapped search key.
-const SEARCH_KEY: &str = "search_key";
+use crate::{Parts, ServerError, shared_secrets};
 
 pub(crate) struct App {
     pub(crate) store: Store,
@@ -37,6 +35,8 @@ pub(crate) struct App {
     pub(crate) metrics: ServerMetrics,
     pub(crate) clock: Clock,
     pub(crate) instance: Instance,
+    /// How long leadership outlives a main server that died.
+    pub(crate) lease: Duration,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -48,9 +48,12 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, stopping } = parts;
+        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, lease, stopping } =
+            parts;
         let audit = AuditState::new(&master, audit_head)?;
-        let search = search_key(&store, &master).await?;
+        let search = shared_secrets::search_key(&store, &master).await?;
+        shared_secrets::check_authority(&store, &ca).await?;
+        shared_secrets::check_jwt(&store, &search, &jwt).await?;
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let master = Arc::new(master);
         let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
@@ -72,6 +75,7 @@ impl App {
             metrics,
             clock,
             instance,
+            lease,
             stopping,
         })
     }
@@ -100,14 +104,4 @@ impl App {
         gauges.mail(backlog.waiting, backlog.oldest);
         Ok(())
     }
-}
-
-async fn search_key(store: &Store, master: &MasterKey) -> Result<SearchKey, ServerError> {
-    if let Some(wrapped) = store.setting(SEARCH_KEY).await? {
-        return SearchKey::unwrap(master, &wrapped).map_err(|_| ServerError::OtherMasterKey);
-    }
-    let wrapped = SearchKey::generate().wrap(master)?;
-    // Two main servers may start at once: the first value stays and both use it.
-    let kept = store.setting_or_insert(SEARCH_KEY, &wrapped, "system:main-server").await?;
-    SearchKey::unwrap(master, &kept).map_err(|_| ServerError::OtherMasterKey)
 }

@@ -13,4 +13,5 @@ mod messages;
 mod notices;
 mod people;
 mod registering;
+mod shared_secrets;
 mod watching;

@@ -20,12 +20,15 @@ mod error;
 mod expiry;
 mod leases;
 mod mail;
+#[cfg(test)]
+mod many_rows;
 mod message_list;
 mod messages;
 mod migration;
 mod mysql;
 mod notices;
 mod policy;
+mod proxies;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;
@@ -62,8 +65,10 @@ pub use mb_core::{ClientStatus, UserRole};
 pub use message_list::{ListedMessage, MessageFilter, MessagePage, MessagePlace};
 pub use messages::{ExistingMessage, MessageRow, MessageStatus};
 pub use migration::MigrationStatus;
+pub use mysql::inspect::ServerReport;
 pub use notices::{NewNotice, Notice, NoticeFilter, NoticeKey};
 pub use policy::PolicyParts;
+pub use proxies::{Heartbeat, SeenProxy};
 pub use refresh_tokens::{NewRefreshToken, Rotation};
 pub use register::{NewMessage, RegisterBatch, Registered, Registration};
 pub use reset_tokens::NewResetToken;
@@ -126,6 +131,14 @@ impl Store {
             return Err(StoreError::Closed);
         }
         self.shared.last_fault.get().map_or(Ok(()), Err)
+    }
+
+    /// What the database server says about itself; `None` for a file, which has none.
+    pub async fn server_report(&self) -> Result<Option<ServerReport>, StoreError> {
+        match self.backend() {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::MySql(db) => db.inspect().await.map(Some),
+        }
     }
 
     /// Bytes on disk.

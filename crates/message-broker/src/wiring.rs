@@ -11,7 +11,7 @@ mod queue;
 mod server;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -28,6 +28,7 @@ use mb_store::Store;
 
 use crate::config::Config;
 use crate::layout::{Layout, read_secret, read_text};
+use crate::reload::Knob;
 
 pub(crate) use certificates::renewal_due;
 use link::Link;
@@ -79,6 +80,22 @@ impl Running {
     }
 }
 
+/// What can be changed of the roles that were started.
+#[derive(Debug, Default)]
+pub struct Knobs(Mutex<Vec<Knob>>);
+
+impl Knobs {
+    /// One more.
+    pub fn add(&self, knob: Knob) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(knob);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Knob> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// What every role is built from.
 #[derive(Debug)]
 pub struct Wiring<'a> {
@@ -90,6 +107,8 @@ pub struct Wiring<'a> {
     pub clock: Clock,
     /// Where tasks run.
     pub lifecycle: &'a Lifecycle,
+    /// What can be changed later is put here.
+    pub knobs: &'a Knobs,
 }
 
 impl Wiring<'_> {

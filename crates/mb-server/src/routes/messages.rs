@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata, SecretText};
-use mb_api::page::{Cursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::mask::mask_number;
@@ -44,7 +45,7 @@ pub(crate) async fn list(
     for message in &page.messages {
         data.push(row(&app, message, now).await?);
     }
-    Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode()) }))
+    Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode(List::Messages)) }))
 }
 
 #[utoipa::path(

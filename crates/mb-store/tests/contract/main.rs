@@ -116,7 +116,8 @@ on_every_backend! {
         a_sent_mail_keeps_no_body,
         one_notice_about_a_thing_is_open_at_a_time,
         a_notice_is_mailed_once,
-        one_leads_until_its_lease_ends;
+        one_leads_until_its_lease_ends,
+        proxies_live_as_long_as_they_are_seen;
     tenants:
         a_domains_rules_reach_the_policy,
         a_clients_rate_limit_reaches_the_policy,

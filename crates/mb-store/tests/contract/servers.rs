@@ -131,7 +131,7 @@ pub(crate) async fn who_looks_and_then_acts_takes_turns(fixture: Fixture) {
 pub(crate) async fn a_mail_is_leased_by_one_server_at_a_time(fixture: Fixture) {
     let (one, two) = (fixture.store.clone(), fixture.second().await);
     for n in 0..40 {
-        let mail = NewMail { to: "a@x".into(), subject: n.to_string(), body: "body".into() };
+        let mail = NewMail { to: "a@x".into(), subject: n.to_string(), body: "body".into(), expires_at: None };
         one.enqueue_mail(&mail).await.expect("stores");
     }
     let mut running = tokio::task::JoinSet::new();

@@ -17,6 +17,7 @@ use mb_runtime::{App, AppConfig, Listener, PolicyWatch, TlsServer};
 use super::certificates::{self, Users};
 use super::{Link, Wiring, connections, health, journal_config};
 use crate::layout::{read_secret, read_text};
+use crate::reload::Knob;
 
 impl Wiring<'_> {
     /// Opens the journal on disk, which takes its time after a crash.
@@ -71,6 +72,8 @@ impl Wiring<'_> {
             async move { proxy.submit(request).await }
         });
         let tls = self.tls(Role::Proxy)?;
+        self.knobs.add(Knob::ProxyRateLimit(proxy.clone()));
+        self.knobs.add(Knob::ProxyInFlight(app.clone()));
         let users = Users {
             tls: Some(Arc::clone(&tls)),
             client: Some(client),
@@ -80,8 +83,9 @@ impl Wiring<'_> {
         };
         self.keep_certificate(Role::Proxy, Some(server), users);
         let tls = TlsServer::new(listener, tls, app);
-        TlsServer { limits: connections(self.config.proxy.connections), policy: Some(policy), ..tls }
+        let slots = TlsServer { limits: connections(self.config.proxy.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
+        self.knobs.add(Knob::ProxyConnections(slots));
         Ok(metrics)
     }
 }

@@ -41,7 +41,8 @@ async fn of_every_role() -> [(&'static str, Metrics); 5] {
     layout.create().expect("created");
     let resolved = Resolved::load(layout.root(), &ports).expect("a configuration");
     let (config, lifecycle, clock) = (&resolved.config, Lifecycle::new(), Clock::System);
-    let wiring = Wiring { layout: &layout, config, clock: clock.clone(), lifecycle: &lifecycle };
+    let knobs = Knobs::default();
+    let wiring = Wiring { layout: &layout, config, clock: clock.clone(), lifecycle: &lifecycle, knobs: &knobs };
     let mut main_server = Metrics::new();
     let opened = bootstrap::main_server(&layout, &resolved, &clock, &mut main_server, lifecycle.soft()).await;
     let (server, store) = opened.expect("a main server");

@@ -12,6 +12,7 @@ use mb_worker::{Worker, WorkerConfig};
 
 use super::certificates::{self, Users};
 use super::{Link, Waiting, Wiring, health, journal_config};
+use crate::bootstrap;
 
 impl Wiring<'_> {
     /// The worker's port also shows the metrics of the other roles in this process.
@@ -23,7 +24,9 @@ impl Wiring<'_> {
         mut sources: Vec<Metrics>,
     ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
-        let name = format!("worker-{}", std::process::id());
+        // The queue knows workers by name: two on two machines must not have the same.
+        let host = bootstrap::host_name().unwrap_or_default();
+        let name = format!("worker-{host}-{}", std::process::id());
         let lease = match &waiting {
             Waiting::Journal(_) => journal_config(self.layout, self.config).lease,
             Waiting::Redis(redis) => redis.claim_idle,

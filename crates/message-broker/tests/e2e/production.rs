@@ -1,5 +1,6 @@
 //! Four processes on real servers: the guide's deployment, killed in every way.
 
+mod balancer;
 mod cluster;
 mod needs_redis_server_and_needs_mariadbd;
 mod servers;

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::audit_list;
+use crate::many_rows;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
 use mb_core::{MessageId, Timestamp};
 
-/// Doubled from 100 rows on: 204,800.
+/// 204,800 rows.
 const DOUBLINGS: u32 = 11;
 
 const COLUMNS: &str =
@@ -28,7 +29,7 @@ async fn generate(database: &Database) {
     }
     let name = &database.name;
     let mut sql = format!("INSERT INTO {name}.messages (message_id, {COLUMNS}) VALUES {rows};");
-    for doubling in 0..DOUBLINGS {
+    for doubling in 0..many_rows::doublings(DOUBLINGS) {
         let _ = write!(
             sql,
             "INSERT INTO {name}.messages (message_id, {COLUMNS}) SELECT RANDOM_BYTES(16), client_id, domain, topic, \

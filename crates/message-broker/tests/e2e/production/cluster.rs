@@ -1,7 +1,8 @@
 //! Four processes on MariaDB and Redis, each of which can be killed and started again.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -56,21 +57,59 @@ impl Cluster {
     }
 
     /// The data directory that the roles share.
-    pub(crate) fn dir(&self) -> std::path::PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.dir.path().join("broker")
     }
 
     pub(crate) fn start_role(&mut self, role: &'static str) {
-        let log = self.dir.path().join(format!("{role}.stderr"));
+        self.start_process(role, role, &self.dir(), &[]);
+    }
+
+    /// Starts one more of a role, as on a machine of its own: `name` has a data directory of that name, into which these
+    /// files come first.
+    pub(crate) fn start_another(&mut self, name: &'static str, role: &str, files: &[&str], more: &[(&str, String)]) {
+        let dir = self.dir.path().join(name);
+        for file in files {
+            let to = dir.join(file);
+            std::fs::create_dir_all(to.parent().expect("a folder")).expect("created");
+            std::fs::copy(self.dir().join(file), to).expect("copied");
+        }
+        self.start_process(name, role, &dir, more);
+    }
+
+    fn start_process(&mut self, name: &'static str, role: &str, dir: &Path, more: &[(&str, String)]) {
+        let log = self.dir.path().join(format!("{name}.stderr"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log");
-        let child = command(&self.dir(), &self.environment)
+        let child = command(dir, &self.environment)
+            .envs(more.iter().map(|(name, value)| (name, value)))
             .arg(role)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the binary starts");
-        self.roles.insert(role, child);
+        self.roles.insert(name, child);
+    }
+
+    /// How a process ended that does so by itself.
+    pub(crate) fn ended(&mut self, name: &str) -> ExitStatus {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.roles.get_mut(name).expect("it was started").try_wait().expect("can be asked") {
+                return status;
+            }
+            assert!(Instant::now() < give_up, "{name} goes on: {}", self.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn pid(&self, name: &str) -> u32 {
+        self.roles[name].id()
+    }
+
+    /// The data directory of [`Cluster::start_another`].
+    pub(crate) fn dir_of(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// SIGKILL.
@@ -107,19 +146,24 @@ impl Cluster {
 
     /// Runs another command on the same data directory, which must succeed; its stdout.
     pub(crate) fn run_ok(&self, args: &[&str]) -> String {
-        let output = command(&self.dir(), &self.environment).args(args).output().expect("the binary runs");
+        self.run_ok_in(&self.dir(), args)
+    }
+
+    /// The same on another data directory.
+    pub(crate) fn run_ok_in(&self, dir: &Path, args: &[&str]) -> String {
+        let output = command(dir, &self.environment).args(args).output().expect("the binary runs");
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }
 
     /// What the roles wrote to standard error, the end of it.
     pub(crate) fn logs(&self) -> String {
-        let tail = |role: &&str| {
+        let tail = |role: &&'static str| {
             let text = std::fs::read_to_string(self.dir.path().join(format!("{role}.stderr"))).unwrap_or_default();
             let lines: Vec<_> = text.lines().collect();
             format!("== {role}\n{}\n", lines[lines.len().saturating_sub(15)..].join("\n"))
         };
-        ROLES.iter().map(tail).collect()
+        self.roles.keys().map(tail).collect()
     }
 
     /// How many rows there are of these ids, and how many of them are final.

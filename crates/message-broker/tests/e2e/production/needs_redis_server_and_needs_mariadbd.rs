@@ -1,4 +1,6 @@
 //! What needs both servers.
 
 mod flow;
+mod operating;
+mod several;
 mod torture;
