@@ -1,6 +1,7 @@
 //! A Prometheus of one's own on the shipped configuration, with the ports and certificates of a running system.
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -84,7 +85,11 @@ impl Prometheus {
 
     /// Evaluates an expression now; the result's series, or what is wrong with it.
     pub(super) fn query(&self, expression: &str) -> Result<Vec<Value>, String> {
-        let escaped: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = expression.bytes().fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+            text
+        });
         let answer = self.ask(&format!("/api/v1/query?query={escaped}")).map_err(|error| error.to_string())?;
         if answer["status"] != "success" {
             return Err(answer.to_string());
