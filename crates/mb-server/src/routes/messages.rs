@@ -160,7 +160,9 @@ async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut 
         None => None,
     };
     let Some(content) = plain.as_ref().and_then(opening::Plain::content) else {
-        tracing::error!(message.id = %message.status.message_id, "message cannot be opened");
+        mb_runtime::logging::limited("open", || {
+            tracing::error!(message.id = %message.status.message_id, "message cannot be opened");
+        });
         let reason =
             "the message can no longer be opened: its key is missing or its seal is broken; ask with body=false";
         return Err(ApiError::new(ProblemCode::Conflict, reason));

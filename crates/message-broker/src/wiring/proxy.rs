@@ -10,6 +10,7 @@ use mb_core::Role;
 use mb_crypto::data_key::Signer;
 use mb_proxy::{Proxy, ProxyConfig};
 use mb_queue::{Disk, Journal, Recovery, RedisConfig};
+use mb_runtime::logging::Component;
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig, Listener, PolicyWatch, TlsServer};
 
@@ -26,10 +27,12 @@ impl Wiring<'_> {
         let (journal, recovery) = opening.await.context("open the journal")?.context("open the journal")?;
         let Recovery { waiting, segments, scanned, damaged, cut, took } = recovery;
         let duration_ms = took.as_millis();
-        tracing::info!(waiting, segments, scanned, damaged, duration_ms, "journal opened");
-        if cut > 0 {
-            tracing::warn!(bytes = cut, "the journal's torn end was cut off; nothing in it was acknowledged");
-        }
+        Component::Proxy.scope(|| {
+            tracing::info!(waiting, segments, scanned, damaged, duration_ms, "journal opened");
+            if cut > 0 {
+                tracing::warn!(bytes = cut, "the journal's torn end was cut off; nothing in it was acknowledged");
+            }
+        });
         Ok(journal)
     }
 
