@@ -71,7 +71,7 @@ fn the_dashboard_is_put_together_well() {
             violations.push(format!("{name}: lies outside the grid"));
         }
         let cells = (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y)));
-        if !cells.map(|cell| taken.insert(cell)).fold(true, |free, new| free && new) {
+        if !cells.fold(true, |free, cell| taken.insert(cell) && free) {
             violations.push(format!("{name}: lies on another panel"));
         }
         if panel["type"] == "row" {
