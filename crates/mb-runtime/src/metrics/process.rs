@@ -33,7 +33,7 @@ mod linux {
 
     use super::Metrics;
 
-    /// Ticks per second in `/proc`: USER_HZ, 100 on every architecture that this is built for.
+    /// Ticks per second in `/proc`: `USER_HZ`, 100 on every architecture that this is built for.
     const TICKS: f64 = 100.0;
 
     pub(super) fn register(metrics: &mut Metrics) {
