@@ -108,6 +108,6 @@ async fn a_server_tells_how_it_is_set_up(product: Product) {
     assert_eq!(report.charset, "utf8mb4");
     assert!(report.max_packet.is_some_and(|bytes| bytes >= 1 << 20), "{report:?}");
     assert!(report.grants.iter().any(|grant| grant.starts_with("GRANT ") && grant.contains("WITH GRANT OPTION")));
-    assert!(report.now.since(Clock::System.now()) < Duration::from_secs(60));
+    assert!(report.now.since(Clock::System.now()) < Duration::from_mins(1));
     assert!(report.version.chars().next().is_some_and(|c| c.is_ascii_digit()), "{}", report.version);
 }

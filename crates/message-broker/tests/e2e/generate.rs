@@ -14,7 +14,7 @@ fn a_generated_message_is_listed_searched_and_opened() {
     broker.restart();
     let rows = broker.run_ok(&["admin", "messages", "list", "--json"]);
     let rows: serde_json::Value = serde_json::from_str(&rows).expect("JSON");
-    let id = rows[0]["message_id"].as_str().expect("an id");
+    let id = rows["data"][0]["message_id"].as_str().expect("an id");
     let shown = broker.run_ok(&["admin", "messages", "show", id, "--decrypt", "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     assert!(shown["message_body"].as_str().is_some_and(|body| body.contains(' ')), "{shown}");
