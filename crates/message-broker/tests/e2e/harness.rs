@@ -14,10 +14,12 @@ use crate::http::{Connection, Response};
 /// How long anything may take before the test gives up; generous, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_message-broker");
+
 /// The program under test: this build's, or the one that `MB_TEST_BINARY` names (a release build, for the long runs).
 #[expect(clippy::disallowed_methods, reason = "a setting of the tests alone")]
 pub(crate) fn binary() -> String {
-    std::env::var("MB_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_message-broker").to_owned())
+    std::env::var("MB_TEST_BINARY").unwrap_or_else(|_| BINARY.to_owned())
 }
 
 /// A running `up`.
