@@ -8,7 +8,9 @@
 //! nothing: whoever shows the state afterwards reads it, as it may have changed again.
 
 mod administration;
+mod enrolment;
 mod error;
+mod keys;
 mod messages;
 mod people;
 mod transport;

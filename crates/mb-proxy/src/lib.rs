@@ -7,6 +7,7 @@ mod admission;
 mod budget;
 mod confirm;
 mod forward;
+mod key_report;
 mod meter;
 mod metrics;
 mod policy;
@@ -21,7 +22,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use mb_api::client::Client;
-use mb_core::{Clock, IdSource, Policy};
+use mb_core::{Clock, IdSource, KeyId, Policy};
 use mb_crypto::data_key::Signer;
 use mb_queue::Journal;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
@@ -70,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) policy: PolicyKeeper,
     pub(crate) meter: Meter,
     pub(crate) server: Client,
+    /// Names the journal in what is said of it.
+    pub(crate) journal_id: KeyId,
     pub(crate) clock: Clock,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) budget: Arc<Budget>,
@@ -91,11 +94,12 @@ impl Proxy {
         std::fs::create_dir_all(&config.dir).map_err(ProxyError::Folder)?;
         let policy = PolicyKeeper::open(&config.dir, config.policy_max_age, clock.now());
         let sealer = Sealer::open(signer, &config.dir.join("idempotency.key"))?;
+        let journal_id = key_report::journal_id(&config.dir)?;
         let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);
         let ids = IdSource::after(journal.newest_id());
         let meter = Meter::new(config.rate_limit, clock.clone());
         let budget = Budget::new();
-        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, budget };
+        let shared = Shared { journal, ids, sealer, policy, meter, server, journal_id, clock, metrics, budget };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -148,6 +152,8 @@ impl Proxy {
         lifecycle.spawn("policy follow", Criticality::Critical, follow);
         let confirm = confirm::run(Arc::clone(&self.shared), lifecycle.soft());
         lifecycle.spawn("confirm", Criticality::Critical, confirm);
+        let report = key_report::run(Arc::clone(&self.shared), lifecycle.soft());
+        lifecycle.spawn("key report", Criticality::Critical, report);
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mb_core::{Clock, Timestamp};
+use mb_core::{Clock, KeyId, Timestamp};
+use mb_crypto::audit::ChainKey;
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
 use mb_store::{CounterEvent, Instance, Store};
@@ -22,7 +23,9 @@ use crate::policy::PolicyFeed;
 use crate::{Parts, ServerError};
 
 /// The store's setting that holds the wrapped search key.
-const SEARCH_KEY: &str = "search_key";
+pub(crate) const SEARCH_KEY: &str = "search_key";
+/// The store's setting that holds the audit chain's wrapped key.
+pub(crate) const CHAIN_KEY: &str = "audit_chain_key";
 
 pub(crate) struct App {
     pub(crate) store: Store,
@@ -30,7 +33,9 @@ pub(crate) struct App {
     pub(crate) audit: AuditState,
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) master: Arc<MasterKeys>,
+    /// Names this process in what it says of its keys.
+    pub(crate) reporter: KeyId,
     pub(crate) mail: Mailer,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
@@ -50,10 +55,10 @@ impl fmt::Debug for App {
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
         let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, stopping } = parts;
-        let audit = AuditState::new(&master, audit_head)?;
         let search = search_key(&store, &master).await?;
-        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
+        let audit = AuditState::new(chain_key(&store, &master).await?, audit_head);
         let master = Arc::new(master);
+        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), Arc::clone(&master)).await?;
         let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
         let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
@@ -66,6 +71,7 @@ impl App {
             keys,
             jwt,
             master,
+            reporter: KeyId::from_bytes(mb_crypto::random::random_array()),
             mail,
             people,
             search,
@@ -95,7 +101,7 @@ impl App {
     }
 }
 
-async fn search_key(store: &Store, master: &MasterKey) -> Result<SearchKey, ServerError> {
+async fn search_key(store: &Store, master: &MasterKeys) -> Result<SearchKey, ServerError> {
     if let Some(wrapped) = store.setting(SEARCH_KEY).await? {
         return SearchKey::unwrap(master, &wrapped).map_err(|_| ServerError::OtherMasterKey);
     }
@@ -103,4 +109,16 @@ async fn search_key(store: &Store, master: &MasterKey) -> Result<SearchKey, Serv
     // Two main servers may start at once: the first value stays and both use it.
     let kept = store.setting_or_insert(SEARCH_KEY, &wrapped, "system:main-server").await?;
     SearchKey::unwrap(master, &kept).map_err(|_| ServerError::OtherMasterKey)
+}
+
+/// The chain's key comes from the first master key; it is stored, wrapped, so that it outlives that one.
+async fn chain_key(store: &Store, master: &MasterKeys) -> Result<ChainKey, ServerError> {
+    let wrapped = match store.setting(CHAIN_KEY).await? {
+        Some(wrapped) => wrapped,
+        None => {
+            let wrapped = ChainKey::derive(&master.active())?.wrap(master)?;
+            store.setting_or_insert(CHAIN_KEY, &wrapped, "system:main-server").await?
+        }
+    };
+    ChainKey::unwrap(master, &wrapped).map_err(|_| ServerError::OtherMasterKey)
 }

@@ -3,6 +3,7 @@
 //! The record is written before the certificate is handed out, so every certificate in the world can be listed and
 //! revoked; a crash in between leaves a record of a certificate that nobody holds.
 
+mod enrolment;
 mod renewal;
 mod revocations;
 
@@ -86,9 +87,7 @@ impl Authority {
     /// # Errors
     /// As [`Authority::issue`]; `validation_failed` if `request` is no sound signing request.
     pub async fn sign(&self, order: Order, request: &str, actor: &str) -> Result<Signed, ApiError> {
-        let request = SigningRequest::from_pem(request).map_err(|error| {
-            ApiError::invalid(vec![FieldError::new("/csr", "invalid", error.to_string())]).caused_by(error)
-        })?;
+        let request = SigningRequest::from_pem(request).map_err(bad_request)?;
         let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
         let signed = self.ca.sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
@@ -177,6 +176,10 @@ impl Authority {
         }
         self.store.revoke(&target, reason, actor).await.map_err(store_fault)
     }
+}
+
+fn bad_request(error: CryptoError) -> ApiError {
+    ApiError::invalid(vec![FieldError::new("/csr", "invalid", error.to_string())]).caused_by(error)
 }
 
 fn bad_order(error: CryptoError) -> ApiError {

@@ -12,6 +12,7 @@ mod contents;
 mod jobs;
 mod keyring;
 mod mail;
+mod master_keys;
 mod metrics;
 mod notices;
 mod opening;
@@ -28,7 +29,7 @@ use axum::Router;
 use mb_core::{Clock, Policy};
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::{Instance, Store};
@@ -69,8 +70,8 @@ pub struct Parts {
     pub store: Store,
     /// The certificate authority with its private key.
     pub ca: Ca,
-    /// The key that data keys are wrapped to.
-    pub master: MasterKey,
+    /// The keys of which the active one is what data keys are wrapped to.
+    pub master: MasterKeys,
     /// The file that says where the audit log ended at last; it must not lie where the store does. `None`: nobody does.
     pub audit_head: Option<PathBuf>,
     /// The key that access tokens are signed with.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
 use mb_core::{Identity, Policy};
+use mb_crypto::master::MasterKeys;
 use mb_store::{Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
@@ -26,19 +27,19 @@ pub(crate) struct PolicyFeed {
     /// The newest question of each proxy, by its certificate's fingerprint.
     followers: watch::Sender<HashMap<String, Follower>>,
     ca_pem: String,
-    master_key: MasterPublicKey,
+    master: Arc<MasterKeys>,
 }
 
 impl PolicyFeed {
-    pub(crate) async fn open(store: &Store, ca_pem: String, master_key: MasterPublicKey) -> Result<Self, StoreError> {
-        let (first, revoked_proxies) = build(store, &ca_pem, &master_key).await?;
+    pub(crate) async fn open(store: &Store, ca_pem: String, master: Arc<MasterKeys>) -> Result<Self, StoreError> {
+        let (first, revoked_proxies) = build(store, &ca_pem, master.public()).await?;
         Ok(Self {
             sender: watch::Sender::new(Arc::new(first)),
             revoked_proxies: ArcSwap::from_pointee(revoked_proxies),
             refreshing: Mutex::new(()),
             followers: watch::Sender::new(HashMap::new()),
             ca_pem,
-            master_key,
+            master,
         })
     }
 
@@ -98,7 +99,7 @@ impl PolicyFeed {
     /// Reads the policy anew after a change made here.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.refreshing.lock().await;
-        let (mut policy, revoked_proxies) = build(store, &self.ca_pem, &self.master_key).await?;
+        let (mut policy, revoked_proxies) = build(store, &self.ca_pem, self.master.public()).await?;
         policy.limits.proxies = self.live_proxies();
         self.revoked_proxies.store(Arc::new(revoked_proxies));
         self.sender.send_if_modified(|held| {
@@ -146,13 +147,13 @@ impl Follower {
 async fn build(
     store: &Store,
     ca_pem: &str,
-    master_key: &MasterPublicKey,
+    master_key: MasterPublicKey,
 ) -> Result<(Policy, BTreeSet<CertificateRef>), StoreError> {
     let parts = store.policy_parts().await?;
     let policy = Policy {
         version: parts.version,
         ca_pem: ca_pem.to_owned(),
-        master_key: master_key.clone(),
+        master_key,
         revoked: parts.revoked,
         suspended: parts.suspended,
         domains: parts.domains.iter().map(|(name, rules)| (name.clone(), rules.body_rules())).collect(),

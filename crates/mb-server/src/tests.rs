@@ -13,4 +13,5 @@ mod messages;
 mod notices;
 mod people;
 mod registering;
+mod rotating;
 mod watching;

@@ -1,5 +1,7 @@
 //! Single values that belong to the store as a whole: its epoch, the policy's version, wrapped keys.
 
+use mb_core::KeyId;
+
 use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
@@ -31,6 +33,18 @@ impl Store {
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;
         Ok(epoch)
+    }
+
+    /// Names the master key that is in use from now on, under a setting, and announces it to the edge.
+    pub async fn announce_master_key(&self, setting: &str, id: KeyId, actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let values = [Value::Blob(id.as_bytes()), Value::Text(setting)];
+        if tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await? == 0 {
+            tx.execute("INSERT INTO settings (value, name) VALUES (?, ?)", values).await?;
+        }
+        bump_policy(&mut tx).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "keys.use", &id.to_string())).await?;
+        tx.commit().await
     }
 
     /// The policy's version; it counts up with every change of what the edge must know.

@@ -6,7 +6,9 @@ mod admin;
 mod ca;
 mod completions;
 mod config;
+mod enroll;
 mod journal;
+mod keys;
 mod migrate;
 mod openapi;
 mod process;
@@ -55,9 +57,14 @@ enum Command {
     /// Issue, list, verify and revoke certificates
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Rotate the master keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Administer people, clients, domains, messages and the store
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Get a first certificate with a token, for a key that is made here
+    Enroll(enroll::EnrollArgs),
     /// Submit one message
     Send(SendArgs),
     /// Measure a running broker
@@ -108,7 +115,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Portal => role::run(&layout, Role::Portal),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
+        Command::Keys(command) => runtime()?.block_on(keys::run(&layout, command)),
         Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
+        Command::Enroll(args) => runtime()?.block_on(enroll::run(&layout, args)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;

@@ -92,11 +92,6 @@ impl Layout {
         self.root.join("secrets/encryption.key")
     }
 
-    /// The public half of the master key.
-    pub fn encryption_public_key(&self) -> PathBuf {
-        self.root.join("secrets/encryption.key.pub")
-    }
-
     /// Where the audit log ended at last.
     pub fn audit_head(&self) -> PathBuf {
         self.root.join("secrets/audit.head")

@@ -65,7 +65,7 @@ impl Fixture {
         let parts = Parts {
             store: store.clone(),
             ca,
-            master,
+            master: master.into(),
             audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
@@ -159,7 +159,7 @@ async fn issue(server: &MainServer, name: &str, role: Role) -> Issued {
     server.authority().issue(order, "test").await.expect("issues")
 }
 
-fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
+pub(super) fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
     let signer = Signer::from_pem(&proxy.certificate_pem, proxy.private_key_pem.expose()).expect("a proxy");
     let (sealing, record) = SealingKey::new(master, &signer, now).expect("a data key");
     Key { sealing, record }

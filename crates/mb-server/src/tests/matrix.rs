@@ -76,6 +76,7 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::CONFIRM, Lets::Roles(&[Role::Proxy])),
         (P, paths::STATUS, Lets::Roles(&[Role::Proxy])),
         (G, paths::POLICY, Lets::Roles(&[Role::Proxy, Role::Worker, Role::Portal])),
+        (P, paths::KEY_REPORT, Lets::Roles(&[Role::Proxy])),
         (P, paths::SESSIONS, Lets::Roles(&[Role::Portal])),
         (P, paths::SESSIONS_OTP, Lets::Roles(&[Role::Portal])),
         // A portal needs a session as well, which none here has.
@@ -90,6 +91,7 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         paths::AUTH_LOGOUT,
         paths::AUTH_FORGOT_PASSWORD,
         paths::AUTH_RESET_PASSWORD,
+        paths::PKI_ENROLL,
     ] {
         rows.push((P, path, Lets::All));
     }
@@ -151,8 +153,17 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::NOTICE_RESOLVE, Lets::Admins),
         (G, paths::STATS, Lets::Admins),
         (P, paths::NEW_EPOCH, Lets::Admins),
+        (G, paths::KEYS, Lets::Admins),
+        (P, paths::KEYS_PREPARE, Lets::Admins),
+        (P, paths::KEYS_ROTATE, Lets::Admins),
+        (P, paths::KEYS_REWRAP, Lets::Admins),
+        (D, paths::KEY, Lets::Admins),
+        (D, paths::KEY_PROXY, Lets::Admins),
         (P, paths::CERTIFICATES_GENERATE, Lets::Admins),
         (P, paths::CERTIFICATES_REVOKE, Lets::Admins),
+        (P, paths::CERTIFICATES_SIGN, Lets::Admins),
+        (P, paths::CERTIFICATES_RENEW, Lets::Admins),
+        (P, paths::CLIENT_ENROLL, Lets::Admins),
         (G, paths::CERTIFICATES_LIST, Lets::Admins),
     ]
 }
