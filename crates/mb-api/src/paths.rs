@@ -20,6 +20,8 @@ pub const REGISTER: &str = "/internal/messages/register";
 pub const CONFIRM: &str = "/internal/messages/confirm";
 /// Ask for the status of a client's messages (proxy).
 pub const STATUS: &str = "/internal/messages/status";
+/// Tell held revocations after a restore (proxy).
+pub const REVOCATIONS: &str = "/internal/revocations";
 /// Say which master keys a journal needs (proxy).
 pub const KEY_REPORT: &str = "/internal/keys/report";
 /// Long poll for a newer policy (proxy).
@@ -183,6 +185,7 @@ pub const SERVER: &[&str] = &[
     STATUS,
     POLICY,
     KEY_REPORT,
+    REVOCATIONS,
     SESSIONS,
     SESSIONS_OTP,
     AUTH_LOGIN,

@@ -11,6 +11,7 @@ mod key_report;
 mod meter;
 mod metrics;
 mod policy;
+mod revocations;
 mod routes;
 mod sealer;
 

@@ -16,6 +16,7 @@ mod policy;
 mod profile;
 mod public;
 mod register;
+mod revocations;
 mod sessions;
 mod signing;
 mod stats;
@@ -45,6 +46,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))
         .route(paths::POLICY, get(policy::policy))
+        .route(paths::REVOCATIONS, post(revocations::merge))
         .route(paths::KEY_REPORT, post(keys::report))
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))

@@ -22,6 +22,7 @@ mod expiry;
 mod key_reports;
 mod leases;
 mod mail;
+mod merging;
 mod message_list;
 mod messages;
 mod migration;

@@ -6,6 +6,7 @@ use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::merging;
 use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
@@ -29,6 +30,7 @@ impl Store {
     pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
         let mut tx = self.backend().begin().await?;
         tx.execute(MINT, [Value::Text(EPOCH)]).await?;
+        merging::note_epoch(&mut tx, self.now()).await?;
         let epoch = epoch(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;

@@ -98,6 +98,7 @@ use crate::app::App;
         super::keys::delete,
         super::keys::forget_proxy,
         super::keys::report,
+        super::revocations::merge,
         super::public::root,
         super::pki::ca,
         super::pki::crl_pem,

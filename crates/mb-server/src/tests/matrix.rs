@@ -76,6 +76,7 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::CONFIRM, Lets::Roles(&[Role::Proxy])),
         (P, paths::STATUS, Lets::Roles(&[Role::Proxy])),
         (G, paths::POLICY, Lets::Roles(&[Role::Proxy, Role::Worker, Role::Portal])),
+        (P, paths::REVOCATIONS, Lets::Roles(&[Role::Proxy])),
         (P, paths::KEY_REPORT, Lets::Roles(&[Role::Proxy])),
         (P, paths::SESSIONS, Lets::Roles(&[Role::Portal])),
         (P, paths::SESSIONS_OTP, Lets::Roles(&[Role::Portal])),

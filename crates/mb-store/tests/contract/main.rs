@@ -8,6 +8,7 @@ mod enrolling;
 mod fixture;
 mod keys;
 mod listing;
+mod merging;
 mod outages;
 mod people;
 mod reading;
@@ -116,6 +117,8 @@ on_every_backend! {
         data_keys_are_sealed_anew_in_steps_and_once,
         a_sealed_value_is_replaced_only_as_it_was_read,
         a_report_takes_the_place_of_the_one_before;
+    merging:
+        revocations_are_merged_back_after_a_new_epoch_alone;
     enrolling:
         a_token_is_the_first_requests_for_good,
         a_new_token_voids_an_unused_one_of_that_name;
