@@ -54,12 +54,25 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, stopping } = parts;
+        let Parts {
+            store,
+            ca,
+            master,
+            audit_head,
+            retired_cas,
+            jwt,
+            own_names,
+            people,
+            mail,
+            clock,
+            instance,
+            stopping,
+        } = parts;
         let search = search_key(&store, &master).await?;
         let audit = AuditState::new(chain_key(&store, &master).await?, audit_head);
         let master = Arc::new(master);
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), Arc::clone(&master)).await?;
-        let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
+        let keys = KeyRing::new(Arc::clone(&master), &format!("{}\n{retired_cas}", ca.certificate_pem()))?;
         let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics);

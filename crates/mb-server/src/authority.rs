@@ -7,8 +7,10 @@ mod enrolment;
 mod renewal;
 mod revocations;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, hex};
 use mb_crypto::CryptoError;
@@ -49,7 +51,7 @@ pub enum Which {
 /// The CA together with its records.
 #[derive(Debug)]
 pub struct Authority {
-    ca: Ca,
+    ca: ArcSwap<Ca>,
     own_names: Vec<String>,
     store: Store,
     clock: Clock,
@@ -57,7 +59,7 @@ pub struct Authority {
 
 impl Authority {
     pub(crate) fn new(ca: Ca, own_names: Vec<String>, store: Store, clock: Clock) -> Self {
-        Self { ca, own_names, store, clock }
+        Self { ca: ArcSwap::from_pointee(ca), own_names, store, clock }
     }
 
     /// The names that every serving certificate carries, whoever orders it.
@@ -65,9 +67,20 @@ impl Authority {
         &self.own_names
     }
 
-    /// The CA's certificate, PEM.
-    pub fn ca_pem(&self) -> &str {
-        self.ca.certificate_pem()
+    /// The certificates of the trusted CAs, PEM: one, or two while one takes the other's place.
+    pub fn ca_pem(&self) -> String {
+        self.ca.load().certificate_pem().to_owned()
+    }
+
+    /// From now on this one issues.
+    pub(crate) fn adopt(&self, ca: Ca) {
+        self.ca.store(Arc::new(ca));
+    }
+
+    /// Whether both are one authority with one set of trusted certificates.
+    pub(crate) fn is(&self, ca: &Ca) -> bool {
+        let held = self.ca.load();
+        held.certificate_pem() == ca.certificate_pem() && held.issuer_id() == ca.issuer_id()
     }
 
     /// Issues a certificate with a fresh key, creating its domain and client if they are new.
@@ -77,7 +90,7 @@ impl Authority {
     pub async fn issue(&self, order: Order, actor: &str) -> Result<Issued, ApiError> {
         let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
-        let issued = self.ca.issue(&self.request(&order, domain.as_ref())).map_err(bad_order)?;
+        let issued = self.ca.load().issue(&self.request(&order, domain.as_ref())).map_err(bad_order)?;
         self.record(&issued.identity, &issued.certificate_pem, actor).await?;
         Ok(issued)
     }
@@ -90,7 +103,7 @@ impl Authority {
         let request = SigningRequest::from_pem(request).map_err(bad_request)?;
         let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
-        let signed = self.ca.sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
+        let signed = self.ca.load().sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
         self.record(&signed.identity, &signed.certificate_pem, actor).await?;
         Ok(signed)
     }

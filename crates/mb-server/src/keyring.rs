@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use mb_core::envelope::SignedKey;
 use mb_core::{Identity, KeyId};
@@ -71,13 +72,25 @@ impl BadKey {
 #[derive(Debug)]
 pub(crate) struct KeyRing {
     master: Arc<MasterKeys>,
-    anchors: TrustAnchors,
+    /// Of those CAs too that are trusted for what was signed in the past alone.
+    anchors: ArcSwap<TrustAnchors>,
     opened: RwLock<HashMap<KeyId, Arc<OpenedKey>>>,
 }
 
 impl KeyRing {
     pub(crate) fn new(master: Arc<MasterKeys>, ca_pem: &str) -> Result<Self, CryptoError> {
-        Ok(Self { master, anchors: TrustAnchors::from_pem(ca_pem)?, opened: RwLock::default() })
+        let anchors = ArcSwap::from_pointee(TrustAnchors::from_pem(ca_pem)?);
+        Ok(Self { master, anchors, opened: RwLock::default() })
+    }
+
+    /// From now on records are held against these CAs.
+    pub(crate) fn trust(&self, anchors: TrustAnchors) {
+        self.anchors.store(Arc::new(anchors));
+    }
+
+    /// The CAs that records are held against.
+    pub(crate) fn anchors(&self) -> Arc<TrustAnchors> {
+        self.anchors.load_full()
     }
 
     pub(crate) fn find(&self, id: KeyId) -> Option<Arc<OpenedKey>> {
@@ -101,7 +114,7 @@ impl KeyRing {
 
     fn open_as(&self, record: &[u8], rewrapped: Option<&[u8]>, stored: bool) -> Result<Arc<OpenedKey>, BadKey> {
         let signed = SignedKey::parse(record).map_err(|_| BadKey::Malformed)?;
-        let proxy = data_key::verify_signer(&signed, &self.anchors).map_err(|_| BadKey::Signer)?;
+        let proxy = data_key::verify_signer(&signed, &self.anchors.load()).map_err(|_| BadKey::Signer)?;
         let key = match rewrapped {
             Some(sealed) => self.master.unwrap_again(&signed, sealed),
             None => self.master.unwrap(&signed),

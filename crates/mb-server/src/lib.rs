@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use mb_core::{Clock, Policy};
+use mb_crypto::TrustAnchors;
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKeys;
@@ -70,6 +71,8 @@ pub struct Parts {
     pub store: Store,
     /// The certificate authority with its private key.
     pub ca: Ca,
+    /// The certificates of CAs that are trusted no more but for what was signed under them in the past, PEM; may be empty.
+    pub retired_cas: String,
     /// The keys of which the active one is what data keys are wrapped to.
     pub master: MasterKeys,
     /// The file that says where the audit log ended at last; it must not lie where the store does. `None`: nobody does.
@@ -136,6 +139,25 @@ impl MainServer {
     /// From now on `notary` signs the audit log: the main server's certificate was renewed.
     pub fn adopt(&self, notary: Notary) {
         self.app.audit.adopt(notary);
+    }
+
+    /// From now on `ca` issues, and its certificates are trusted; those in `retired_cas` for what was signed in the past
+    /// alone. Whether anything is another than before.
+    ///
+    /// # Errors
+    /// [`ServerError`] if a certificate cannot be read, or the store not be written.
+    pub async fn adopt_ca(&self, ca: Ca, retired_cas: &str) -> Result<bool, ServerError> {
+        let trusted = ca.certificate_pem().to_owned();
+        self.app.keys.trust(TrustAnchors::from_pem(&format!("{trusted}\n{retired_cas}"))?);
+        if self.app.authority.is(&ca) {
+            return Ok(false);
+        }
+        let issuer = mb_core::hex::encode(&ca.issuer_id());
+        self.app.authority.adopt(ca);
+        self.app.policy.trust(trusted);
+        self.app.store.announce("ca.change", &issuer, "system:main-server").await?;
+        self.app.policy.refresh(&self.app.store).await?;
+        Ok(true)
     }
 
     /// Chains and signs what the audit log holds by now, for a process that answers requests without background work.

@@ -26,7 +26,7 @@ pub(crate) struct PolicyFeed {
     refreshing: Mutex<()>,
     /// The newest question of each proxy, by its certificate's fingerprint.
     followers: watch::Sender<HashMap<String, Follower>>,
-    ca_pem: String,
+    ca_pem: ArcSwap<String>,
     master: Arc<MasterKeys>,
 }
 
@@ -38,7 +38,7 @@ impl PolicyFeed {
             revoked_proxies: ArcSwap::from_pointee(revoked_proxies),
             refreshing: Mutex::new(()),
             followers: watch::Sender::new(HashMap::new()),
-            ca_pem,
+            ca_pem: ArcSwap::from_pointee(ca_pem),
             master,
         })
     }
@@ -96,10 +96,15 @@ impl PolicyFeed {
         }
     }
 
+    /// The CAs that edges trust from the next refresh on.
+    pub(crate) fn trust(&self, ca_pem: String) {
+        self.ca_pem.store(Arc::new(ca_pem));
+    }
+
     /// Reads the policy anew after a change made here.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.refreshing.lock().await;
-        let (mut policy, revoked_proxies) = build(store, &self.ca_pem, self.master.public()).await?;
+        let (mut policy, revoked_proxies) = build(store, &self.ca_pem.load(), self.master.public()).await?;
         policy.limits.proxies = self.live_proxies();
         self.revoked_proxies.store(Arc::new(revoked_proxies));
         self.sender.send_if_modified(|held| {

@@ -3,6 +3,7 @@
 mod access;
 mod asking;
 mod auditing;
+mod changing_ca;
 mod clients;
 mod domains;
 mod figures;

@@ -49,6 +49,14 @@ impl Store {
         tx.commit().await
     }
 
+    /// Announces to the edge that what the main server says of itself is another.
+    pub async fn announce(&self, action: &str, object: &str, actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        bump_policy(&mut tx).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, action, object)).await?;
+        tx.commit().await
+    }
+
     /// The policy's version; it counts up with every change of what the edge must know.
     pub async fn policy_version(&self) -> Result<u64, StoreError> {
         let row = self.backend().fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?;

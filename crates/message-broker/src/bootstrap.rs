@@ -146,6 +146,7 @@ pub async fn main_server(
         store: store.clone(),
         ca,
         master,
+        retired_cas: layout.read_retired_cas()?,
         audit_head: Some(layout.audit_head()),
         jwt,
         own_names,

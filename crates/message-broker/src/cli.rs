@@ -13,6 +13,7 @@ mod migrate;
 mod openapi;
 mod process;
 mod role;
+mod split;
 mod up;
 
 use std::path::PathBuf;
@@ -74,6 +75,8 @@ enum Command {
     /// Look at and repair the proxy's journal
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Make a data directory for each role, with that role's secrets alone
+    SplitSecrets(split::SplitArgs),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -125,6 +128,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
+        Command::SplitSecrets(args) => split::run(&layout, &args),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
         Command::Completions(args) => completions::run(&args),

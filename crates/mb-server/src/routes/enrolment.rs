@@ -66,7 +66,7 @@ pub(crate) async fn offer(
     check_domain(&order)?;
     let lifetime = Duration::from_secs(u64::from(minutes) * 60);
     let (token, expires_at) = app.authority.offer(order, lifetime, actor.as_str()).await?;
-    let ca = pem::certificates(app.authority.ca_pem()).map_err(ApiError::internal)?;
+    let ca = pem::certificates(&app.authority.ca_pem()).map_err(ApiError::internal)?;
     let ca_fingerprint = ca.first().map(|der| identity::fingerprint(der)).unwrap_or_default();
     let token = SecretText::new(token.expose().clone());
     Ok((StatusCode::CREATED, Json(Enrolment { token, expires_at, ca_fingerprint })))

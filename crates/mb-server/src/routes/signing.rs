@@ -56,7 +56,7 @@ pub(super) fn present(app: &App, identity: Identity, certificate: String) -> Sig
         client_id: identity.name,
         role: identity.role,
         certificate,
-        ca_certificate: app.authority.ca_pem().to_owned(),
+        ca_certificate: app.authority.ca_pem(),
         fingerprint: identity.fingerprint,
         expires_at: identity.not_after,
     }
@@ -89,7 +89,7 @@ pub(crate) async fn renew(
 
 /// The answer that holds a new private key.
 pub(super) async fn once(app: &App, issued: Issued, with_pkcs12: bool) -> Result<GeneratedCertificate, ApiError> {
-    let ca_certificate = app.authority.ca_pem().to_owned();
+    let ca_certificate = app.authority.ca_pem();
     let (identity, certificate, key) = (issued.identity, issued.certificate_pem, issued.private_key_pem);
     let private_key = SecretText::new(key.expose().clone());
     let pkcs12 = if with_pkcs12 {

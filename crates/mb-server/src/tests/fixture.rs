@@ -66,6 +66,7 @@ impl Fixture {
             store: store.clone(),
             ca,
             master: master.into(),
+            retired_cas: String::new(),
             audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],

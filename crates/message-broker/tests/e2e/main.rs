@@ -1,6 +1,7 @@
 //! End to end: the real binary, real TLS, real files. One test binary, one file per promise.
 
 mod administration;
+mod authority;
 mod certificates;
 mod cli;
 mod crash;
@@ -22,3 +23,4 @@ mod renewal;
 mod secrecy;
 mod status;
 mod submit;
+mod tls_scan;
