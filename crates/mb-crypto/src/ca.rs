@@ -156,6 +156,16 @@ impl Ca {
         head(&public_key_digest(self.issuer.key()))
     }
 
+    /// [`Identity::issuer`] of the certificates of every authority in its bundle.
+    pub fn trusted_ids(&self) -> Vec<[u8; 16]> {
+        let bundle = pem::certificates(&self.certificate_pem).unwrap_or_default();
+        let id = |der: &CertificateDer<'_>| {
+            let (_, parsed) = X509Certificate::from_der(der).ok()?;
+            Some(head(&sha256(&[parsed.public_key().raw])))
+        };
+        bundle.iter().filter_map(id).collect()
+    }
+
     /// End of the authority's own validity.
     pub fn not_after(&self) -> Timestamp {
         self.not_after

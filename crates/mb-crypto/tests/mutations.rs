@@ -94,7 +94,8 @@ fn signing_requests() {
 
 #[test]
 fn certificates_and_keys_in_pem() {
-    let files = ["golden/ca-v1.crt", "golden/client-v1.crt", "golden/master-key-v1.txt", "golden/master-key-v1.pub.txt"];
+    let files =
+        ["golden/ca-v1.crt", "golden/client-v1.crt", "golden/master-key-v1.txt", "golden/master-key-v1.pub.txt"];
     run(&files, |bytes| {
         as_text(bytes, |text| {
             if let Ok(chain) = pem::certificates(text) {

@@ -7,6 +7,7 @@ mod admission;
 mod budget;
 mod confirm;
 mod forward;
+mod instance;
 mod key_report;
 mod meter;
 mod metrics;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) budget: Arc<Budget>,
+    /// See [`instance`].
+    pub(crate) instance: u64,
 }
 
 impl Proxy {
@@ -100,7 +103,9 @@ impl Proxy {
         let ids = IdSource::after(journal.newest_id());
         let meter = Meter::new(config.rate_limit, clock.clone());
         let budget = Budget::new();
-        let shared = Shared { journal, ids, sealer, policy, meter, server, journal_id, clock, metrics, budget };
+        let instance = instance::open(&config.dir.join("instance.id"))?;
+        let shared =
+            Shared { journal, ids, sealer, policy, meter, server, journal_id, clock, metrics, budget, instance };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -117,6 +122,11 @@ impl Proxy {
     /// Signs later data keys with another certificate.
     pub fn adopt(&self, signer: Signer) {
         self.shared.sealer.adopt(signer);
+    }
+
+    /// From now on a client may send so many messages per minute where the policy says nothing; 0 is no limit.
+    pub fn set_rate_limit(&self, messages: u32) {
+        self.shared.meter.set_own(messages);
     }
 
     /// The policy in effect, `None` before the first, and every later one.

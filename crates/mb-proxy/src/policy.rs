@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mb_api::client::Client;
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{Clock, Policy, Timestamp};
@@ -186,11 +185,11 @@ fn read(path: &Path) -> Option<(Policy, Timestamp)> {
 
 /// Follows the main server's policy until the soft stop.
 pub(crate) async fn follow(shared: Arc<Shared>, soft: CancellationToken) {
-    soft.run_until_cancelled(follow_forever(&shared.policy, &shared.server, &shared.clock)).await;
+    let follower = PolicyFollower::new(shared.server.clone()).of_proxy(shared.instance, shared.clock.clone());
+    soft.run_until_cancelled(follow_forever(&shared.policy, follower, &shared.clock)).await;
 }
 
-async fn follow_forever(keeper: &PolicyKeeper, server: &Client, clock: &Clock) {
-    let mut follower = PolicyFollower::new(server.clone());
+async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clock: &Clock) {
     let mut kept_at: Option<Instant> = None;
     let mut dropped = Dropped::default();
     loop {

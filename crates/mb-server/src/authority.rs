@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, hex};
+use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, Timestamp, hex};
 use mb_crypto::CryptoError;
 use mb_crypto::ca::{Ca, IssueRequest, Issued, Signed, SigningRequest};
 use mb_store::{CertificateFilter, CertificateRow, RevokeTarget, Store, StoreError};
@@ -81,6 +81,11 @@ impl Authority {
     pub(crate) fn is(&self, ca: &Ca) -> bool {
         let held = self.ca.load();
         held.certificate_pem() == ca.certificate_pem() && held.issuer_id() == ca.issuer_id()
+    }
+
+    /// When the CA's certificate ends.
+    pub fn ca_not_after(&self) -> Timestamp {
+        self.ca.load().not_after()
     }
 
     /// Issues a certificate with a fresh key, creating its domain and client if they are new.

@@ -24,6 +24,8 @@ const COUNTING: Duration = Duration::from_secs(15);
 const KEYS: Duration = Duration::from_secs(3);
 /// How often it is said which keys this main server has.
 const KEY_REPORT: Duration = Duration::from_mins(1);
+/// How often the store is measured, for the gauges.
+const MEASURING: Duration = Duration::from_secs(30);
 /// How often new audit rows are looked for: half of the second within which they are chained.
 const CHAINING: Duration = Duration::from_millis(500);
 /// How often mails that are due are looked for.
@@ -46,6 +48,7 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     jobs.every("key report", KEY_REPORT, |app| async move {
         report("key report", master_keys::keep_reporting(&app).await);
     });
+    jobs.every("measure store", MEASURING, |app| async move { report("measure store", app.measure_store().await) });
     // Each mail is leased, so any main server may send it.
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
     jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });

@@ -19,14 +19,16 @@ mod opening;
 mod people;
 mod policy;
 mod routes;
+mod shared_secrets;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use mb_core::{Clock, Policy};
+use mb_core::{Clock, KeyId, Policy};
 use mb_crypto::TrustAnchors;
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
@@ -56,9 +58,26 @@ pub enum ServerError {
     Crypto(#[from] mb_crypto::CryptoError),
     /// The store was sealed under another master key.
     #[error(
-        "the store was sealed under another encryption key: put back the secrets/encryption.key that belongs to it"
+        "the store was sealed under encryption key {stored}, secrets/encryption.key is {own}: put the one here that belongs \
+         to the store; all main servers of a store share it"
     )]
-    OtherMasterKey,
+    OtherMasterKey {
+        /// The store's.
+        stored: KeyId,
+        /// This machine's.
+        own: KeyId,
+    },
+    /// The store's certificates are another authority's.
+    #[error(
+        "the certificates of this store are of the authority {stored}, certs/ca.crt is {own}: put the certs/ca.crt and \
+         certs/ca.key here that belong to the store; all main servers of a store share them"
+    )]
+    OtherAuthority {
+        /// The store's.
+        stored: String,
+        /// This machine's.
+        own: String,
+    },
     /// Mail is configured in a way that cannot work.
     #[error("{0}")]
     Mail(&'static str),
@@ -89,6 +108,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Names this process in counters.
     pub instance: Instance,
+    /// How long its leadership lasts without being prolonged: so long nobody leads after it was killed.
+    pub lease: Duration,
     /// Cancelled when the process stops: long polls end then.
     pub stopping: CancellationToken,
 }
@@ -153,6 +174,7 @@ impl MainServer {
             return Ok(false);
         }
         let issuer = mb_core::hex::encode(&ca.issuer_id());
+        shared_secrets::note_authority(&self.app.store, &ca).await?;
         self.app.authority.adopt(ca);
         self.app.policy.trust(trusted);
         self.app.store.announce("ca.change", &issuer, "system:main-server").await?;

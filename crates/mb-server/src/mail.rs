@@ -99,8 +99,8 @@ impl Mailer {
     }
 }
 
-/// A mail as it waits in the store, its text sealed for its recipient.
+/// A mail as it waits in the store, its text sealed for its recipient. It stays useful.
 pub(crate) fn compose(master: &MasterKeys, to: &str, subject: &str, text: &str) -> Result<NewMail, CryptoError> {
     let body = sealed_value::seal(master, Purpose::MailBody, to, text.as_bytes())?;
-    Ok(NewMail { to: to.to_owned(), subject: subject.to_owned(), body: body.into() })
+    Ok(NewMail { to: to.to_owned(), subject: subject.to_owned(), body: body.into(), expires_at: None })
 }

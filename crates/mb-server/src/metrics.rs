@@ -1,7 +1,11 @@
 //! What the main server counts.
 
+use std::sync::Arc;
+
 use mb_api::dto::RegisterResult;
-use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Metrics};
+use mb_core::{Policy, Timestamp};
+use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Histogram, Metrics};
+use tokio::sync::watch;
 
 #[derive(Debug)]
 pub(crate) struct ServerMetrics {
@@ -10,10 +14,24 @@ pub(crate) struct ServerMetrics {
     sign_ins: CounterFamily,
     unopened: CounterFamily,
     pub(crate) dead_letters: Gauge,
+    pub(crate) leader: Gauge,
+    pub(crate) register_seconds: Histogram,
+    pub(crate) store: StoreGauges,
+}
+
+/// What is read from the store from time to time.
+#[derive(Debug)]
+pub(crate) struct StoreGauges {
+    pub(crate) size: Gauge,
+    pub(crate) mail_waiting: Gauge,
+    pub(crate) mail_oldest: Gauge,
 }
 
 impl ServerMetrics {
-    pub(crate) fn register(metrics: &mut Metrics) -> Self {
+    pub(crate) fn register(metrics: &mut Metrics, policy: watch::Receiver<Arc<Policy>>) -> Self {
+        metrics.gauge_of("mb_server_policy_version", "Version of the policy that proxies follow.", move || {
+            as_f64(policy.borrow().version)
+        });
         metrics
             .gauge(
                 "mb_backup_last_success_timestamp_seconds",
@@ -22,6 +40,22 @@ impl ServerMetrics {
             .set(0.0);
         Self {
             dead_letters: metrics.gauge("mb_dead_letters", "Dead letters in the store."),
+            leader: metrics.gauge(
+                "mb_server_leader",
+                "1 while this main server does the work that only one of several does, else 0.",
+            ),
+            register_seconds: metrics.seconds(
+                "mb_store_register_seconds",
+                "Time from handing a batch to the store to the end of its transaction, the wait for others included.",
+            ),
+            store: StoreGauges {
+                size: metrics.gauge("mb_store_size_bytes", "Size of the database on its disk."),
+                mail_waiting: metrics.gauge("mb_mail_waiting", "Mails that wait to be sent."),
+                mail_oldest: metrics.gauge(
+                    "mb_mail_oldest_timestamp_seconds",
+                    "When the oldest of them was given, seconds since 1970; 0 if none waits.",
+                ),
+            },
             registered: metrics.counter("mb_server_registered", "Messages stored for the first time."),
             results: metrics.counter_family(
                 "mb_server_register_results",
@@ -69,4 +103,18 @@ impl ServerMetrics {
             }
         }
     }
+}
+
+impl StoreGauges {
+    /// `oldest` is when the oldest mail that waits was given.
+    pub(crate) fn mail(&self, waiting: u64, oldest: Option<Timestamp>) {
+        self.mail_waiting.set(as_f64(waiting));
+        self.mail_oldest.set(oldest.map_or(0.0, |at| as_f64(u64::try_from(at.seconds()).unwrap_or(0))));
+    }
+}
+
+/// Counts are far below 2^52, where a double stops being exact.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+pub(crate) fn as_f64(count: u64) -> f64 {
+    count as f64
 }

@@ -15,4 +15,5 @@ mod notices;
 mod people;
 mod registering;
 mod rotating;
+mod shared_secrets;
 mod watching;

@@ -22,6 +22,8 @@ mod expiry;
 mod key_reports;
 mod leases;
 mod mail;
+#[cfg(test)]
+mod many_rows;
 mod merging;
 mod message_list;
 mod messages;
@@ -29,6 +31,7 @@ mod migration;
 mod mysql;
 mod notices;
 mod policy;
+mod proxies;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;
@@ -68,8 +71,10 @@ pub use mb_core::{ClientStatus, UserRole};
 pub use message_list::{ListedMessage, MessageFilter, MessagePage, MessagePlace};
 pub use messages::{ExistingMessage, MessageRow, MessageStatus};
 pub use migration::MigrationStatus;
+pub use mysql::inspect::ServerReport;
 pub use notices::{NewNotice, Notice, NoticeFilter, NoticeKey};
 pub use policy::PolicyParts;
+pub use proxies::{Heartbeat, SeenProxy};
 pub use refresh_tokens::{NewRefreshToken, Rotation};
 pub use register::{NewMessage, RegisterBatch, Registered, Registration};
 pub use reset_tokens::NewResetToken;
@@ -133,6 +138,14 @@ impl Store {
             return Err(StoreError::Closed);
         }
         self.shared.last_fault.get().map_or(Ok(()), Err)
+    }
+
+    /// What the database server says about itself; `None` for a file, which has none.
+    pub async fn server_report(&self) -> Result<Option<ServerReport>, StoreError> {
+        match self.backend() {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::MySql(db) => db.inspect().await.map(Some),
+        }
     }
 
     /// Bytes on disk.

@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// Puts `after` in the place of a setting that is `before`; whether it was.
-    pub async fn replace_setting(&self, name: &str, before: &[u8], after: &[u8]) -> Result<bool, StoreError> {
+    pub async fn exchange_setting(&self, name: &str, before: &[u8], after: &[u8]) -> Result<bool, StoreError> {
         let mut tx = self.backend().begin().await?;
         let sql = "UPDATE settings SET value = ? WHERE name = ? AND value = ?";
         let changed = tx.execute(sql, [Value::Blob(after), Value::Text(name), Value::Blob(before)]).await?;

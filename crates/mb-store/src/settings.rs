@@ -84,6 +84,18 @@ impl Store {
         tx.commit().await?;
         Ok(value.to_vec())
     }
+
+    /// Stores `value` under the name, whatever was there.
+    pub async fn replace_setting(&self, name: &str, value: &[u8], actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let sql = match tx.fetch_optional(SELECT, [Value::Text(name)]).await? {
+            Some(_) => "UPDATE settings SET value = ? WHERE name = ?",
+            None => "INSERT INTO settings (value, name) VALUES (?, ?)",
+        };
+        tx.execute(sql, [Value::Blob(value), Value::Text(name)]).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "setting.replace", name)).await?;
+        tx.commit().await
+    }
 }
 
 /// The store's epoch as this transaction sees it.

@@ -8,6 +8,8 @@ mod certificates;
 mod crl;
 mod mail;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Role, Secret};
 use mb_crypto::ca::Ca;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Resolved};
 use crate::layout::{Layout, read_secret, read_text};
 
+pub(crate) use certificates::host_name;
 pub use certificates::{DEMO, component_certificates, demo_client};
 pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
 
@@ -61,7 +64,10 @@ async fn new_ca(layout: &Layout, store: &Store, clock: &Clock) -> Result<Ca> {
 }
 
 /// The master keys on disk; `None` if the active one is missing.
-fn present_master_keys(layout: &Layout) -> Result<Option<MasterKeys>> {
+///
+/// # Errors
+/// A file cannot be read, or others can.
+pub fn present_master_keys(layout: &Layout) -> Result<Option<MasterKeys>> {
     let path = layout.encryption_key();
     MasterKeys::open(&path).with_context(|| format!("read {}", path.display()))
 }
@@ -113,6 +119,21 @@ pub async fn open_store(layout: &Layout, config: &Config, clock: &Clock) -> Resu
     Store::open(&url, clock.clone()).await.with_context(|| format!("open the database {}", path.display()))
 }
 
+/// Looks whether the database server keeps what it has answered: in production one that does not is refused.
+async fn refuse_forgetful(store: &Store, config: &Config) -> Result<()> {
+    let report = store.server_report().await.context("ask the database server for its settings")?;
+    let Some(Err(reason)) = report.map(|report| report.is_durable()) else { return Ok(()) };
+    if config.is_production() && !config.store.allow_forgetful {
+        bail!(
+            "the database's {reason}: a power failure of its machine loses messages that proxies were told are stored. Set \
+             innodb_flush_log_at_trx_commit = 1 and sync_binlog = 1 (deployment/config/mysql.cnf), or set \
+             store.allow_forgetful = true"
+        );
+    }
+    tracing::warn!(reason, "the database may lose what it has answered when its machine loses power");
+    Ok(())
+}
+
 /// Opens the main server on its files, making what is missing.
 ///
 /// # Errors
@@ -129,6 +150,7 @@ pub async fn main_server(
     let (ca, master) = (present_ca(layout)?, present_master_keys(layout)?);
     let jwt = jwt_secret(layout, resolved)?;
     let store = open_store(layout, &resolved.config, clock).await?;
+    refuse_forgetful(&store, &resolved.config).await?;
     store.migrate().await.context("migrate the database")?;
     let ca = match ca {
         Some(ca) => ca,
@@ -138,8 +160,8 @@ pub async fn main_server(
         Some(master) => master,
         None => new_master_key(layout, &store).await?,
     };
-    let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let own_names = resolved.config.server.own_names().into_iter().chain(certificates::host_name()).collect();
+    let instance = Instance::from(format!("main-server-{}", host_name().unwrap_or_default()));
+    let own_names = resolved.config.server.own_names().into_iter().chain(host_name()).collect();
     let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
     let mail = mail::settings(layout, resolved)?;
     let parts = Parts {
@@ -154,6 +176,7 @@ pub async fn main_server(
         mail,
         clock: clock.clone(),
         instance,
+        lease: Duration::from_secs(resolved.config.server.lease),
         stopping,
     };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;

@@ -25,10 +25,11 @@ use mb_core::Role;
 
 use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
+use crate::generate::GenerateArgs;
 use crate::layout::Layout;
 use crate::send::SendArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, doctor, output, send, torture};
+use crate::{access, bench, doctor, generate, output, send, torture};
 
 /// Takes in messages over mutual TLS, loses none, and hands them on.
 #[derive(Debug, Parser)]
@@ -70,6 +71,9 @@ enum Command {
     Send(SendArgs),
     /// Measure a running broker
     Bench(BenchArgs),
+    /// Fill a database with generated messages, to look at speed and plans on a large store
+    #[command(hide = true)]
+    Generate(GenerateArgs),
     /// Crash a throw-away broker under load and count what it kept
     Torture(TortureArgs),
     /// Look at and repair the proxy's journal
@@ -126,6 +130,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;
             runtime()?.block_on(bench::run(args, layout.root(), access::issuer(&layout)))
         }
+        Command::Generate(args) => runtime()?.block_on(generate::run(&layout, args)),
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
         Command::SplitSecrets(args) => split::run(&layout, &args),

@@ -131,6 +131,16 @@ impl Layout {
         self.root.join("locks").join(format!("{role}.lock"))
     }
 
+    /// Holds a new text when processes are to read their settings again.
+    pub fn reload_request(&self) -> PathBuf {
+        self.root.join("locks/reload.request")
+    }
+
+    /// What the process of that id says of it.
+    pub fn reload_answer(&self, pid: u32) -> PathBuf {
+        self.root.join("locks").join(format!("reload-{pid}.json"))
+    }
+
     /// What the holder of that lock says of itself.
     pub fn lock_holder(&self, role: &str) -> PathBuf {
         self.root.join("locks").join(format!("{role}.json"))

@@ -114,11 +114,18 @@ pub struct PolicyQuery {
     /// The number of live proxies in it; absent: a change of that alone is no news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxies: Option<u32>,
+    /// A proxy's own number: several may share a certificate, and each counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<u64>,
+    /// What time it is there, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<i64>,
 }
 
 impl PolicyQuery {
     /// The question of who holds this policy, or none.
     pub fn of(held: Option<&Policy>) -> Self {
-        Self { since: held.map(|policy| policy.version), proxies: held.map(|policy| policy.limits.proxies) }
+        let (since, proxies) = held.map(|policy| (policy.version, policy.limits.proxies)).unzip();
+        Self { since, proxies, ..Self::default() }
     }
 }

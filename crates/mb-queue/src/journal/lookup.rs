@@ -55,7 +55,10 @@ impl Shared {
             let offset = match segment.offset_of(id) {
                 Ok(offset) => offset,
                 Err(error) => {
-                    tracing::warn!(error = %error, path = %segment.path.display(), "journal index cannot be read");
+                    // Clients ask thousands of times a second.
+                    if self.health.no_index.raise() {
+                        tracing::warn!(error = %error, path = %segment.path.display(), "journal index cannot be read");
+                    }
                     continue;
                 }
             };

@@ -13,8 +13,9 @@ use mb_store::{DataKeyRow, SealedColumn, SealedRow, StoreError};
 use serde_json::json;
 
 use super::with_files;
-use crate::app::{App, CHAIN_KEY, SEARCH_KEY};
+use crate::app::App;
 use crate::routes::store_fault;
+use crate::shared_secrets::{CHAIN_KEY, SEARCH_KEY};
 
 /// Rows of one step: it takes well under a second.
 const STEP: u32 = 200;
@@ -126,7 +127,7 @@ async fn settings(app: &App) -> Result<Done, ApiError> {
         match app.master.rewrap_secret(context, &sealed) {
             Ok(None) => {}
             Ok(Some(again)) => {
-                let replaced = app.store.replace_setting(name, &sealed, &again).await.map_err(store_fault)?;
+                let replaced = app.store.exchange_setting(name, &sealed, &again).await.map_err(store_fault)?;
                 done.rewrapped += u64::from(replaced);
             }
             Err(error) => done.passed_by(name, &error),

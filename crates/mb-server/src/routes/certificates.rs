@@ -7,10 +7,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{
     CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
 };
-use mb_api::page::{Cursor, Page, PageQuery};
+use mb_api::page::{Page, PageQuery};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::{FieldError, Role, Timestamp, hex};
@@ -113,12 +114,15 @@ pub(crate) async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<CertificateRow>>, ApiError> {
     caller.admin()?;
-    let (limit, after) = query.resolve()?;
+    let (limit, after) = query.resolve(List::Certificates)?;
     let mut rows =
         app.store.certificate_page(after.map(|cursor| cursor.place()), limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|(place, row)| Cursor::numbered(row.not_before, *place).encode());
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|(place, row)| Cursor::numbered(row.not_before, *place).encode(List::Certificates));
     let now = app.clock.now();
     Ok(Json(Page { data: rows.into_iter().map(|(_, row)| present(row, now)).collect(), next }))
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata, SecretText};
-use mb_api::page::{Cursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::mask::mask_number;
@@ -45,7 +46,7 @@ pub(crate) async fn list(
     for message in &page.messages {
         data.push(row(&app, message, now).await?);
     }
-    Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode()) }))
+    Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode(List::Messages)) }))
 }
 
 #[utoipa::path(
@@ -177,7 +178,7 @@ async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut 
 /// Tells everybody concerned that a message does not open: who asks, the log, the metrics, a notice.
 async fn report(app: &App, message: &ListedMessage, unopened: Unopened) -> ApiError {
     let (id, reason) = (message.status.message_id, unopened.detail());
-    tracing::error!(message.id = %id, reason, "message cannot be opened");
+    mb_runtime::logging::limited("open", || tracing::error!(message.id = %id, reason, "message cannot be opened"));
     app.metrics.unopened(unopened.word());
     if let Err(error) = notices::unreadable(app, message, &reason).await {
         tracing::warn!(%error, "notice of an unreadable message not stored");

@@ -17,6 +17,7 @@ use mb_core::Role;
 use mb_core::envelope::Envelope;
 use mb_core::handover::Batch;
 use mb_store::{ExistingMessage, NewDeadLetter, RegisterBatch, Registered};
+use tokio::time::Instant;
 
 use super::store_fault;
 use crate::actor;
@@ -75,7 +76,10 @@ async fn store(
         app.store.epoch().await.map_err(store_fault)?
     } else {
         let request = RegisterBatch { keys, messages, dead_letters, instance: app.instance.clone() };
-        let registered = app.store.register(request).await.map_err(store_fault)?;
+        let begun = Instant::now();
+        let registered = app.store.register(request).await;
+        app.metrics.register_seconds.observe_duration(begun.elapsed());
+        let registered = registered.map_err(store_fault)?;
         for (_, key) in &new_keys {
             key.mark_stored();
         }

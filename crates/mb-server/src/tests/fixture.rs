@@ -74,6 +74,7 @@ impl Fixture {
             mail,
             clock: clock.clone(),
             instance: "test".into(),
+            lease: std::time::Duration::from_secs(30),
             stopping: CancellationToken::new(),
         };
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");

@@ -197,7 +197,7 @@ async fn the_audit_log_verifies_across_a_rotation_and_a_restart() {
     crate::audit::chain::extend(app).await.expect("chains");
     report(&fixture, &[]).await;
     assert_eq!(delete(&fixture, first).await.0, 204);
-    let wrapped = fixture.store.setting(crate::app::CHAIN_KEY).await.expect("reads").expect("there");
+    let wrapped = fixture.store.setting(crate::shared_secrets::CHAIN_KEY).await.expect("reads").expect("there");
     let kept = mb_crypto::audit::ChainKey::unwrap(&app.master, &wrapped).expect("opens without the old key");
     for row in fixture.store.audit_chain(0, 1000).await.expect("reads") {
         assert_eq!(kept.link(&row.prev_hash, &row.entry.record()), row.hash, "{}", row.entry.action);

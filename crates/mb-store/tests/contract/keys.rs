@@ -68,8 +68,8 @@ pub(crate) async fn a_sealed_value_is_replaced_only_as_it_was_read(fixture: Fixt
     }
     assert_eq!(store.master_key_uses().await.expect("reads"), BTreeMap::from([(NEW, 3)]));
     store.setting_or_insert("sealed", b"one", "test").await.expect("writes");
-    assert!(store.replace_setting("sealed", b"one", b"two").await.expect("writes"));
-    assert!(!store.replace_setting("sealed", b"one", b"three").await.expect("writes"));
+    assert!(store.exchange_setting("sealed", b"one", b"two").await.expect("writes"));
+    assert!(!store.exchange_setting("sealed", b"one", b"three").await.expect("writes"));
     assert_eq!(store.setting("sealed").await.expect("reads").as_deref(), Some(&b"two"[..]));
 }
 

@@ -62,6 +62,7 @@ on_every_backend! {
         what_is_neither_message_nor_dead_letter_is_lacking,
         a_new_epoch_is_another_one,
         a_client_sees_its_own_messages_alone,
+        names_that_look_alike_stay_apart,
         what_is_only_a_dead_letter_has_failed,
         thousands_of_ids_are_answered;
     administration:
@@ -128,7 +129,8 @@ on_every_backend! {
         a_sent_mail_keeps_no_body,
         one_notice_about_a_thing_is_open_at_a_time,
         a_notice_is_mailed_once,
-        one_leads_until_its_lease_ends;
+        one_leads_until_its_lease_ends,
+        proxies_live_as_long_as_they_are_seen;
     tenants:
         a_domains_rules_reach_the_policy,
         a_clients_rate_limit_reaches_the_policy,
@@ -154,6 +156,7 @@ on_servers! {
         who_looks_and_then_acts_takes_turns,
         a_mail_is_leased_by_one_server_at_a_time,
         text_outside_of_the_first_plane_survives,
+        no_column_takes_different_texts_for_equal,
         an_account_with_a_difficult_password_gets_in,
         a_database_that_is_not_there_is_waited_for;
 }

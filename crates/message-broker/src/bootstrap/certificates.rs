@@ -144,7 +144,7 @@ async fn issue(layout: &Layout, authority: &Authority, order: Order) -> Result<(
 }
 
 /// This machine's name, if a certificate can carry it.
-pub(super) fn host_name() -> Option<String> {
+pub(crate) fn host_name() -> Option<String> {
     let name = if cfg!(windows) {
         crate::config::environment("COMPUTERNAME")
     } else {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mb_api::dto::{CertificateRow, CertificateStatus, GenerateCertificate, RevokeCertificate};
-use mb_api::page::PageQuery;
+use mb_api::page::{Page, PageQuery};
 use mb_core::{ClientName, Clock, DomainName, Role};
 use mb_crypto::TrustAnchors;
 use serde::Serialize;
@@ -203,7 +203,7 @@ async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result
     let mut rows = rows?;
     rows.retain(|row| wanted.is_none_or(|wanted| row.status == wanted));
     if format.json {
-        output::json(&rows)?;
+        output::json(&Page { data: rows, next: None })?;
         return Ok(ExitCode::SUCCESS);
     }
     for row in rows {

@@ -17,7 +17,7 @@ use mb_crypto::data_key::Signer;
 use mb_crypto::tls::ReloadableServerConfig;
 use mb_proxy::Proxy;
 use mb_runtime::Criticality;
-use mb_runtime::metrics::{Gauge, Metrics};
+use mb_runtime::metrics::{Gauge, GaugeFamily, Metrics};
 use mb_server::{MainServer, Notary};
 
 use super::{Link, Wiring};
@@ -73,8 +73,12 @@ pub(super) struct Expiry {
 }
 
 impl Expiry {
+    fn of(family: &GaugeFamily, role: Role) -> Self {
+        Self { gauge: family.of(role.as_str()), life: Arc::default() }
+    }
+
     fn show(&self, identity: &Identity) {
-        self.gauge.set(f64::from(u32::try_from(identity.not_after.seconds()).unwrap_or(u32::MAX)));
+        self.gauge.set(seconds(identity.not_after));
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some((identity.not_before, identity.not_after));
     }
 
@@ -86,12 +90,26 @@ impl Expiry {
 
 /// When the certificate of `role` ends.
 pub(super) fn expiry(role: Role, metrics: &mut Metrics) -> Expiry {
-    let family = metrics.gauge_family(
+    Expiry::of(&expiries(metrics), role)
+}
+
+/// The same of both certificates that a main server has: its own and the CA's, as it was at the start.
+pub(super) fn expiry_beside_ca(server: &MainServer, metrics: &mut Metrics) -> Expiry {
+    let family = expiries(metrics);
+    family.of("ca").set(seconds(server.authority().ca_not_after()));
+    Expiry::of(&family, Role::Server)
+}
+
+fn expiries(metrics: &mut Metrics) -> GaugeFamily {
+    metrics.gauge_family(
         "mb_certificate_expiry_timestamp_seconds",
-        "When the component's certificate expires, seconds since 1970.",
+        "When a component's certificate expires, and the CA's, seconds since 1970.",
         "role",
-    );
-    Expiry { gauge: family.of(role.as_str()), life: Arc::default() }
+    )
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    f64::from(u32::try_from(at.seconds()).unwrap_or(u32::MAX))
 }
 
 struct Keeper {

@@ -12,6 +12,7 @@ use mb_worker::{Worker, WorkerConfig};
 
 use super::certificates::{self, Users};
 use super::{Link, Waiting, Wiring, health, journal_config};
+use crate::bootstrap;
 
 impl Wiring<'_> {
     /// The worker's port also shows the metrics of the other roles in this process.
@@ -21,9 +22,11 @@ impl Wiring<'_> {
         waiting: Waiting,
         server: &Link,
         mut sources: Vec<Metrics>,
-    ) -> Result<()> {
+    ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
-        let name = format!("worker-{}", std::process::id());
+        // The queue knows workers by name: two on two machines must not have the same.
+        let host = bootstrap::host_name().unwrap_or_default();
+        let name = format!("worker-{host}-{}", std::process::id());
         let lease = match &waiting {
             Waiting::Journal(_) => journal_config(self.layout, self.config).lease,
             Waiting::Redis(redis) => redis.claim_idle,
@@ -47,6 +50,6 @@ impl Wiring<'_> {
         let router = self.with_own_routes(Router::new(), health, &[], sources, Access::Open);
         let app = App::new(AppConfig::new(Role::Worker, paths::WORKER), router, &mut metrics);
         PlainServer::new(listener, app).start(self.lifecycle);
-        Ok(())
+        Ok(metrics)
     }
 }

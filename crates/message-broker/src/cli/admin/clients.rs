@@ -128,17 +128,17 @@ async fn set_rate_limit(layout: &Layout, Which { name }: &Which, Own(rate_limit)
 
 async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
     let query = ClientQuery { domain: args.domain, status: args.status, ..ClientQuery::default() };
-    let rows = with_client(layout, async |client| {
-        let page = async |limit, cursor| client.clients(&ClientQuery { limit, cursor, ..query.clone() }).await;
-        list::all(page).await.context("list clients")
+    let page = with_client(layout, async |client| {
+        let fetch = async |limit, cursor| client.clients(&ClientQuery { limit, cursor, ..query.clone() }).await;
+        list::all(fetch).await.context("list clients")
     });
-    let rows = rows.await?;
+    let page = page.await?;
     if args.format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["client", "domain", "status", "rate limit", "created", "changed"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.client_id.to_string(),
             row.domain.to_string(),
