@@ -205,7 +205,7 @@ async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clo
         }
         let owed = dropped.owed();
         if !owed.is_empty() {
-            match server.merge_revocations(owed).await {
+            match follower.server().merge_revocations(owed).await {
                 Ok(()) => dropped.was_told(),
                 Err(error) => tracing::warn!(%error, "held revocations not told, they stay in effect here"),
             }

@@ -153,7 +153,6 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (G, paths::NOTICES, Lets::Admins),
         (P, paths::NOTICE_RESOLVE, Lets::Admins),
         (G, paths::STATS, Lets::Admins),
-        (P, paths::NEW_EPOCH, Lets::Admins),
         (G, paths::KEYS, Lets::Admins),
         (P, paths::KEYS_PREPARE, Lets::Admins),
         (P, paths::KEYS_ROTATE, Lets::Admins),
@@ -169,15 +168,16 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
     ]
 }
 
-/// Routes that are asked elsewhere: the listener's own, one that a certificate of any role may ask, and one that ends what
+/// Routes that are asked elsewhere: the listener's own, one that a certificate of any role may ask, and those that end what
 /// the others here ask with.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("get", paths::HEALTH),
     ("get", paths::HEALTH_LIVE),
     ("get", paths::HEALTH_READY),
     ("get", paths::METRICS),
     ("post", paths::PKI_RENEW),
     ("delete", paths::PROFILE_SESSIONS),
+    ("post", paths::NEW_EPOCH),
 ];
 
 async fn callers(fixture: &Fixture) -> Vec<(Who, Asking<'_>)> {
