@@ -6,7 +6,7 @@ mod needs_systemd_analyze {
 
     use tempfile::TempDir;
 
-    use crate::harness::BINARY;
+    use crate::harness::binary;
 
     /// Tenths of systemd's exposure level, from 0 to 100: up to 20 it calls a service OK.
     const MOST_EXPOSED: &str = "20";
@@ -22,7 +22,7 @@ mod needs_systemd_analyze {
             if is_unit {
                 let name = path.file_name().expect("a name").to_string_lossy().into_owned();
                 let text = std::fs::read_to_string(&path).expect("a unit");
-                std::fs::write(dir.join(&name), text.replace("/usr/bin/message-broker", BINARY)).expect("written");
+                std::fs::write(dir.join(&name), text.replace("/usr/bin/message-broker", &binary())).expect("written");
                 names.push(name);
             }
         }
@@ -67,7 +67,7 @@ mod needs_systemd_analyze {
                 let line = format!("InaccessiblePaths=-/var/lib/message-broker/{path}");
                 assert_eq!(text.lines().any(|found| found == line), hidden, "{role}: {line}");
             }
-            assert!(text.contains(&format!("{BINARY} {role}\n")), "{text}");
+            assert!(text.contains(&format!("{} {role}\n", binary())), "{text}");
         }
     }
 }

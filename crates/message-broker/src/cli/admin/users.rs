@@ -255,7 +255,7 @@ async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
 async fn sessions(layout: &Layout, who: &Who, format: Format) -> Result<ExitCode> {
     let page: Page<SessionRow> = with_client(layout, async |client| {
         let user = find(client, &who.email).await?;
-        Ok(client.user_sessions(&user.id).await.context("list sessions")?)
+        client.user_sessions(&user.id).await.context("list sessions")
     })
     .await?;
     if format.json {
