@@ -146,5 +146,5 @@ async fn with_files<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let keys = std::sync::Arc::clone(&app.master);
     let done = tokio::task::spawn_blocking(move || step(&keys)).await.map_err(ApiError::internal)?;
-    done.map_err(|error| ApiError::internal(error))
+    done.map_err(ApiError::internal)
 }
