@@ -21,7 +21,7 @@ impl Balancer {
                 let (backends, turn) = (backends.clone(), Arc::clone(&turn));
                 std::thread::spawn(move || {
                     let first = turn.fetch_add(1, Ordering::Relaxed);
-                    let ports = (0..backends.len()).map(|at| backends[(first + at) % backends.len()]);
+                    let mut ports = (0..backends.len()).map(|at| backends[(first + at) % backends.len()]);
                     if let Some(server) = ports.find_map(|port| TcpStream::connect(("127.0.0.1", port)).ok()) {
                         join(client, server);
                     }
