@@ -77,6 +77,7 @@ mod tests {
                 ca_certificate: String::new(),
                 fingerprint: String::new(),
                 expires_at: Timestamp::default(),
+                pkcs12: None,
             },
         }
     }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Shared;
+use crate::revocations::Dropped;
 
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
@@ -190,13 +191,24 @@ pub(crate) async fn follow(shared: Arc<Shared>, soft: CancellationToken) {
 
 async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clock: &Clock) {
     let mut kept_at: Option<Instant> = None;
+    let mut dropped = Dropped::default();
     loop {
         let held = keeper.held();
-        let news = follower.next(held).await;
+        let mut news = follower.next(held).await;
+        if let (News::Policy(next), Some(current)) = (&mut news, keeper.current()) {
+            dropped.keep(&current, next);
+        }
         let changed = matches!(&news, News::Policy(policy) if PolicyQuery::of(Some(policy)) != held);
         keeper.adopt(news, clock.now());
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);
+        }
+        let owed = dropped.owed();
+        if !owed.is_empty() {
+            match follower.server().merge_revocations(owed).await {
+                Ok(()) => dropped.was_told(),
+                Err(error) => tracing::warn!(%error, "held revocations not told, they stay in effect here"),
+            }
         }
     }
 }

@@ -55,6 +55,11 @@ impl PolicyFollower {
         Self { counted: Some((instance, clock)), ..self }
     }
 
+    /// Whom it asks.
+    pub const fn server(&self) -> &Client {
+        &self.server
+    }
+
     /// Waits for an answer. Questions that nobody answered are logged and asked again.
     pub async fn next(&mut self, held: PolicyQuery) -> News {
         loop {

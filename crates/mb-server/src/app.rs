@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mb_core::{Clock, Timestamp};
+use mb_core::{Clock, KeyId, Timestamp};
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
 use mb_store::{CounterEvent, Instance, Store, StoreError};
@@ -27,7 +27,9 @@ pub(crate) struct App {
     pub(crate) audit: AuditState,
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) master: Arc<MasterKeys>,
+    /// Names this process in what it says of its keys.
+    pub(crate) reporter: KeyId,
     pub(crate) mail: Mailer,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
@@ -48,15 +50,28 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, lease, stopping } =
-            parts;
-        let audit = AuditState::new(&master, audit_head)?;
+        let Parts {
+            store,
+            ca,
+            master,
+            audit_head,
+            retired_cas,
+            jwt,
+            own_names,
+            people,
+            mail,
+            clock,
+            instance,
+            lease,
+            stopping,
+        } = parts;
         let search = shared_secrets::search_key(&store, &master).await?;
+        let audit = AuditState::new(shared_secrets::chain_key(&store, &master).await?, audit_head);
         shared_secrets::check_authority(&store, &ca).await?;
         shared_secrets::check_jwt(&store, &search, &jwt).await?;
-        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
         let master = Arc::new(master);
-        let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
+        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), Arc::clone(&master)).await?;
+        let keys = KeyRing::new(Arc::clone(&master), &format!("{}\n{retired_cas}", ca.certificate_pem()))?;
         let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics, policy.subscribe());
@@ -68,6 +83,7 @@ impl App {
             keys,
             jwt,
             master,
+            reporter: KeyId::from_bytes(mb_crypto::random::random_array()),
             mail,
             people,
             search,

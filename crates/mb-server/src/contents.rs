@@ -43,6 +43,7 @@ impl Examination {
                 proxy_name: opened.signer.name.clone(),
                 proxy_serial: opened.signer.serial.clone(),
                 created_at: opened.created_at,
+                rewrapped: None,
             })
             .collect()
     }
@@ -133,11 +134,11 @@ impl<'a> Keys<'a> {
         }
         // A record that was stored was proven before; one that a forger put beside it under the same id changes nothing.
         if let Some(row) = self.app.store.data_key(id).await? {
-            return Ok(self.app.keys.open(&row.record, true).map_err(BadKey::code));
+            return Ok(self.app.keys.open_stored(&row).map_err(BadKey::code));
         }
         let mut code = "key_unknown";
         for record in self.records.get(&id).into_iter().flatten() {
-            match self.app.keys.open(record, false) {
+            match self.app.keys.open(record) {
                 Ok(opened) => return Ok(Ok(opened)),
                 Err(bad) => code = bad.code(),
             }

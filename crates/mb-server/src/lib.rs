@@ -12,6 +12,7 @@ mod contents;
 mod jobs;
 mod keyring;
 mod mail;
+mod master_keys;
 mod metrics;
 mod notices;
 mod opening;
@@ -28,9 +29,10 @@ use std::time::Duration;
 
 use axum::Router;
 use mb_core::{Clock, KeyId, Policy};
+use mb_crypto::TrustAnchors;
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::{Instance, Store};
@@ -88,8 +90,10 @@ pub struct Parts {
     pub store: Store,
     /// The certificate authority with its private key.
     pub ca: Ca,
-    /// The key that data keys are wrapped to.
-    pub master: MasterKey,
+    /// The certificates of CAs that are trusted no more but for what was signed under them in the past, PEM; may be empty.
+    pub retired_cas: String,
+    /// The keys of which the active one is what data keys are wrapped to.
+    pub master: MasterKeys,
     /// The file that says where the audit log ended at last; it must not lie where the store does. `None`: nobody does.
     pub audit_head: Option<PathBuf>,
     /// The key that access tokens are signed with.
@@ -156,6 +160,26 @@ impl MainServer {
     /// From now on `notary` signs the audit log: the main server's certificate was renewed.
     pub fn adopt(&self, notary: Notary) {
         self.app.audit.adopt(notary);
+    }
+
+    /// From now on `ca` issues, and its certificates are trusted; those in `retired_cas` for what was signed in the past
+    /// alone. Whether anything is another than before.
+    ///
+    /// # Errors
+    /// [`ServerError`] if a certificate cannot be read, or the store not be written.
+    pub async fn adopt_ca(&self, ca: Ca, retired_cas: &str) -> Result<bool, ServerError> {
+        let trusted = ca.certificate_pem().to_owned();
+        self.app.keys.trust(TrustAnchors::from_pem(&format!("{trusted}\n{retired_cas}"))?);
+        if self.app.authority.is(&ca) {
+            return Ok(false);
+        }
+        let issuer = mb_core::hex::encode(&ca.issuer_id());
+        shared_secrets::note_authority(&self.app.store, &ca).await?;
+        self.app.authority.adopt(ca);
+        self.app.policy.trust(trusted);
+        self.app.store.announce("ca.change", &issuer, "system:main-server").await?;
+        self.app.policy.refresh(&self.app.store).await?;
+        Ok(true)
     }
 
     /// Chains and signs what the audit log holds by now, for a process that answers requests without background work.

@@ -12,6 +12,7 @@ pub(crate) struct ServerMetrics {
     registered: Counter,
     results: CounterFamily,
     sign_ins: CounterFamily,
+    unopened: CounterFamily,
     pub(crate) dead_letters: Gauge,
     pub(crate) leader: Gauge,
     pub(crate) register_seconds: Histogram,
@@ -61,6 +62,11 @@ impl ServerMetrics {
                 "Envelopes answered by register, by result: stored, duplicate, quarantined, refused.",
                 "result",
             ),
+            unopened: metrics.counter_family(
+                "mb_server_unopened",
+                "Messages that somebody asked for and that did not open: no_master_key, no_data_key, bad_data_key, damaged.",
+                "reason",
+            ),
             sign_ins: metrics.counter_family(
                 "mb_server_sign_ins",
                 "Sign-ins by result: ok, or the code of the refusal.",
@@ -72,6 +78,11 @@ impl ServerMetrics {
     /// Counts a sign-in; `result` is `ok` or a problem's code.
     pub(crate) fn sign_in(&self, result: &'static str) {
         self.sign_ins.inc_by(result, 1);
+    }
+
+    /// Counts a message that does not open.
+    pub(crate) fn unopened(&self, reason: &'static str) {
+        self.unopened.inc_by(reason, 1);
     }
 
     pub(crate) fn registered(&self, results: &[RegisterResult]) {

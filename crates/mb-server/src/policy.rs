@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use mb_api::dto::PolicyQuery;
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
 use mb_core::{Identity, Policy, Timestamp, hex};
+use mb_crypto::master::MasterKeys;
 use mb_store::{Heartbeat, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
@@ -29,21 +30,21 @@ pub(crate) struct PolicyFeed {
     followers: watch::Sender<HashMap<String, Follower>>,
     /// Proxies that ask any main server of this store, as of the last look into it.
     known: AtomicU32,
-    ca_pem: String,
-    master_key: MasterPublicKey,
+    ca_pem: ArcSwap<String>,
+    master: Arc<MasterKeys>,
 }
 
 impl PolicyFeed {
-    pub(crate) async fn open(store: &Store, ca_pem: String, master_key: MasterPublicKey) -> Result<Self, StoreError> {
-        let (first, revoked_proxies) = build(store, &ca_pem, &master_key).await?;
+    pub(crate) async fn open(store: &Store, ca_pem: String, master: Arc<MasterKeys>) -> Result<Self, StoreError> {
+        let (first, revoked_proxies) = build(store, &ca_pem, master.public()).await?;
         Ok(Self {
             sender: watch::Sender::new(Arc::new(first)),
             revoked_proxies: ArcSwap::from_pointee(revoked_proxies),
             refreshing: Mutex::new(()),
             followers: watch::Sender::new(HashMap::new()),
             known: AtomicU32::new(0),
-            ca_pem,
-            master_key,
+            ca_pem: ArcSwap::from_pointee(ca_pem),
+            master,
         })
     }
 
@@ -129,10 +130,15 @@ impl PolicyFeed {
         }
     }
 
+    /// The CAs that edges trust from the next refresh on.
+    pub(crate) fn trust(&self, ca_pem: String) {
+        self.ca_pem.store(Arc::new(ca_pem));
+    }
+
     /// Reads the policy anew after a change made here.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.refreshing.lock().await;
-        let (mut policy, revoked_proxies) = build(store, &self.ca_pem, &self.master_key).await?;
+        let (mut policy, revoked_proxies) = build(store, &self.ca_pem.load(), self.master.public()).await?;
         policy.limits.proxies = self.live_proxies();
         self.revoked_proxies.store(Arc::new(revoked_proxies));
         self.sender.send_if_modified(|held| {
@@ -202,13 +208,13 @@ impl Follower {
 async fn build(
     store: &Store,
     ca_pem: &str,
-    master_key: &MasterPublicKey,
+    master_key: MasterPublicKey,
 ) -> Result<(Policy, BTreeSet<CertificateRef>), StoreError> {
     let parts = store.policy_parts().await?;
     let policy = Policy {
         version: parts.version,
         ca_pem: ca_pem.to_owned(),
-        master_key: master_key.clone(),
+        master_key,
         revoked: parts.revoked,
         suspended: parts.suspended,
         domains: parts.domains.iter().map(|(name, rules)| (name.clone(), rules.body_rules())).collect(),

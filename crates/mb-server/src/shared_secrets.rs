@@ -6,9 +6,10 @@
 
 use mb_core::hex;
 use mb_crypto::CryptoError;
+use mb_crypto::audit::ChainKey;
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
 use mb_store::Store;
 
@@ -17,7 +18,9 @@ use crate::ServerError;
 const ACTOR: &str = "system:main-server";
 
 /// The store's setting that holds the wrapped search key, and with it the id of the key that it is wrapped by.
-const SEARCH_KEY: &str = "search_key";
+pub(crate) const SEARCH_KEY: &str = "search_key";
+/// The store's setting that holds the audit chain's wrapped key.
+pub(crate) const CHAIN_KEY: &str = "audit_chain_key";
 /// The store's setting that holds the authority's id.
 const AUTHORITY: &str = "ca_id";
 /// The store's setting by which a JWT secret is known again.
@@ -27,16 +30,35 @@ const JWT: &str = "jwt_check";
 ///
 /// # Errors
 /// [`ServerError::OtherMasterKey`], or what the store says.
-pub(crate) async fn search_key(store: &Store, master: &MasterKey) -> Result<SearchKey, ServerError> {
+pub(crate) async fn search_key(store: &Store, master: &MasterKeys) -> Result<SearchKey, ServerError> {
     let wrapped = match store.setting(SEARCH_KEY).await? {
         Some(wrapped) => wrapped,
         // Two main servers may start at once: the first value stays and both use it.
         None => store.setting_or_insert(SEARCH_KEY, &SearchKey::generate().wrap(master)?, ACTOR).await?,
     };
-    SearchKey::unwrap(master, &wrapped).map_err(|error| match error {
-        CryptoError::UnknownMasterKey(stored) => ServerError::OtherMasterKey { stored, own: master.id() },
+    SearchKey::unwrap(master, &wrapped).map_err(|error| unwrapped(error, master))
+}
+
+/// The chain's key comes from the first master key; it is stored, wrapped, so that it outlives that one.
+///
+/// # Errors
+/// As [`search_key`].
+pub(crate) async fn chain_key(store: &Store, master: &MasterKeys) -> Result<ChainKey, ServerError> {
+    let wrapped = match store.setting(CHAIN_KEY).await? {
+        Some(wrapped) => wrapped,
+        None => {
+            let wrapped = ChainKey::derive(&master.active())?.wrap(master)?;
+            store.setting_or_insert(CHAIN_KEY, &wrapped, ACTOR).await?
+        }
+    };
+    ChainKey::unwrap(master, &wrapped).map_err(|error| unwrapped(error, master))
+}
+
+fn unwrapped(error: CryptoError, master: &MasterKeys) -> ServerError {
+    match error {
+        CryptoError::UnknownMasterKey(stored) => ServerError::OtherMasterKey { stored, own: master.active().id() },
         error => error.into(),
-    })
+    }
 }
 
 /// Whether the authority is the one that this store's certificates are of.
@@ -52,7 +74,19 @@ pub(crate) async fn check_authority(store: &Store, ca: &Ca) -> Result<(), Server
     if stored == own {
         return Ok(());
     }
+    // While one authority takes another's place both are trusted.
+    if ca.trusted_ids().iter().any(|id| stored == id) {
+        return note_authority(store, ca).await;
+    }
     Err(ServerError::OtherAuthority { stored: hex::encode(&stored), own: hex::encode(&own) })
+}
+
+/// Notes that this authority issues from now on.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn note_authority(store: &Store, ca: &Ca) -> Result<(), ServerError> {
+    Ok(store.replace_setting(AUTHORITY, &ca.issuer_id(), ACTOR).await?)
 }
 
 /// Tells if the JWT secret is another than the last main server had.

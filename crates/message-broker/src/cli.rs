@@ -6,11 +6,14 @@ mod admin;
 mod ca;
 mod completions;
 mod config;
+mod enroll;
 mod journal;
+mod keys;
 mod migrate;
 mod openapi;
 mod process;
 mod role;
+mod split;
 mod up;
 
 use std::path::PathBuf;
@@ -56,9 +59,14 @@ enum Command {
     /// Issue, list, verify and revoke certificates
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Rotate the master keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Administer people, clients, domains, messages and the store
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Get a first certificate with a token, for a key that is made here
+    Enroll(enroll::EnrollArgs),
     /// Submit one message
     Send(SendArgs),
     /// Measure a running broker
@@ -71,6 +79,8 @@ enum Command {
     /// Look at and repair the proxy's journal
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Make a data directory for each role, with that role's secrets alone
+    SplitSecrets(split::SplitArgs),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -112,7 +122,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Portal => role::run(&layout, Role::Portal),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
+        Command::Keys(command) => runtime()?.block_on(keys::run(&layout, command)),
         Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
+        Command::Enroll(args) => runtime()?.block_on(enroll::run(&layout, args)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;
@@ -121,6 +133,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Generate(args) => runtime()?.block_on(generate::run(&layout, args)),
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
+        Command::SplitSecrets(args) => split::run(&layout, &args),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
         Command::Completions(args) => completions::run(&args),

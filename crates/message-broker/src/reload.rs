@@ -142,8 +142,9 @@ impl Reloader {
 
     /// Reads the settings and takes up what can be.
     fn reload(&mut self) -> Outcome {
+        let signs_tokens = self.components.contains(&Component::MainServer);
         let read = Resolved::load(self.layout.root(), &config::environment_pairs())
-            .and_then(|resolved| weakness::refuse_in_production(&resolved).map(|()| resolved));
+            .and_then(|resolved| weakness::refuse_in_production(&resolved, signs_tokens).map(|()| resolved));
         match read.and_then(|resolved| self.take_up(&resolved)) {
             Ok(outcome) => {
                 let (applied, needs_restart) = (outcome.applied.join(" "), outcome.needs_restart.join(" "));

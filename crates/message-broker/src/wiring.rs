@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::layout::{Layout, read_secret, read_text};
 use crate::reload::Knob;
 
+use certificates::OwnPair;
 pub(crate) use certificates::renewal_due;
 use link::Link;
 pub use ports::{Ports, bind};
@@ -159,9 +160,23 @@ impl Wiring<'_> {
         let (chain, key) = self.layout.component(role.as_str());
         let (chain, key) = (read_text(&chain)?, read_secret(&key)?);
         let ca = read_text(&self.layout.ca_certificate())?;
-        let config = mb_crypto::tls::server_config(&chain, key.expose(), &ca)
-            .with_context(|| format!("read certs/{role}.crt"))?;
+        let config = match self.own_pair(role) {
+            Some(own) => own.server_config(&ca)?,
+            None => mb_crypto::tls::server_config(&chain, key.expose(), &ca)
+                .with_context(|| format!("read certs/{role}.crt"))?,
+        };
         Ok(Arc::new(ReloadableServerConfig::new(config)))
+    }
+
+    /// What the listener of `role` shows to the public, if that is configured.
+    fn own_pair(&self, role: Role) -> Option<OwnPair> {
+        let (certificate, key) = match role {
+            Role::Proxy => (&self.config.proxy.certificate, &self.config.proxy.key),
+            Role::Portal => (&self.config.portal.certificate, &self.config.portal.key),
+            _ => return None,
+        };
+        let place = |path: &String| self.layout.root().join(path);
+        (!certificate.is_empty()).then(|| OwnPair { certificate: place(certificate), key: place(key) })
     }
 }
 

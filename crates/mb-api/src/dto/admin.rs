@@ -4,6 +4,8 @@ mod audit;
 mod certificates;
 mod clients;
 mod domains;
+mod enrolment;
+mod keys;
 mod notices;
 mod stats;
 mod store;
@@ -15,6 +17,10 @@ pub use certificates::{
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
 pub use domains::{CreateDomain, DomainRow, DomainSettings};
+pub use enrolment::{
+    CreateEnrolment, Enrol, Enrolment, Pkcs12File, RenewCertificate, SignCertificate, SignedCertificate,
+};
+pub use keys::{KeyProxy, KeyReport, KeyState, MasterKey, MasterKeyRow, MasterKeys, RewrapKeys, RewrapProgress};
 pub use notices::{NoticeQuery, NoticeRow};
 pub use stats::{Stats, StatsPeriod, StatsQuery};
 pub use store::NewEpoch;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use mb_core::policy::CertificateRef;
 use mb_core::{KeyId, MessageId, Policy};
 use utoipa::{IntoParams, ToSchema};
 
@@ -92,6 +93,15 @@ pub struct ConfirmAnswer {
     /// Those of the request that the store has neither as a message nor as a dead letter.
     #[schema(value_type = Vec<schema::MessageId>)]
     pub lacking: Vec<MessageId>,
+}
+
+/// Revocations that a proxy holds and the newest policy does not name.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownRevocations {
+    /// The certificates.
+    #[schema(value_type = Vec<schema::AnyObject>)]
+    pub revoked: Vec<CertificateRef>,
 }
 
 /// The query of the policy's long poll.

@@ -64,7 +64,7 @@ impl Asked {
         let alt_names = self.alt_names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         match client_id {
             Some(client_id) if errors.is_empty() => {
-                Ok(GenerateCertificate { client_id, domain, validity_days, role, alt_names })
+                Ok(GenerateCertificate { client_id, domain, validity_days, role, alt_names, pkcs12: false })
             }
             _ => Err(errors),
         }

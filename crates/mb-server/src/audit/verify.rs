@@ -85,7 +85,7 @@ impl Found {
 
 /// Checks the stretch behind `place`.
 pub(crate) async fn stretch(app: &App, place: Place) -> Result<Found, ApiError> {
-    let anchors = TrustAnchors::from_pem(app.authority.ca_pem()).map_err(ApiError::internal)?;
+    let anchors = app.keys.anchors();
     let stretch = Stretch::read(app, place).await.map_err(store_fault)?;
     let key = app.audit.key.clone();
     // Thousands of hashes and hundreds of signatures: not on a thread that serves requests.

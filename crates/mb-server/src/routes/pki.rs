@@ -24,7 +24,7 @@ const PEM: &str = "application/x-pem-file";
     responses((status = 200, body = String, content_type = "application/x-pem-file")),
 )]
 pub(crate) async fn ca(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, PEM)], app.authority.ca_pem().to_owned())
+    ([(header::CONTENT_TYPE, PEM)], app.authority.ca_pem())
 }
 
 #[utoipa::path(

@@ -142,7 +142,7 @@ async fn same_message(app: &App, new: &Envelope<'_>, existing: &ExistingMessage)
         return Ok(false);
     }
     let key = |id| async move { opening::key(app, id).await.map_err(store_fault) };
-    let (Some(new_key), Some(old_key)) = (key(new.header.key_id).await?, key(existing.header.key_id).await?) else {
+    let (Ok(new_key), Ok(old_key)) = (key(new.header.key_id).await?, key(existing.header.key_id).await?) else {
         return Ok(false);
     };
     let mut header = Vec::with_capacity(256);

@@ -65,7 +65,8 @@ impl Fixture {
         let parts = Parts {
             store: store.clone(),
             ca,
-            master,
+            master: master.into(),
+            retired_cas: String::new(),
             audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
@@ -160,7 +161,7 @@ async fn issue(server: &MainServer, name: &str, role: Role) -> Issued {
     server.authority().issue(order, "test").await.expect("issues")
 }
 
-fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
+pub(super) fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
     let signer = Signer::from_pem(&proxy.certificate_pem, proxy.private_key_pem.expose()).expect("a proxy");
     let (sealing, record) = SealingKey::new(master, &signer, now).expect("a data key");
     Key { sealing, record }

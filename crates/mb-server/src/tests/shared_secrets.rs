@@ -2,7 +2,7 @@
 
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 
 use super::fixture::{Fixture, NOW};
 use crate::shared_secrets::{check_authority, check_jwt, search_key};
@@ -10,10 +10,10 @@ use crate::shared_secrets::{check_authority, check_jwt, search_key};
 #[tokio::test]
 async fn a_main_server_with_another_encryption_key_is_told_both_ids() {
     let fixture = Fixture::new().await;
-    let other = MasterKey::generate().expect("a key");
+    let other = MasterKeys::generate().expect("a key");
     let error = search_key(&fixture.store, &other).await.expect_err("refused").to_string();
-    let stored = fixture.server.app.master.id();
-    assert!(error.contains(&stored.to_string()) && error.contains(&other.id().to_string()), "{error}");
+    let stored = fixture.server.app.master.active().id();
+    assert!(error.contains(&stored.to_string()) && error.contains(&other.active().id().to_string()), "{error}");
     search_key(&fixture.store, &fixture.server.app.master).await.expect("its own");
 }
 

@@ -180,6 +180,7 @@ pub(crate) fn data_key(n: u8, record: &'static str) -> DataKeyRow {
         proxy_name: "proxy".into(),
         proxy_serial: vec![n],
         created_at: NOW,
+        rewrapped: None,
     }
 }
 

@@ -4,8 +4,11 @@ mod administration;
 #[path = "../server/alone.rs"]
 mod alone_server;
 mod auditing;
+mod enrolling;
 mod fixture;
+mod keys;
 mod listing;
+mod merging;
 mod outages;
 mod people;
 mod reading;
@@ -111,6 +114,15 @@ on_every_backend! {
         rows_are_chained_in_order_and_once,
         checkpoints_are_kept_as_they_were_signed,
         the_log_is_searched_page_by_page;
+    keys:
+        data_keys_are_sealed_anew_in_steps_and_once,
+        a_sealed_value_is_replaced_only_as_it_was_read,
+        a_report_takes_the_place_of_the_one_before;
+    merging:
+        revocations_are_merged_back_after_a_new_epoch_alone;
+    enrolling:
+        a_token_is_the_first_requests_for_good,
+        a_new_token_voids_an_unused_one_of_that_name;
     running:
         a_mail_is_tried_by_one_at_a_time,
         a_mail_waits_for_its_next_attempt_and_is_swept_when_done,

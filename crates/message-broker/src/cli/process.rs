@@ -20,7 +20,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     layout.create()?;
     let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
-    weakness::refuse_in_production(&resolved)?;
+    weakness::refuse_in_production(&resolved, components.contains(&Component::MainServer))?;
     let (logs, level) = logs::start(layout, &resolved.config, components)?;
     for warning in &resolved.warnings {
         tracing::warn!(warning, "configuration");

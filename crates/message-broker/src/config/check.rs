@@ -51,6 +51,14 @@ impl Config {
         if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
             bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
         }
+        for (section, certificate, key) in [
+            ("proxy", &self.proxy.certificate, &self.proxy.key),
+            ("portal", &self.portal.certificate, &self.portal.key),
+        ] {
+            if certificate.is_empty() != key.is_empty() {
+                bail!("{section}.certificate and {section}.key go together: set both or neither");
+            }
+        }
         let scheme = self.store.url.split(':').next().unwrap_or_default();
         if !self.store.is_embedded() && !matches!(scheme, "mysql" | "mysql+pymysql") {
             bail!("store.url has the scheme {scheme:?}: use sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE");

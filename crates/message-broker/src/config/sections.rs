@@ -84,6 +84,10 @@ pub struct Proxy {
     pub policy_max_age: u64,
     /// Messages per minute and client; 0 is no limit.
     pub rate_limit: u32,
+    /// The certificate that it shows, if not its component's own; relative to the data directory.
+    pub certificate: String,
+    /// The key of that.
+    pub key: String,
 }
 
 /// `[server]`
@@ -145,6 +149,10 @@ pub struct Portal {
     pub port: u16,
     /// Where people reach it, `https://host[:port]`.
     pub url: String,
+    /// The certificate that it shows, if not its component's own; relative to the data directory.
+    pub certificate: String,
+    /// The key of that.
+    pub key: String,
 }
 
 /// `[journal]`

@@ -13,8 +13,14 @@ use mb_runtime::{Check, Health};
 use mb_server::{MailState, MainServer};
 use mb_worker::Worker;
 
+use super::certificates::Expiry;
+
 /// A message that waits so long for the main server is worth a look.
 const WAITS_LONG: Duration = Duration::from_mins(10);
+/// A certificate that ends so soon is worth a word, if it should have been renewed.
+const SOON: Duration = Duration::from_hours(30 * 24);
+/// The words, in days.
+const STEPS: [u64; 4] = [1, 7, 14, 30];
 /// How long a portal waits for its main server's answer.
 const MAIN_SERVER: Duration = Duration::from_secs(1);
 
@@ -87,6 +93,28 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
             }
         }
     })
+}
+
+/// A certificate that ends within 30 days although two thirds of its life are over was not renewed.
+pub(super) fn expiry(health: Health, expiry: &Expiry, clock: Clock) -> Health {
+    let expiry = expiry.clone();
+    health.check("certificate_expiry", move || {
+        let found = expiry.life().map_or_else(|| Check::healthy("not read yet"), |life| ends(life, clock.now()));
+        async move { found }
+    })
+}
+
+fn ends((begins, ends): (Timestamp, Timestamp), now: Timestamp) -> Check {
+    let (left, life) = (ends.since(now), ends.since(begins));
+    let days = left.as_secs() / 86_400;
+    if left.is_zero() {
+        Check::unhealthy("it has ended")
+    } else if left <= SOON && left < life / 3 {
+        let step = STEPS.into_iter().find(|step| days < *step).unwrap_or(STEPS[STEPS.len() - 1]);
+        Check::degraded(format!("ends within {step} days and was not renewed"))
+    } else {
+        Check::healthy(format!("ends in {days} days"))
+    }
 }
 
 /// Pages come without a main server too, but say no more than that.
@@ -186,6 +214,22 @@ mod tests {
         }
         drop(guard);
         assert_eq!(warnings.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_certificate_that_was_not_renewed_degrades_in_steps_and_an_ended_one_is_none() {
+        let day = Duration::from_hours(24);
+        let begins = Timestamp::default();
+        let life = (begins, begins.plus(day * 365));
+        let left = |days: u32| ends(life, life.1.minus(day * days));
+        assert_eq!(left(31), Check::healthy("ends in 31 days"));
+        for (days, step) in [(29, 30), (13, 14), (6, 7), (0, 1)] {
+            let found = ends(life, life.1.minus(day * days).minus(Duration::from_secs(1)));
+            assert_eq!(found, Check::degraded(format!("ends within {step} days and was not renewed")), "{days}");
+        }
+        assert_eq!(ends(life, life.1), Check::unhealthy("it has ended"));
+        let short = (begins, begins.plus(day));
+        assert_eq!(ends(short, begins.plus(day / 2)), Check::healthy("ends in 0 days"), "it is renewed in time");
     }
 
     #[test]

@@ -61,6 +61,7 @@ impl Wiring<'_> {
         let policy = PolicyWatch::from(proxy.policy());
         let redis = health::redis(self.health(), redis);
         let health = health::proxy(redis, &proxy, journal, self.clock.clone());
+        let health = health::expiry(health, &expiry, self.clock.clone());
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let router = self.with_own_routes(proxy.router(), health, &[paths::API_HEALTH], sources, access);

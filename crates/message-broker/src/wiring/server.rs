@@ -31,6 +31,7 @@ impl Wiring<'_> {
         let expiry = certificates::expiry_beside_ca(server, &mut metrics);
         server.start(self.lifecycle, bootstrap::notary(self.layout)?);
         let health = health::server(self.health(), server, self.clock.clone());
+        let health = health::expiry(health, &expiry, self.clock.clone());
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
         let app = in_process_service(router, self.config.server.in_flight, &mut metrics);

@@ -41,10 +41,11 @@ impl Wiring<'_> {
         };
         let client = self.client_as(Role::Worker, server)?;
         let expiry = certificates::expiry(Role::Worker, &mut metrics);
-        let users = Users { client: Some(client.clone()), expiry: Some(expiry), ..Users::default() };
+        let users = Users { client: Some(client.clone()), expiry: Some(expiry.clone()), ..Users::default() };
         self.keep_certificate(Role::Worker, Some(server), users);
         let worker = Worker::start(config, queue, client, self.clock.clone(), self.lifecycle, &mut metrics);
         let health = health::worker(health::redis(self.health(), redis), &worker, self.clock.clone());
+        let health = health::expiry(health, &expiry, self.clock.clone());
         sources.push(metrics.clone());
         let router = self.with_own_routes(Router::new(), health, &[], sources, Access::Open);
         let app = App::new(AppConfig::new(Role::Worker, paths::WORKER), router, &mut metrics);

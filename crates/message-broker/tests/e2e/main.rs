@@ -1,14 +1,17 @@
 //! End to end: the real binary, real TLS, real files. One test binary, one file per promise.
 
 mod administration;
+mod authority;
 mod certificates;
 mod cli;
 mod crash;
 mod durability;
+mod enrolment;
 mod generate;
 mod harness;
 mod http;
 mod identity;
+mod keys;
 mod lifecycle;
 mod limits;
 mod monitoring;
@@ -24,4 +27,5 @@ mod secrecy;
 mod status;
 mod submit;
 mod template;
+mod tls_scan;
 mod units;

@@ -9,3 +9,4 @@ mod restore;
 mod several;
 mod storm;
 mod torture;
+mod trust;
