@@ -69,7 +69,9 @@ fn mutate(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
 fn run(names: &[&str], read: impl Fn(&[u8])) {
     let asked = std::env::var("MB_MUTATIONS").ok().and_then(|count| count.parse::<u64>().ok());
     let seeds = seeds(names);
-    seeds.iter().for_each(|seed| read(seed));
+    for seed in seeds {
+        read(&seed);
+    }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let begun = Instant::now();
     for _ in 0..asked.unwrap_or(ORDINARY) {
@@ -99,7 +101,9 @@ fn certificates_and_keys_in_pem() {
     run(&files, |bytes| {
         as_text(bytes, |text| {
             if let Ok(chain) = pem::certificates(text) {
-                chain.iter().for_each(|der| drop(identity::from_der(der)));
+                for der in chain.iter() {
+                    drop(identity::from_der(der));
+                }
             }
             drop((TrustAnchors::from_pem(text), pem::private_key(text), pem::revocation_list(text)));
             drop((MasterKey::from_text(text), public_from_text(text)));

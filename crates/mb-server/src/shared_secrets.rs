@@ -44,12 +44,11 @@ pub(crate) async fn search_key(store: &Store, master: &MasterKeys) -> Result<Sea
 /// # Errors
 /// As [`search_key`].
 pub(crate) async fn chain_key(store: &Store, master: &MasterKeys) -> Result<ChainKey, ServerError> {
-    let wrapped = match store.setting(CHAIN_KEY).await? {
-        Some(wrapped) => wrapped,
-        None => {
-            let wrapped = ChainKey::derive(&master.active())?.wrap(master)?;
-            store.setting_or_insert(CHAIN_KEY, &wrapped, ACTOR).await?
-        }
+    let wrapped = if let Some(wrapped) = store.setting(CHAIN_KEY).await? {
+        wrapped
+    } else {
+        let wrapped = ChainKey::derive(&master.active())?.wrap(master)?;
+        store.setting_or_insert(CHAIN_KEY, &wrapped, ACTOR).await?
     };
     ChainKey::unwrap(master, &wrapped).map_err(|error| unwrapped(error, master))
 }

@@ -77,7 +77,7 @@ async fn new_master_key(layout: &Layout, store: &Store) -> Result<MasterKeys> {
     if holds_sealed(store).await? {
         bail!("{} is missing: put back the key that the database was sealed under", path.display());
     }
-    MasterKeys::create(path).context("make the encryption key")
+    MasterKeys::create(&path).context("make the encryption key")
 }
 
 /// `JWT_SECRET`, or the one on disk, made if there is none: losing it costs a refresh, nothing more.

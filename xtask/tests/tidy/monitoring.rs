@@ -70,8 +70,8 @@ fn the_dashboard_is_put_together_well() {
         if at("w") == 0 || at("h") == 0 || at("x") + at("w") > 24 {
             violations.push(format!("{name}: lies outside the grid"));
         }
-        let cells = (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y)));
-        if !cells.fold(true, |free, cell| taken.insert(cell) && free) {
+        let mut cells = (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y)));
+        if !cells.all(|cell| taken.insert(cell)) {
             violations.push(format!("{name}: lies on another panel"));
         }
         if panel["type"] == "row" {

@@ -4,7 +4,7 @@
 //! moment. Which key is in use is said by the files alone (see [`super::key_files`]): who can write to the database, and no
 //! more, can neither bring in a key nor bring an old one back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -86,9 +86,9 @@ impl MasterKeys {
     ///
     /// # Errors
     /// [`CryptoError`] if it cannot be made or written.
-    pub fn create(path: PathBuf) -> Result<Self, CryptoError> {
+    pub fn create(path: &Path) -> Result<Self, CryptoError> {
         let mut keys = Self::generate()?;
-        let files = KeyFiles::new(&path);
+        let files = KeyFiles::new(path);
         files.write_first(&keys.active())?;
         keys.files = Some(files);
         Ok(keys)

@@ -20,11 +20,11 @@ fn successor(fixture: &Fixture) -> (String, Ca) {
 async fn both_are_trusted_the_next_one_issues_and_the_edge_is_told() {
     let fixture = Fixture::new().await;
     let (bundle, next) = successor(&fixture);
-    let (issuer, version) = (next.issuer_id(), fixture.server.app.policy.current().version);
+    let (issuing, version) = (next.issuer_id(), fixture.server.app.policy.current().version);
     let old = fixture.issue("till-1", Role::Client).await;
     assert!(fixture.server.adopt_ca(next, "").await.expect("adopts"));
     let issued = fixture.issue("till-2", Role::Client).await;
-    assert_eq!((issued.identity.issuer, old.identity.issuer == issuer), (issuer, false));
+    assert_eq!((issued.identity.issuer, old.identity.issuer == issuing), (issuing, false));
     let policy = fixture.server.app.policy.current();
     assert_eq!((&policy.ca_pem, policy.version > version), (&bundle, true));
     let anchors = TrustAnchors::from_pem(&policy.ca_pem).expect("two CAs");

@@ -136,7 +136,7 @@ async fn without_a_mail_server_only_what_waits_is_missed() {
 async fn starttls_is_required_and_its_certificate_checked() {
     let fixture = Fixture::new().await;
     let issued = fixture.issue("server", Role::Server).await;
-    let ca = fixture.server.authority().ca_pem().to_owned();
+    let ca = fixture.server.authority().ca_pem().clone();
     let key = issued.private_key_pem.expose();
     let tls = Arc::new(mb_crypto::tls::server_config(&issued.certificate_pem, key, &ca).expect("a configuration"));
     let smtp = Smtp::start(Some(tls)).await;

@@ -245,9 +245,9 @@ async fn a_message_under_a_master_key_that_is_not_here_names_it_and_hinders_no_o
     let mut lost = fixture.new_key(&fixture.proxy);
     lost.record.master_key_id = foreign.active().id();
     let record = lost.signed_by(&fixture.proxy);
-    let last = "(SELECT key_id FROM messages ORDER BY seq DESC LIMIT 1)";
+    let newest = "(SELECT key_id FROM messages ORDER BY seq DESC LIMIT 1)";
     let bytes = mb_core::hex::encode(&record.encode());
-    fixture.execute(&format!("UPDATE data_keys SET record = x'{bytes}' WHERE key_id = {last}")).await;
+    fixture.execute(&format!("UPDATE data_keys SET record = x'{bytes}' WHERE key_id = {newest}")).await;
     fixture.server.app.keys.forget_all();
     let texts = read(&fixture, &[1, 2]).await;
     assert_eq!(texts[0], "readable");

@@ -54,7 +54,7 @@ pub(crate) async fn a_sealed_value_is_replaced_only_as_it_was_read(fixture: Fixt
     let id = store.user_by_email("a@example.com").await.expect("reads").expect("there").id;
     store.offer_totp(id, &seal(OLD, "totp"), "test").await.expect("writes");
     for (to, master) in [("a@example.com", OLD), ("b@example.com", NEW)] {
-        let mail = NewMail { to: to.into(), subject: "s".into(), body: seal(master, "mail").into() };
+        let mail = NewMail { to: to.into(), subject: "s".into(), body: seal(master, "mail").into(), expires_at: None };
         store.enqueue_mail(&mail).await.expect("writes");
     }
     assert_eq!(store.master_key_uses().await.expect("reads"), BTreeMap::from([(OLD, 2), (NEW, 1)]));

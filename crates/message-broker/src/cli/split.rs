@@ -49,12 +49,12 @@ pub(crate) struct SplitArgs {
 }
 
 fn parse_owner(text: &str) -> Result<(String, u32, u32), String> {
-    let rule = || "ROLE=UID:GID with a role of main-server, proxy, worker, portal and two numbers".to_owned();
-    let (role, ids) = text.split_once('=').ok_or_else(rule)?;
-    let (uid, gid) = ids.split_once(':').ok_or_else(rule)?;
-    let number = |text: &str| text.parse::<u32>().map_err(|_| rule());
+    let expected = || "ROLE=UID:GID with a role of main-server, proxy, worker, portal and two numbers".to_owned();
+    let (role, owner) = text.split_once('=').ok_or_else(expected)?;
+    let (uid, gid) = owner.split_once(':').ok_or_else(expected)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| expected());
     let known = ROLES.iter().any(|(_, name)| *name == role);
-    if known { Ok((role.to_owned(), number(uid)?, number(gid)?)) } else { Err(rule()) }
+    if known { Ok((role.to_owned(), number(uid)?, number(gid)?)) } else { Err(expected()) }
 }
 
 pub(crate) fn run(layout: &Layout, args: &SplitArgs) -> Result<ExitCode> {
@@ -77,7 +77,9 @@ pub(crate) fn run(layout: &Layout, args: &SplitArgs) -> Result<ExitCode> {
         output::note(
             "made; stop the services, move journal/ and proxy/ to the proxy's directory, and start each role in its own",
         );
-        ROLES.iter().for_each(|(_, name)| output::data(&args.to.join(name).display().to_string()));
+        for (_, name) in ROLES {
+            output::data(&args.to.join(name).display().to_string());
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -138,7 +140,7 @@ fn settings(text: &str, role: Role) -> Result<String> {
         return Ok(text.to_owned());
     }
     let mut table: toml::Table = text.parse().context("read message-broker.toml")?;
-    table.retain(|section, _| !SERVERS_SECTIONS.iter().any(|own| *own == section));
+    table.retain(|section, _| !SERVERS_SECTIONS.contains(&section));
     if role == Role::Portal {
         table.remove("redis");
     }

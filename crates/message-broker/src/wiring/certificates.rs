@@ -60,7 +60,7 @@ impl Wiring<'_> {
         let keeper = Keeper { layout: self.layout.clone(), clock: self.clock.clone(), role, own, users, renews };
         let soft = self.lifecycle.soft();
         self.lifecycle.spawn("certificate", Criticality::Critical, async move {
-            soft.run_until_cancelled(keeper.run()).await;
+            soft.run_until_cancelled(Box::pin(keeper.run())).await;
         });
     }
 }

@@ -38,7 +38,7 @@ fn data_key(keys: &MasterKeys) -> SignedKey {
 fn what_was_sealed_before_a_rotation_opens_after_it_and_after_a_restart() {
     let (_directory, path) = directory();
     assert!(MasterKeys::open(&path).expect("readable").is_none());
-    let keys = MasterKeys::create(path.clone()).expect("created");
+    let keys = MasterKeys::create(&path).expect("created");
     let first = keys.active().id();
     let (secret, data) = (keys.wrap_secret("a", b"hello").expect("sealed"), data_key(&keys));
     let value = sealed_value::seal(&keys, Purpose::TotpSecret, "7", b"totp").expect("sealed");
@@ -121,7 +121,7 @@ fn numbers_and_the_audit_log_keep_their_keys_across_a_rotation() {
 #[test]
 fn a_rotation_cut_short_anywhere_loses_no_key() {
     let (directory, path) = directory();
-    let keys = MasterKeys::create(path.clone()).expect("created");
+    let keys = MasterKeys::create(&path).expect("created");
     let first = keys.active();
     let second = keys.prepare().expect("prepared");
     assert_eq!(keys.prepare().expect("prepared"), second, "one is prepared at a time");
@@ -143,7 +143,7 @@ fn a_rotation_cut_short_anywhere_loses_no_key() {
 #[test]
 fn the_active_key_is_never_deleted_and_a_foreign_one_never_activated() {
     let (_directory, path) = directory();
-    let keys = MasterKeys::create(path.clone()).expect("created");
+    let keys = MasterKeys::create(&path).expect("created");
     let first = keys.active().id();
     assert!(!keys.delete(first).expect("asked"));
     assert!(!keys.activate(first).expect("asked"));
@@ -156,7 +156,7 @@ fn the_active_key_is_never_deleted_and_a_foreign_one_never_activated() {
 #[test]
 fn a_broken_key_file_changes_nothing_and_is_named() {
     let (directory, path) = directory();
-    let keys = MasterKeys::create(path.clone()).expect("created");
+    let keys = MasterKeys::create(&path).expect("created");
     let before = keys.list();
     let next = directory.path().join("encryption.next.key");
     crate::files::write_private(&next, b"garbage").expect("written");
