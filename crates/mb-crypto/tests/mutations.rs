@@ -69,8 +69,8 @@ fn mutate(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
 fn run(names: &[&str], read: impl Fn(&[u8])) {
     let asked = std::env::var("MB_MUTATIONS").ok().and_then(|count| count.parse::<u64>().ok());
     let seeds = seeds(names);
-    for seed in seeds {
-        read(&seed);
+    for seed in &seeds {
+        read(seed);
     }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let begun = Instant::now();

@@ -1,6 +1,7 @@
 //! A rotation step by step, and cut short after each of its steps.
 
 use mb_core::Timestamp;
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
