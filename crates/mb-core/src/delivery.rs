@@ -4,6 +4,7 @@
 
 mod attempt;
 mod breaker;
+mod ids;
 mod retry;
 
 use crate::destination::words;
@@ -11,7 +12,8 @@ use crate::state::MessageState;
 
 pub use attempt::{AttemptClass, Decision, Outcome, Tried, retry_after};
 pub use breaker::{Breaker, BreakerState, DISABLE_AFTER, Signal};
-pub use retry::RetrySchedule;
+pub use ids::{AttemptId, LeaseId};
+pub use retry::{RetrySchedule, SCHEDULE_RULE};
 
 words! {
     /// Where a delivery stands.

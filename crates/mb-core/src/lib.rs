@@ -37,7 +37,7 @@ pub use account::{Email, UserId, UserRole};
 pub use client::{ClientStatus, Identity};
 pub use clock::{Clock, Timestamp};
 pub use content::Content;
-pub use delivery::{AttemptClass, Breaker, DeliveryState, RetrySchedule};
+pub use delivery::{AttemptClass, AttemptId, Breaker, DeliveryState, LeaseId, RetrySchedule};
 pub use destination::{Destination, DestinationId, DestinationKind, DestinationState, TopicGlob};
 pub use domain::{DomainRules, SenderRule};
 pub use egress::{Cidr, Egress};

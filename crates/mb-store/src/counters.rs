@@ -82,6 +82,11 @@ type Key<'a> = (i64, &'a str, CounterEvent, &'a str);
 impl<'a> Additions<'a> {
     pub(crate) fn message(&mut self, instance: &'a str, domain: &'a DomainName, state: MessageState, at: Timestamp) {
         self.add(instance, domain.as_str(), CounterEvent::Registered, at);
+        self.finished(instance, domain, state, at);
+    }
+
+    /// A message that was not final became so.
+    pub(crate) fn finished(&mut self, instance: &'a str, domain: &'a DomainName, state: MessageState, at: Timestamp) {
         if let Some(event) = CounterEvent::of_state(state) {
             self.add(instance, domain.as_str(), event, at);
         }

@@ -1,7 +1,7 @@
 //! Dead letters: what cannot be stored as a message, kept with its raw envelope until someone decides.
 
 use bytes::Bytes;
-use mb_core::{Header, MessageId, Timestamp};
+use mb_core::{DestinationId, Header, MessageId, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::Store;
@@ -71,6 +71,28 @@ impl Store {
         let values = [Value::Int(before.unwrap_or(i64::MAX)), Value::Int(limit.into())];
         self.backend().fetch(OLDER, values).await?.iter().map(read).collect()
     }
+}
+
+/// Stands for a delivery that was given up; whether it was inserted. The message is stored, so its envelope is not kept
+/// once more.
+pub(crate) async fn insert_delivery(
+    tx: &mut Transaction,
+    message: MessageId,
+    destination: DestinationId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let digest = Sha256::digest(format!("destination {destination}"));
+    let (id, digest) = (Value::Blob(message.as_bytes()), Value::Blob(&digest));
+    if tx.fetch_optional(EXISTS, [id, digest]).await?.is_some() {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO dead_letters (message_id, digest, reason, envelope, client_id, domain, topic, queued_at, \
+               deliver_at, expires_at, created_at, destination_id) SELECT message_id, ?, ?, ?, client_id, domain, topic, \
+               queued_at, deliver_at, expires_at, ?, ? FROM messages WHERE message_id = ?";
+    let (now, destination) = (Value::Time(now), Value::Int(destination.get()));
+    tx.execute(sql, [digest, Value::Text(reason), Value::Blob(&[]), now, destination, id]).await?;
+    Ok(true)
 }
 
 /// Inserts the letter unless the same envelope lies there already; whether it was inserted.

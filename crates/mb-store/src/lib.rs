@@ -10,11 +10,14 @@ mod audit;
 mod audit_chain;
 mod audit_list;
 mod backend;
+mod bulk;
 mod certificates;
 mod clients;
 mod counters;
 mod data_keys;
 mod dead_letters;
+mod deliveries;
+mod destinations;
 mod domains;
 mod error;
 mod expiry;
@@ -55,6 +58,11 @@ pub use clients::{Client, ClientFilter};
 pub use counters::{CounterEvent, Instance};
 pub use data_keys::DataKeyRow;
 pub use dead_letters::{DeadLetterRow, NewDeadLetter};
+pub use deliveries::{
+    AttemptReport, Begin, DeliveryRow, LEASE, LeaseAsk, Leased, Leasing, NewDelivery, NextDue, Reported, Reports,
+    StoredAttempt, Whose,
+};
+pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;
 pub use error::StoreError;
 pub use mail::{Mail, MailBacklog, MailOutcome, NewMail};
@@ -65,7 +73,7 @@ pub use migration::MigrationStatus;
 pub use notices::{NewNotice, Notice, NoticeFilter, NoticeKey};
 pub use policy::PolicyParts;
 pub use refresh_tokens::{NewRefreshToken, Rotation};
-pub use register::{NewMessage, RegisterBatch, Registered, Registration};
+pub use register::{NewMessage, RegisterBatch, Registered, Registration, Routed};
 pub use reset_tokens::NewResetToken;
 pub use second_factor::RecoveryCode;
 pub use sessions::{MAX_SESSIONS_PER_USER, NewSession, Session, SessionKey};
@@ -103,7 +111,7 @@ impl Store {
         let (jobs, waiting) = mpsc::channel(writer::QUEUE);
         let closing = Arc::new(Notify::new());
         let last_fault = Arc::new(LastFault::default());
-        let run = writer::run(backend.clone(), waiting, Arc::clone(&closing), Arc::clone(&last_fault));
+        let run = writer::run(backend.clone(), clock.clone(), waiting, Arc::clone(&closing), Arc::clone(&last_fault));
         let writer = Mutex::new(Some(tokio::spawn(run)));
         let shared = Shared { backend, clock, jobs, closing, writer, last_fault };
         Ok(Self { shared: Arc::new(shared) })

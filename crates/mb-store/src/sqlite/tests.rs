@@ -8,7 +8,7 @@ use crate::audit_list;
 use crate::backend::Backend;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
-use crate::{RegisterBatch, Store};
+use crate::{RegisterBatch, Routed, Store};
 
 async fn store() -> (Store, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
@@ -142,7 +142,7 @@ async fn a_full_disk_passes() {
         created_at: mb_core::Timestamp::default(),
     };
     let call =
-        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: vec![letter], instance: "test".into() };
+        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: vec![letter], routed: Routed::default(), instance: "test".into() };
     let error = store.register(call.clone()).await.unwrap_err();
     assert!(matches!(error, StoreError::Full(_)) && error.is_passing(), "{error}");
     assert!(matches!(store.check().await, Err(StoreError::Full(_))), "unhealthy while nothing can be written");
@@ -158,7 +158,7 @@ async fn a_store_whose_writer_has_ended_is_not_well() {
     store.check().await.unwrap();
     store.shared.writer.lock().unwrap().as_ref().unwrap().abort();
     let call =
-        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "test".into() };
+        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), routed: Routed::default(), instance: "test".into() };
     assert!(matches!(store.register(call).await, Err(StoreError::Closed)));
     assert!(matches!(store.check().await, Err(StoreError::Closed)));
 }
