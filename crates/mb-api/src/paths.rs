@@ -20,6 +20,10 @@ pub const REGISTER: &str = "/internal/messages/register";
 pub const CONFIRM: &str = "/internal/messages/confirm";
 /// Ask for the status of a client's messages (proxy).
 pub const STATUS: &str = "/internal/messages/status";
+/// Long poll for deliveries (worker).
+pub const DELIVERIES_LEASE: &str = "/internal/deliveries/lease";
+/// Report what came of deliveries (worker).
+pub const DELIVERIES_REPORT: &str = "/internal/deliveries/report";
 /// Long poll for a newer policy (proxy).
 pub const POLICY: &str = "/internal/policy";
 
@@ -95,6 +99,17 @@ pub const DOMAINS: &str = "/admin/domains";
 /// Show a domain, set its rules.
 pub const DOMAIN: &str = "/admin/domains/{id}";
 
+/// List destinations, add one.
+pub const DESTINATIONS: &str = "/admin/destinations";
+/// Show a destination, change it, delete it.
+pub const DESTINATION: &str = "/admin/destinations/{id}";
+/// Enable, pause or disable a destination.
+pub const DESTINATION_STATE: &str = "/admin/destinations/{id}/state";
+/// Give a destination another secret.
+pub const DESTINATION_SECRET: &str = "/admin/destinations/{id}/rotate-secret";
+/// Send a trial to a destination.
+pub const DESTINATION_TEST: &str = "/admin/destinations/{id}/test";
+
 /// List the audit log.
 pub const AUDIT: &str = "/admin/audit";
 /// Check a stretch of the audit log.
@@ -155,6 +170,8 @@ pub const PROXY: &[&str] =
 /// The main server's routes, the busiest first.
 pub const SERVER: &[&str] = &[
     REGISTER,
+    DELIVERIES_LEASE,
+    DELIVERIES_REPORT,
     CONFIRM,
     STATUS,
     POLICY,
@@ -191,6 +208,11 @@ pub const SERVER: &[&str] = &[
     CLIENT_RATE_LIMIT,
     DOMAINS,
     DOMAIN,
+    DESTINATIONS,
+    DESTINATION,
+    DESTINATION_STATE,
+    DESTINATION_SECRET,
+    DESTINATION_TEST,
     AUDIT,
     AUDIT_VERIFY,
     NOTICES,

@@ -23,6 +23,12 @@ pub enum Purpose {
     MailBody,
     /// What stands for a right password until the second factor is shown (see [`crate::otp_token`]); no column holds it.
     OtpToken,
+    /// What a destination's messages are signed with; the row is its domain and name.
+    WebhookSecret,
+    /// The key of a certificate that is shown to a destination; the row is its domain and name.
+    WebhookClientKey,
+    /// What a receiver answered; the row is the attempt.
+    AttemptAnswer,
 }
 
 impl Purpose {
@@ -32,6 +38,9 @@ impl Purpose {
             Self::TotpSecret => "users.totp_secret",
             Self::MailBody => "mail_outbox.body",
             Self::OtpToken => "sign_in.otp_token",
+            Self::WebhookSecret => "destinations.secret",
+            Self::WebhookClientKey => "destinations.client_key",
+            Self::AttemptAnswer => "attempts.answer",
         }
     }
 

@@ -37,6 +37,9 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     let lead = leader::start(app, lifecycle);
     let jobs = Jobs { app, lifecycle, lead: &lead };
     jobs.every("policy refresh", POLICY_CHECK, |app| async move { app.policy.follow(&app.store).await });
+    jobs.every("destinations", POLICY_CHECK, |app| async move {
+        report("destinations", app.delivering.follow(&app.store).await);
+    });
     jobs.every("count dead letters", COUNTING, |app| async move { app.count_dead_letters().await });
     // Each mail is leased, so any main server may send it.
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });

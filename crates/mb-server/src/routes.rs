@@ -5,6 +5,8 @@ mod auth;
 mod certificates;
 mod clients;
 mod confirm;
+mod deliveries;
+mod destinations;
 mod domains;
 mod messages;
 mod notices;
@@ -39,6 +41,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CRL_DER, get(pki::crl_der))
         .route(paths::PKI_RENEW, post(pki::renew))
         .route(paths::REGISTER, post(register::register))
+        .route(paths::DELIVERIES_LEASE, post(deliveries::lease))
+        .route(paths::DELIVERIES_REPORT, post(deliveries::report))
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))
         .route(paths::POLICY, get(policy::policy))
@@ -46,6 +50,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
         .merge(administration())
+        .merge(delivery())
         .merge(people())
         .merge(openapi::router())
         .with_state(app)
@@ -68,6 +73,17 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
         .route(paths::STATS, get(stats::stats))
         .route(paths::NEW_EPOCH, post(store::new_epoch))
+}
+
+/// Destinations, and what became of what they should take.
+fn delivery() -> Router<Arc<App>> {
+    let one = get(destinations::show).put(destinations::set).delete(destinations::delete);
+    Router::new()
+        .route(paths::DESTINATIONS, get(destinations::list).post(destinations::create))
+        .route(paths::DESTINATION, one)
+        .route(paths::DESTINATION_STATE, put(destinations::set_state))
+        .route(paths::DESTINATION_SECRET, post(destinations::rotate_secret))
+        .route(paths::DESTINATION_TEST, post(destinations::test))
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.

@@ -3,6 +3,7 @@
 mod audit;
 mod certificates;
 mod clients;
+mod destinations;
 mod domains;
 mod notices;
 mod stats;
@@ -14,6 +15,10 @@ pub use certificates::{
     CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
+pub use destinations::{
+    CreateDestination, CreatedDestination, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest,
+    RotatedSecret, SetDestinationState,
+};
 pub use domains::{CreateDomain, DomainRow, DomainSettings};
 pub use notices::{NoticeQuery, NoticeRow};
 pub use stats::{Stats, StatsPeriod, StatsQuery};

@@ -73,6 +73,8 @@ const OWN_MESSAGES: Lets = Lets::AdminsAnd(&[Who::User, Who::Stranger]);
 fn table() -> Vec<(Method, &'static str, Lets)> {
     let mut rows = vec![
         (P, paths::REGISTER, Lets::Roles(&[Role::Worker])),
+        (P, paths::DELIVERIES_LEASE, Lets::Roles(&[Role::Worker])),
+        (P, paths::DELIVERIES_REPORT, Lets::Roles(&[Role::Worker])),
         (P, paths::CONFIRM, Lets::Roles(&[Role::Proxy])),
         (P, paths::STATUS, Lets::Roles(&[Role::Proxy])),
         (G, paths::POLICY, Lets::Roles(&[Role::Proxy, Role::Worker, Role::Portal])),
@@ -145,6 +147,14 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::DOMAINS, Lets::Admins),
         (G, paths::DOMAIN, Lets::Admins),
         (U, paths::DOMAIN, Lets::Admins),
+        (G, paths::DESTINATIONS, Lets::Admins),
+        (P, paths::DESTINATIONS, Lets::Admins),
+        (G, paths::DESTINATION, Lets::Admins),
+        (U, paths::DESTINATION, Lets::Admins),
+        (D, paths::DESTINATION, Lets::Admins),
+        (U, paths::DESTINATION_STATE, Lets::Admins),
+        (P, paths::DESTINATION_SECRET, Lets::Admins),
+        (P, paths::DESTINATION_TEST, Lets::Admins),
         (G, paths::AUDIT, Lets::Admins),
         (G, paths::AUDIT_VERIFY, Lets::Admins),
         (G, paths::NOTICES, Lets::Admins),
