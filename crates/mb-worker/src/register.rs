@@ -47,7 +47,8 @@ async fn hand_over(shared: &Shared, claimed: Claimed, deadline: Instant, soft: &
     let mut parts = VecDeque::from([(entries, Patience::with_batch())]);
     while let Some((entries, patience)) = parts.pop_front() {
         match register(shared, &entries, &keys, patience, deadline, soft).await {
-            Outcome::Answered(answer) => {
+            Outcome::Answered(mut answer) => {
+                shared.deliverer.accept(std::mem::take(&mut answer.leased));
                 shared.metrics.answered(&answer.results);
                 log_results(&answer.results);
                 let (refused, present): (Vec<_>, Vec<_>) = entries
@@ -110,7 +111,7 @@ async fn register(
     let request_id = RequestId::fresh();
     let mut pause = shared.config.retry;
     loop {
-        let error = match shared.server.register(body.clone(), Some(&request_id)).await {
+        let error = match shared.server.register(body.clone(), &shared.deliverer.takes(), Some(&request_id)).await {
             Ok(answer) if answer.results.len() == entries.len() => {
                 shared.note(true);
                 return Outcome::Answered(answer);

@@ -5,6 +5,7 @@
 
 mod audit;
 mod clients;
+mod destinations;
 mod domains;
 mod list;
 mod messages;
@@ -37,6 +38,9 @@ pub(crate) enum AdminCommand {
     /// Tenants and their rules
     #[command(subcommand)]
     Domains(domains::DomainsCommand),
+    /// Where messages go
+    #[command(subcommand)]
+    Destinations(destinations::DestinationsCommand),
     /// Find and show messages
     #[command(subcommand)]
     Messages(messages::MessagesCommand),
@@ -58,6 +62,7 @@ pub(crate) async fn run(layout: &Layout, command: AdminCommand) -> Result<ExitCo
         AdminCommand::Users(command) => users::run(layout, command).await,
         AdminCommand::Clients(command) => clients::run(layout, command).await,
         AdminCommand::Domains(command) => domains::run(layout, command).await,
+        AdminCommand::Destinations(command) => destinations::run(layout, command).await,
         AdminCommand::Messages(command) => messages::run(layout, command).await,
         AdminCommand::Audit(command) => audit::run(layout, command).await,
         AdminCommand::Notices(command) => notices::run(layout, command).await,
