@@ -53,7 +53,11 @@ pub(crate) mod tests {
             RegisterResult::Quarantined("stale".into()),
             RegisterResult::Refused("bad_seal".into()),
         ];
-        let answer = RegisterAnswer { epoch: Epoch::from_bytes([0xab; 16]), results, leased: delivery::LeasedDeliveries::default() };
+        let answer = RegisterAnswer {
+            epoch: Epoch::from_bytes([0xab; 16]),
+            results,
+            leased: delivery::LeasedDeliveries::default(),
+        };
         let json = serde_json::to_string(&answer).expect("serialises");
         assert_eq!(
             json,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mb_core::envelope::{Envelope, SignedKey};
-use mb_core::handover::Batch;
 use mb_api::dto::SecretText;
 use mb_core::delivery::message_state;
+use mb_core::envelope::{Envelope, SignedKey};
+use mb_core::handover::Batch;
 use mb_core::{Content, DeliveryState, DestinationState, Header, KeyId, MessageState, Timestamp};
 use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, StoreError};
 

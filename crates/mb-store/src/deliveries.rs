@@ -5,10 +5,12 @@
 //! and costs the same however many are scheduled for later. What a report changes depends on the lease that it names. All
 //! times are the database's, which every holder shares.
 
+mod administering;
 mod explaining;
 mod finishing;
 mod leasing;
 mod reporting;
+mod sweeping;
 
 use std::sync::LazyLock;
 
@@ -19,6 +21,7 @@ use crate::bulk::Bulk;
 use crate::error::StoreError;
 use crate::value::{Row, Value};
 
+pub use administering::{Cancelled, Replay, Replayed, Retried};
 pub use explaining::{DeliveryRow, StoredAttempt};
 pub use leasing::{LEASE, LeaseAsk, Leased, Leasing, NextDue, Whose};
 pub use reporting::{AttemptReport, Reported, Reports};

@@ -227,11 +227,7 @@ pub(crate) async fn ever(tx: &mut Transaction, id: DestinationId) -> Result<Opti
 }
 
 /// Keeps a breaker. Nothing that routing asks for depends on it.
-pub(crate) async fn keep_breaker(
-    tx: &mut Transaction,
-    id: DestinationId,
-    breaker: &Breaker,
-) -> Result<(), StoreError> {
+pub(crate) async fn keep_breaker(tx: &mut Transaction, id: DestinationId, breaker: &Breaker) -> Result<(), StoreError> {
     let text = json!(breaker).to_string();
     let values = [Value::Text(&text), Value::time(breaker.open_until()), Value::Int(id.get())];
     tx.execute("UPDATE destinations SET breaker = ?, breaker_until = ? WHERE id = ?", values).await.map(drop)

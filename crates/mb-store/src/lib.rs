@@ -57,10 +57,10 @@ pub use certificates::{CertificateFilter, CertificateRow, CertificateStatus, Rev
 pub use clients::{Client, ClientFilter};
 pub use counters::{CounterEvent, Instance};
 pub use data_keys::DataKeyRow;
-pub use dead_letters::{DeadLetterRow, NewDeadLetter};
+pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
 pub use deliveries::{
-    AttemptReport, Begin, DeliveryRow, LEASE, LeaseAsk, Leased, Leasing, NewDelivery, NextDue, Reported, Reports,
-    StoredAttempt, Whose,
+    AttemptReport, Begin, Cancelled, DeliveryRow, LEASE, LeaseAsk, Leased, Leasing, NewDelivery, NextDue, Replay,
+    Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
 };
 pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;

@@ -22,10 +22,10 @@ use mb_queue::Queue;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use mb_runtime::metrics::Metrics;
 
-use crate::metrics::WorkerMetrics;
-use crate::pace::Pace;
 use crate::deliver::Deliverer;
 pub use crate::deliver::DeliveryConfig;
+use crate::metrics::WorkerMetrics;
+use crate::pace::Pace;
 pub use crate::redis::redis_queue;
 
 /// How a worker works.

@@ -55,7 +55,8 @@ async fn register(State(server): State<Arc<MainServer>>, body: Bytes) -> Respons
     };
     let results = ids.iter().map(result).collect();
     server.taken.lock().expect("no panic while held").extend(ids.iter().filter(|id| Some(**id) != server.refuses));
-    axum::Json(RegisterAnswer { epoch: Epoch::from_bytes([1; 16]), results, leased: LeasedDeliveries::default() }).into_response()
+    axum::Json(RegisterAnswer { epoch: Epoch::from_bytes([1; 16]), results, leased: LeasedDeliveries::default() })
+        .into_response()
 }
 
 fn id(number: u8) -> MessageId {

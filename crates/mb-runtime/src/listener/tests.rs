@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::Version;
-use mb_api::dto::delivery::RegisterQuery;
 use mb_api::client::{Client, ClientError, Transport};
+use mb_api::dto::delivery::RegisterQuery;
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
 use mb_api::{Peer, paths};
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
@@ -68,7 +68,11 @@ async fn register(peer: Peer, request: axum::extract::Request) -> axum::Json<Reg
         (Some(identity), Version::HTTP_2) => RegisterResult::Quarantined(identity.name.clone().into()),
         _ => RegisterResult::Duplicate,
     };
-    axum::Json(RegisterAnswer { epoch: Epoch::from_bytes([1; 16]), results: vec![result], leased: mb_api::dto::delivery::LeasedDeliveries::default() })
+    axum::Json(RegisterAnswer {
+        epoch: Epoch::from_bytes([1; 16]),
+        results: vec![result],
+        leased: mb_api::dto::delivery::LeasedDeliveries::default(),
+    })
 }
 
 fn serve(limits: Limits, plain_text: PlainText) -> Port {

@@ -81,7 +81,8 @@ pub(crate) async fn create(
     let seal = |secret: &WebhookSecret| delivering::seal_secret(&app.master, &domain, &name, secret.text());
     let sealed = secret.as_ref().map(seal).transpose().map_err(ApiError::internal)?;
     let (topics, clients) = (given.topics.unwrap_or_default(), given.clients.unwrap_or_default());
-    let new = NewDestination { domain: domain.clone(), name: name.clone(), kind, topics, clients, settings, secret: sealed };
+    let new =
+        NewDestination { domain: domain.clone(), name: name.clone(), kind, topics, clients, settings, secret: sealed };
     let row = app.store.insert_destination(&new, actor.as_str()).await.map_err(|error| match error {
         StoreError::Exists(_) => {
             ApiError::new(ProblemCode::Conflict, format!("there is a destination {name} in domain {domain} already"))

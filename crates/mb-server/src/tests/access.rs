@@ -41,7 +41,10 @@ async fn without_a_certificate_only_the_public_is_told() {
     let fixture = Fixture::new().await;
     let nobody = fixture.client_of(Peer::default());
     let expected = Some(ProblemCode::NoIdentity);
-    assert_eq!(refusal(nobody.register(Bytes::from_static(b"no batch"), &RegisterQuery::default(), None).await), expected);
+    assert_eq!(
+        refusal(nobody.register(Bytes::from_static(b"no batch"), &RegisterQuery::default(), None).await),
+        expected
+    );
     assert_eq!(refusal(nobody.confirm(Vec::new()).await), expected);
     assert_eq!(refusal(nobody.policy(PolicyQuery::default()).await), expected);
     assert_eq!(refusal(nobody.certificates(&PageQuery::default()).await), expected);

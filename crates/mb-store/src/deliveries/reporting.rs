@@ -8,9 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use mb_core::delivery::{Decision, Outcome, Tried};
-use mb_core::{
-    AttemptClass, AttemptId, DeliveryState, DestinationId, DestinationState, LeaseId, MessageId, Timestamp,
-};
+use mb_core::{AttemptClass, AttemptId, DeliveryState, DestinationId, DestinationState, LeaseId, MessageId, Timestamp};
 
 use super::finishing::{self, Change, Delivery};
 use super::leasing;
@@ -125,7 +123,8 @@ impl Store {
         let (mut kept, mut seen) = (Vec::with_capacity(reports.attempts.len()), known);
         let mut changes = Vec::with_capacity(reports.attempts.len());
         let mut gone = HashSet::new();
-        for (report, jitter) in reports.attempts.iter().zip(reports.jitter.iter().copied().chain(std::iter::repeat(0.0)))
+        for (report, jitter) in
+            reports.attempts.iter().zip(reports.jitter.iter().copied().chain(std::iter::repeat(0.0)))
         {
             // One that is known was counted; one for what is not there can be neither kept nor counted.
             let Some(row) = rows.get_mut(&report.destination) else { continue };
@@ -147,7 +146,8 @@ impl Store {
         finishing::apply(tx, &changes, &deliveries, reports.instance, now).await?;
         for (id, mut row) in rows.into_iter().collect::<BTreeMap<_, _>>() {
             destinations::keep_breaker(tx, id, &row.breaker).await?;
-            let reason = if gone.contains(&id) { Some("gone") } else { row.breaker.is_hopeless(now).then_some("failing") };
+            let reason =
+                if gone.contains(&id) { Some("gone") } else { row.breaker.is_hopeless(now).then_some("failing") };
             if let Some(reason) = reason.filter(|_| row.route.state != DestinationState::Disabled) {
                 let change = DestinationChange::State(DestinationState::Disabled, Some(reason));
                 destinations::change::apply(tx, self, &row, &change, "system:delivery").await?;

@@ -110,7 +110,8 @@ pub(crate) async fn apply(
             }
         }
         DestinationChange::Secret(secret, until) => {
-            let sql = "UPDATE destinations SET previous_secret = secret, previous_until = ?, changed_at = ? WHERE id = ?";
+            let sql =
+                "UPDATE destinations SET previous_secret = secret, previous_until = ?, changed_at = ? WHERE id = ?";
             tx.execute(sql, [Value::Time(*until), now, id]).await?;
             tx.execute("UPDATE destinations SET secret = ? WHERE id = ?", [Value::Blob(secret), id]).await?;
         }

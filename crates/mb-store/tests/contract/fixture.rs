@@ -181,7 +181,13 @@ pub(crate) fn data_key(n: u8, record: &'static str) -> DataKeyRow {
 }
 
 pub(crate) fn batch(messages: Vec<NewMessage>) -> RegisterBatch {
-    RegisterBatch { keys: Vec::new(), messages, dead_letters: Vec::new(), routed: Routed::default(), instance: "one".into() }
+    RegisterBatch {
+        keys: Vec::new(),
+        messages,
+        dead_letters: Vec::new(),
+        routed: Routed::default(),
+        instance: "one".into(),
+    }
 }
 
 pub(crate) fn dead(dead_letters: Vec<NewDeadLetter>) -> RegisterBatch {

@@ -44,9 +44,7 @@ pub(crate) struct Answered {
 
 /// The request, signed now.
 pub(crate) fn request(place: &Place, shot: &Shot<'_>, now: Timestamp) -> Result<Request<Full<Bytes>>, Failure> {
-    let value = |text: &str| {
-        HeaderValue::from_str(text).map_err(|error| Failure::new(AttemptClass::Unsendable, error))
-    };
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| Failure::new(AttemptClass::Unsendable, error));
     let mut request = Request::new(Full::new(shot.body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = place.path.clone();

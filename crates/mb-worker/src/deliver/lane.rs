@@ -196,7 +196,12 @@ impl Lane {
     /// the destination: then it is sent on a new one.
     async fn attempt(&self, deliverer: &Deliverer, aim: &Aim, shot: &Shot<'_>, now: Timestamp) -> Attempted {
         let begun = Instant::now();
-        let mut attempted = Attempted { outcome: Err(Failure::new(AttemptClass::Unsendable, "")), peer: None, sent: HeaderMap::new(), took: Duration::ZERO };
+        let mut attempted = Attempted {
+            outcome: Err(Failure::new(AttemptClass::Unsendable, "")),
+            peer: None,
+            sent: HeaderMap::new(),
+            took: Duration::ZERO,
+        };
         attempted.outcome = self.try_send(deliverer, aim, shot, now, &mut attempted).await;
         attempted.took = begun.elapsed();
         attempted

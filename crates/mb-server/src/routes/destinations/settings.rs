@@ -92,7 +92,8 @@ impl Given {
             (DestinationKind::Pull, Some(_)) => fault("url", "not_allowed", "one that pulls has no url".to_owned()),
             (DestinationKind::Pull, None) => {}
         }
-        for (member, count) in [("topics", topics.as_ref().map(Vec::len)), ("clients", clients.as_ref().map(Vec::len))] {
+        for (member, count) in [("topics", topics.as_ref().map(Vec::len)), ("clients", clients.as_ref().map(Vec::len))]
+        {
             if count.is_some_and(|count| count > MAX_NAMED) {
                 fault(member, "too_many", format!("at most {MAX_NAMED} {member}"));
             }
@@ -187,7 +188,9 @@ mod tests {
         for good in ["https://hooks.example/a?b=c", "http://127.0.0.1:9000", "https://[::1]:8443/x"] {
             assert_eq!(check_url(good), Ok(()), "{good}");
         }
-        for bad in ["", "hooks.example", "/a", "ftp://a/b", "https://", "https://u:p@h/", "https://h/#a", "https://h h/"] {
+        for bad in
+            ["", "hooks.example", "/a", "ftp://a/b", "https://", "https://u:p@h/", "https://h/#a", "https://h h/"]
+        {
             assert!(check_url(bad).is_err(), "{bad}");
         }
     }

@@ -110,8 +110,7 @@ pub(crate) async fn test(
         "queued_at": app.clock.now(),
     })
     .to_string();
-    let asked =
-        Probe { id: probe, webhook_id, destination: route.id, payload: request_body.clone() };
+    let asked = Probe { id: probe, webhook_id, destination: route.id, payload: request_body.clone() };
     let about = json!({ "domain": route.domain, "name": route.name });
     let object = route.id.to_string();
     app.store.audit(actor.as_str(), "destination.test", &object, about).await.map_err(store_fault)?;
@@ -121,9 +120,9 @@ pub(crate) async fn test(
     match tokio::time::timeout(TRIAL, reported).await {
         Ok(Ok(report)) => {
             let mut exchange = report.exchange;
-            exchange.answer = exchange.answer.map(|answer| {
-                String::from_utf8_lossy(&STANDARD.decode(answer).unwrap_or_default()).into_owned()
-            });
+            exchange.answer = exchange
+                .answer
+                .map(|answer| String::from_utf8_lossy(&STANDARD.decode(answer).unwrap_or_default()).into_owned());
             Ok(Json(DestinationTest {
                 peer: report.peer,
                 request_headers: report.request_headers,

@@ -55,16 +55,9 @@ impl<'a> Taking<'a> {
     }
 
     /// Decides how the deliveries of the message at `message` begin.
-    pub(super) fn route(
-        &mut self,
-        message: usize,
-        header: &Header,
-        to: &[Arc<Served>],
-        payload: Option<SecretText>,
-    ) {
+    pub(super) fn route(&mut self, message: usize, header: &Header, to: &[Arc<Served>], payload: Option<SecretText>) {
         for served in to {
-            let (destination, disabled) =
-                (served.row.route.id, served.row.route.state == DestinationState::Disabled);
+            let (destination, disabled) = (served.row.route.id, served.row.route.state == DestinationState::Disabled);
             let ready = self.room > 0 && served.is_ready() && !self.except.contains(&destination);
             let begin = match (self.worker, &payload) {
                 _ if disabled => Begin::Dead(DISABLED),

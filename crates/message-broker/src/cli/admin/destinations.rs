@@ -10,9 +10,7 @@ use mb_api::dto::{
     CreateDestination, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest, SecretText,
     SetDestinationState,
 };
-use mb_core::{
-    ClientName, DestinationKind, DestinationName, DestinationState, DomainName, RetrySchedule, TopicGlob,
-};
+use mb_core::{ClientName, DestinationKind, DestinationName, DestinationState, DomainName, RetrySchedule, TopicGlob};
 
 use super::table::{Table, optional, shown};
 use super::{about, list, values, with_client};
@@ -166,7 +164,8 @@ pub(crate) async fn run(layout: &Layout, command: DestinationsCommand) -> Result
 
 /// The destination of that name.
 pub(super) async fn find(client: &Client, domain: &DomainName, name: &DestinationName) -> Result<DestinationRow> {
-    let query = DestinationQuery { domain: Some(domain.clone()), name: Some(name.clone()), ..DestinationQuery::default() };
+    let query =
+        DestinationQuery { domain: Some(domain.clone()), name: Some(name.clone()), ..DestinationQuery::default() };
     let found = client.destinations(&query).await.context("look for the destination")?;
     found.data.into_iter().next().ok_or_else(|| anyhow!("there is no destination {name} in domain {domain}"))
 }
@@ -275,7 +274,8 @@ async fn list(layout: &Layout, domain: Option<DomainName>, format: Format) -> Re
         output::json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["id", "domain", "name", "kind", "state", "breaker", "url", "topics", "clients", "retry"]);
+    let mut table =
+        Table::new(&["id", "domain", "name", "kind", "state", "breaker", "url", "topics", "clients", "retry"]);
     for row in rows {
         let join = |words: Vec<String>| words.join(",");
         table.row([

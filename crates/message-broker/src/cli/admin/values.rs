@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mb_api::dto::StatsPeriod;
+use mb_core::delivery::SCHEDULE_RULE;
 use mb_core::name::NAME_RULE;
 use mb_core::{ClientName, ClientStatus, DomainName, Email, MessageId, MessageIdPrefix, MessageState, Secret};
-use mb_core::delivery::SCHEDULE_RULE;
 use mb_core::{DestinationName, NoticeId, RetrySchedule, SenderRule, Timestamp, Topic, TopicGlob, UserRole};
 
 pub(super) fn email(text: &str) -> Result<Email, String> {
