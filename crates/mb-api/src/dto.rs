@@ -10,6 +10,7 @@ pub mod delivery;
 mod handover;
 mod health;
 mod message;
+pub mod pull;
 mod secret;
 
 pub use admin::*;

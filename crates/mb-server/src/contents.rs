@@ -104,11 +104,16 @@ fn examine_one(app: &App, known: &Known, key: &OpenedKey, envelope: Envelope<'_>
     if header.queued_at < now.minus(HORIZON) {
         return dead_letter("stale");
     }
+    Examined::Message(Box::new(admit(app, known, header, sealed, &content)))
+}
+
+fn admit(app: &App, known: &Known, header: Header, sealed: Bytes, content: &Content<'_>) -> Admitted {
+    let now = app.clock.now();
     let expired = header.expires_at.is_some_and(|at| at <= now);
     let to = if expired { Vec::new() } else { known.matching(&header) };
     let status = if expired { MessageState::Expired } else { first_state(&header, &to, now) };
     let ready = header.deliver_at.is_none_or(|at| at <= now) && to.iter().any(|served| served.is_ready());
-    let payload = if ready { payload::compose(&header, &content) } else { None };
+    let payload = if ready { payload::compose(&header, content) } else { None };
     // Where nothing waits for it, delivered means stored; a scheduled one is shown as queued until its time.
     let delivered_at = header.deliver_at.map_or(now, |at| at.max(now));
     let message = NewMessage {
@@ -119,7 +124,17 @@ fn examine_one(app: &App, known: &Known, key: &OpenedKey, envelope: Envelope<'_>
         delivered_at: (status == MessageState::Delivered).then_some(delivered_at),
         header,
     };
-    Examined::Message(Box::new(Admitted { message, to, payload }))
+    Admitted { message, to, payload }
+}
+
+/// A message of an envelope that was kept as a dead letter, which somebody releases: what was held against it counts no
+/// more, but it must be genuine. `None` if it is not.
+pub(crate) async fn release(app: &App, known: &Known, raw: &Bytes) -> Result<Option<Admitted>, StoreError> {
+    let Ok(envelope) = Envelope::parse(raw) else { return Ok(None) };
+    let Some(key) = crate::opening::key(app, envelope.header.key_id).await? else { return Ok(None) };
+    let Ok(plain) = key.key.open(&envelope) else { return Ok(None) };
+    let Some(content) = Content::parse(&plain) else { return Ok(None) };
+    Ok(Some(admit(app, known, envelope.header, raw.slice_ref(envelope.sealed), &content)))
 }
 
 /// Where a message stands as it comes in.

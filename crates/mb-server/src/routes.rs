@@ -5,9 +5,11 @@ mod auth;
 mod certificates;
 mod clients;
 mod confirm;
+mod dead_letters;
 mod deliveries;
 mod destinations;
 mod domains;
+mod message_actions;
 mod messages;
 mod notices;
 mod openapi;
@@ -15,6 +17,7 @@ mod pki;
 mod policy;
 mod profile;
 mod public;
+mod pull;
 mod register;
 mod sessions;
 mod stats;
@@ -45,6 +48,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::DELIVERIES_REPORT, post(deliveries::report))
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))
+        .route(paths::CANCEL, post(message_actions::cancel_for))
         .route(paths::POLICY, get(policy::policy))
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
@@ -84,6 +88,16 @@ fn delivery() -> Router<Arc<App>> {
         .route(paths::DESTINATION_STATE, put(destinations::set_state))
         .route(paths::DESTINATION_SECRET, post(destinations::rotate_secret))
         .route(paths::DESTINATION_TEST, post(destinations::test))
+        .route(paths::DESTINATION_REPLAY, post(message_actions::replay))
+        .route(paths::DEAD_LETTERS, get(dead_letters::list))
+        .route(paths::DEAD_LETTERS_REDRIVE, post(dead_letters::redrive))
+        .route(paths::DEAD_LETTERS_PURGE, post(dead_letters::purge))
+        .route(paths::MESSAGE_RETRY, post(message_actions::retry))
+        .route(paths::MESSAGE_CANCEL, post(message_actions::cancel))
+        .route(paths::MESSAGE_EXPUNGE, post(message_actions::expunge))
+        .route(paths::PULL, post(pull::pull))
+        .route(paths::PULL_ACK, post(pull::ack))
+        .route(paths::PULL_NACK, post(pull::nack))
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use http::Method;
-use mb_core::DestinationId;
+use mb_core::{DestinationId, DestinationName, MessageId};
 
 use super::{Client, ClientError, DEADLINE, JSON, bare, build, encode};
 use crate::dto::delivery::{LeaseRequest, LeasedDeliveries, ReportRequest};
+use crate::dto::pull::{PullRequest, PulledMessages, Settle};
 use crate::dto::{
-    CreateDestination, CreatedDestination, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest,
-    RotatedSecret, SetDestinationState,
+    CancelRequest, ChooseDeadLetters, CreateDestination, CreatedDestination, DeadLetterQuery, DeadLetterRow,
+    DeadLettersDone, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest, ReplayMessages, Replayed,
+    Retried, RotatedSecret, SetDestinationState,
 };
 use crate::page::Page;
 use crate::paths::{self, with_id};
+use crate::request_id::RequestId;
 
 /// How long a trial may take: a worker has to ask for it, and the receiver has its whole time.
 const TRIAL: Duration = Duration::from_secs(30);
@@ -28,6 +31,70 @@ impl Client {
     /// Reports what came of deliveries.
     pub async fn report_deliveries(&self, report: &ReportRequest) -> Result<(), ClientError> {
         self.tell(Method::POST, paths::DELIVERIES_REPORT, report).await
+    }
+}
+
+/// Dead letters and messages that are to be sent again, or not at all.
+impl Client {
+    /// One page of dead letters, the newest first.
+    pub async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Page<DeadLetterRow>, ClientError> {
+        self.list(paths::DEAD_LETTERS, query).await
+    }
+
+    /// Sends dead letters again.
+    pub async fn redrive_dead_letters(&self, ask: &ChooseDeadLetters) -> Result<DeadLettersDone, ClientError> {
+        self.post(paths::DEAD_LETTERS_REDRIVE, ask, None).await
+    }
+
+    /// Removes dead letters.
+    pub async fn purge_dead_letters(&self, ask: &ChooseDeadLetters) -> Result<DeadLettersDone, ClientError> {
+        self.post(paths::DEAD_LETTERS_PURGE, ask, None).await
+    }
+
+    /// Has a message tried now.
+    pub async fn retry_message(&self, id: &MessageId) -> Result<Retried, ClientError> {
+        self.json(bare(Method::POST, &with_id(paths::MESSAGE_RETRY, id))?, DEADLINE).await
+    }
+
+    /// Withdraws a message.
+    pub async fn cancel_message(&self, id: &MessageId) -> Result<(), ClientError> {
+        self.send(bare(Method::POST, &with_id(paths::MESSAGE_CANCEL, id))?, DEADLINE).await.map(drop)
+    }
+
+    /// Withdraws a client's message.
+    pub async fn cancel_for(&self, ask: &CancelRequest, id: Option<&RequestId>) -> Result<(), ClientError> {
+        let request = build(Method::POST, paths::CANCEL, Some(JSON), encode(ask)?, id)?;
+        self.send(request, DEADLINE).await.map(drop)
+    }
+
+    /// Removes a message's content.
+    pub async fn expunge_message(&self, id: &MessageId) -> Result<(), ClientError> {
+        self.send(bare(Method::POST, &with_id(paths::MESSAGE_EXPUNGE, id))?, DEADLINE).await.map(drop)
+    }
+
+    /// Sends messages again to a destination, a step of them.
+    pub async fn replay_messages(&self, to: DestinationId, ask: &ReplayMessages) -> Result<Replayed, ClientError> {
+        self.post(&with_id(paths::DESTINATION_REPLAY, &to), ask, None).await
+    }
+}
+
+/// Destinations that pull.
+impl Client {
+    /// Fetches messages.
+    pub async fn pull(&self, name: &DestinationName, ask: &PullRequest) -> Result<PulledMessages, ClientError> {
+        let path = with_id(paths::PULL, name);
+        let request = build(Method::POST, &path, Some(JSON), encode(ask)?, None)?;
+        self.json(request, Duration::from_secs(ask.wait_seconds) + DEADLINE).await
+    }
+
+    /// Says that messages were taken.
+    pub async fn ack(&self, name: &DestinationName, ask: &Settle) -> Result<(), ClientError> {
+        self.tell(Method::POST, &with_id(paths::PULL_ACK, name), ask).await
+    }
+
+    /// Gives messages back, to be fetched again later.
+    pub async fn nack(&self, name: &DestinationName, ask: &Settle) -> Result<(), ClientError> {
+        self.tell(Method::POST, &with_id(paths::PULL_NACK, name), ask).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod certificates;
 mod clients;
+mod deliveries;
 mod destinations;
 mod domains;
 mod notices;
@@ -15,6 +16,10 @@ pub use certificates::{
     CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
+pub use deliveries::{
+    CancelRequest, ChooseDeadLetters, DeadLetterQuery, DeadLetterRow, DeadLettersDone, DeliveryRow, MAX_LETTERS,
+    ReplayMessages, Replayed, Retried,
+};
 pub use destinations::{
     CreateDestination, CreatedDestination, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest,
     RotatedSecret, SetDestinationState,

@@ -3,7 +3,7 @@
 //! A request fails as a whole only for passing reasons. Whatever is wrong with one envelope is said of that envelope
 //! alone: it is refused (not genuine, nothing stored) or becomes a dead letter (genuine, cannot be a message).
 
-mod taking;
+pub(super) mod taking;
 
 use std::sync::Arc;
 
@@ -158,6 +158,10 @@ async fn compare_repeats(
     for (position, outcome) in outcomes {
         let Registered::Duplicate(existing) = outcome else { continue };
         results[position] = RegisterResult::Duplicate;
+        // The content of this one was removed: what comes under its id stays out.
+        if existing.sealed.is_empty() {
+            continue;
+        }
         let raw = body.slice_ref(batch.envelopes[position]);
         let Ok(envelope) = Envelope::parse(&raw) else { continue };
         // Ids made by a proxy are random: the same id is the same envelope. Only an id from an idempotency key can

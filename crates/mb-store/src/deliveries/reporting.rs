@@ -85,8 +85,8 @@ static INSERT: LazyLock<Bulk<10>> = LazyLock::new(|| {
 });
 
 const KNOWN: Dialects = Dialects {
-    sqlite: with_ids!("SELECT attempt_id FROM ids CROSS JOIN attempts ON message_id = wanted"),
-    mysql: "SELECT attempt_id FROM attempts WHERE message_id IN (?1)",
+    sqlite: with_ids!("SELECT message_id, attempt_id FROM ids CROSS JOIN attempts ON message_id = wanted"),
+    mysql: "SELECT message_id, attempt_id FROM attempts WHERE message_id IN (?1)",
 };
 
 impl Store {
@@ -129,7 +129,7 @@ impl Store {
             // One that is known was counted; one for what is not there can be neither kept nor counted.
             let Some(row) = rows.get_mut(&report.destination) else { continue };
             let Some(delivery) = deliveries.get_mut(&(report.message, report.destination)) else { continue };
-            if !seen.insert(report.attempt) {
+            if !seen.insert((report.message, report.attempt)) {
                 continue;
             }
             kept.push(report);
@@ -221,11 +221,14 @@ async fn insert(tx: &mut Transaction, reports: &[&AttemptReport], worker: &str) 
     INSERT.insert(tx, &rows.collect::<Vec<_>>()).await
 }
 
-async fn known_attempts(tx: &mut Transaction, ids: &[MessageId]) -> Result<HashSet<AttemptId>, StoreError> {
+async fn known_attempts(
+    tx: &mut Transaction,
+    ids: &[MessageId],
+) -> Result<HashSet<(MessageId, AttemptId)>, StoreError> {
     let mut known = HashSet::new();
     for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
         for row in tx.fetch(KNOWN, id_values(chunk)).await? {
-            known.insert(AttemptId::from_bytes(row.array(0)?));
+            known.insert((row.message_id(0)?, AttemptId::from_bytes(row.array(1)?)));
         }
     }
     Ok(known)

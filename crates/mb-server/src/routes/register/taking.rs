@@ -18,13 +18,13 @@ use crate::routes::{deliveries, store_fault};
 /// Why a delivery is given up at once.
 const DISABLED: &str = "destination_disabled";
 
-pub(super) struct Taking<'a> {
+pub(in crate::routes) struct Taking<'a> {
     worker: Option<&'a str>,
     room: u32,
     except: Vec<DestinationId>,
     lease: LeaseId,
     /// The deliveries to store.
-    pub(super) deliveries: Vec<NewDelivery>,
+    pub(in crate::routes) deliveries: Vec<NewDelivery>,
     /// Those that the worker has, by the place of their message.
     taken: Vec<Taken>,
     served: HashMap<DestinationId, Arc<Served>>,
@@ -41,7 +41,7 @@ struct Taken {
 }
 
 impl<'a> Taking<'a> {
-    pub(super) fn new(query: &'a RegisterQuery) -> Self {
+    pub(in crate::routes) fn new(query: &'a RegisterQuery) -> Self {
         Self {
             worker: query.worker.as_deref(),
             room: query.deliveries.unwrap_or(0).min(MAX_LEASED),
@@ -55,7 +55,13 @@ impl<'a> Taking<'a> {
     }
 
     /// Decides how the deliveries of the message at `message` begin.
-    pub(super) fn route(&mut self, message: usize, header: &Header, to: &[Arc<Served>], payload: Option<SecretText>) {
+    pub(in crate::routes) fn route(
+        &mut self,
+        message: usize,
+        header: &Header,
+        to: &[Arc<Served>],
+        payload: Option<SecretText>,
+    ) {
         for served in to {
             let (destination, disabled) = (served.row.route.id, served.row.route.state == DestinationState::Disabled);
             let ready = self.room > 0 && served.is_ready() && !self.except.contains(&destination);
