@@ -1,5 +1,7 @@
 //! The worker against a main server that misbehaves, over a real journal.
 
+mod hostile;
+
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
