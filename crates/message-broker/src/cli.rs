@@ -23,9 +23,10 @@ use mb_core::Role;
 use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
 use crate::layout::Layout;
+use crate::listen::ListenArgs;
 use crate::send::SendArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, doctor, output, send, torture};
+use crate::{access, bench, doctor, listen, output, send, torture};
 
 /// Takes in messages over mutual TLS, loses none, and hands them on.
 #[derive(Debug, Parser)]
@@ -60,6 +61,8 @@ enum Command {
     Admin(admin::AdminCommand),
     /// Submit one message
     Send(SendArgs),
+    /// Consume a pull destination: print each message or run a command for it
+    Listen(ListenArgs),
     /// Measure a running broker
     Bench(BenchArgs),
     /// Crash a throw-away broker under load and count what it kept
@@ -110,6 +113,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
         Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
+        Command::Listen(args) => runtime()?.block_on(listen::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;
             runtime()?.block_on(bench::run(args, layout.root(), access::issuer(&layout)))

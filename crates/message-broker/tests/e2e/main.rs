@@ -4,6 +4,7 @@ mod administration;
 mod certificates;
 mod cli;
 mod crash;
+mod delivering;
 mod durability;
 mod harness;
 mod http;
