@@ -57,7 +57,7 @@ mod tests {
         let text = compose(&header, &full).expect("composes").secret().expose().clone();
         assert_eq!(
             text,
-            r#"{"message_id":"01010101-0101-8101-8101-010101010101","client_id":"demo","domain":"default","topic":"a.b","sender_number":"+49151","message_body":"h\"i","metadata":{"b": 1, "a":[ ]},"queued_at":"2026-11-18T09:06:40.123457Z"}"#
+            r#"{"message_id":"01010101-0101-8101-8101-010101010101","client_id":"demo","domain":"default","topic":"a.b","sender_number":"+49151","message_body":"h\"i","metadata":{"b": 1, "a":[ ]},"queued_at":"2026-11-18T11:06:40.123457Z"}"#
         );
         let bare = Content { sender_number: None, body: "x", metadata: None };
         let text = compose(&header, &bare).expect("composes").secret().expose().clone();

@@ -127,7 +127,7 @@ pub struct CreateDestination {
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationSettings {
-    /// Where messages are posted to, `https://...`; `http://` only to addresses that the operator allows.
+    /// Where messages are posted to, `https://...`; without TLS only to addresses that the operator allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// What it takes; empty: every topic.
