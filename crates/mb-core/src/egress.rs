@@ -88,12 +88,13 @@ impl Egress {
 /// (2.5.5.1), NAT64 (RFC 6052, section 2.1), 6to4 (RFC 3056, section 2).
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let last = || Ipv4Addr::from_bits(u32::from(g) << 16 | u32::from(h));
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => last().into(),
-        [0, 0, 0, 0, 0, 0] if v6 != Ipv6Addr::LOCALHOST && v6 != Ipv6Addr::UNSPECIFIED => last().into(),
-        [0x2002, b, c, ..] => Ipv4Addr::from_bits(u32::from(b) << 16 | u32::from(c)).into(),
+    let segments = v6.segments();
+    let of = |high: u16, low: u16| IpAddr::from(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    let last = of(segments[6], segments[7]);
+    match segments[..6] {
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => last,
+        [0, 0, 0, 0, 0, 0] if v6 != Ipv6Addr::LOCALHOST && v6 != Ipv6Addr::UNSPECIFIED => last,
+        [0x2002, high, low, ..] => of(high, low),
         _ => address,
     }
 }

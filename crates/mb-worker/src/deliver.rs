@@ -115,7 +115,7 @@ impl Deliverer {
     pub(crate) fn accept(self: &Arc<Self>, leased: LeasedDeliveries) {
         let LeasedDeliveries { targets, deliveries, probes } = leased;
         for target in targets {
-            self.aim(target);
+            self.aim(&target);
         }
         self.held.fetch_add(deliveries.len(), Ordering::Relaxed);
         let mut groups = HashMap::<DestinationId, Vec<LeasedDelivery>>::new();
@@ -152,10 +152,10 @@ impl Deliverer {
     }
 
     /// Points a lane at a destination as it is now.
-    fn aim(&self, target: Target) {
+    fn aim(&self, target: &Target) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(&target.id) {
-            if lane.is_older_than(&target) {
+            if lane.is_older_than(target) {
                 lane.aim(Aim::new(target, &self.config.roots));
             }
         } else {

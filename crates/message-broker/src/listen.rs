@@ -20,32 +20,32 @@ const WAIT: u64 = 25;
 
 /// Consume a pull destination.
 #[derive(clap::Args, Clone, Debug)]
-pub struct ListenArgs {
+pub(crate) struct ListenArgs {
     /// The destination, of the certificate's domain
     #[arg(value_parser = name)]
-    pub name: DestinationName,
+    pub(crate) name: DestinationName,
     /// The main server
     #[arg(long, default_value = "https://localhost:8000", value_name = "URL")]
-    pub url: String,
+    pub(crate) url: String,
     /// The consumer's certificate (PEM)
     #[arg(long, value_name = "FILE")]
-    pub cert: PathBuf,
+    pub(crate) cert: PathBuf,
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE")]
-    pub key: PathBuf,
+    pub(crate) key: PathBuf,
     /// CA certificate (PEM); the default is certs/ca.crt of the data directory
     #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
     /// Run this by the shell for each message, which it reads from its standard input; unless it exits with 0 the message
     /// is given back
     #[arg(long, value_name = "CMD")]
-    pub exec: Option<String>,
+    pub(crate) exec: Option<String>,
     /// Messages that are fetched at once
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
-    pub max: u32,
+    pub(crate) max: u32,
     /// End when nothing waits any more
     #[arg(long)]
-    pub drain: bool,
+    pub(crate) drain: bool,
 }
 
 fn name(text: &str) -> Result<DestinationName, String> {
@@ -56,7 +56,7 @@ fn name(text: &str) -> Result<DestinationName, String> {
 ///
 /// # Errors
 /// The main server cannot be reached or refuses, a certificate cannot be used, the command cannot be run.
-pub async fn run(args: ListenArgs, data_dir: &Path) -> Result<ExitCode> {
+pub(crate) async fn run(args: ListenArgs, data_dir: &Path) -> Result<ExitCode> {
     let ca = args.ca.clone().unwrap_or_else(|| data_dir.join("certs").join("ca.crt"));
     let (certificate, key) = (read_text(&args.cert)?, read_secret(&args.key)?);
     let tls = mb_crypto::tls::client_config(Some((&certificate, key.expose())), &read_text(&ca)?, &[]);

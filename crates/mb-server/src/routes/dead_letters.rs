@@ -146,7 +146,7 @@ async fn release(app: &App, letter: &ListedDeadLetter, actor: &str) -> Result<bo
     let contents::Admitted { message, to, payload } = admitted;
     let query = mb_api::dto::delivery::RegisterQuery::default();
     let mut taking = Taking::new(&query);
-    taking.route(0, &message.header, &to, payload);
+    taking.route(0, &message.header, &to, payload.as_ref());
     let request = RegisterBatch {
         keys: Vec::new(),
         messages: vec![message],

@@ -107,7 +107,7 @@ async fn store(
             }
             Examined::Message(admitted) => {
                 let Admitted { message, to, payload } = *admitted;
-                taking.route(messages.len(), &message.header, &to, payload);
+                taking.route(messages.len(), &message.header, &to, payload.as_ref());
                 messages.push(message);
                 positions.push(position);
                 RegisterResult::Stored

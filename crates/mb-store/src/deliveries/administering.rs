@@ -104,9 +104,9 @@ impl Store {
         let mut tx = self.backend().begin().await?;
         let outcome = self.cancel(&mut tx, id, client, instance, actor).await?;
         if outcome == Cancelled::Done {
-            tx.commit().await?
+            tx.commit().await?;
         } else {
-            tx.rollback().await?
+            tx.rollback().await?;
         }
         Ok(outcome)
     }
@@ -254,8 +254,8 @@ impl Store {
         let mut tx = self.backend().begin().await?;
         let now = tx.now(self.clock()).await?;
         let ids = these.iter().map(|(id, _)| *id).collect::<Vec<_>>();
-        let there: Deliveries = finishing::deliveries_of(&mut tx, &ids).await?;
-        let is_there = |id: &MessageId| there.contains_key(&(*id, destination));
+        let present: Deliveries = finishing::deliveries_of(&mut tx, &ids).await?;
+        let is_there = |id: &MessageId| present.contains_key(&(*id, destination));
         let mut sent = reopen(&mut tx, destination, &ids, now).await?;
         let new = NewDelivery { message: 0, destination, begin: Begin::Waiting };
         let absent = these.iter().filter(|(id, _)| !is_there(id)).map(|(id, expires_at)| Beginning {
@@ -265,7 +265,7 @@ impl Store {
         let absent = absent.collect::<Vec<_>>();
         super::insert(&mut tx, &absent, now).await?;
         sent += absent.len() as u64;
-        for id in there.keys().filter(|(_, to)| *to == destination) {
+        for id in present.keys().filter(|(_, to)| *to == destination) {
             dead_letters::remove_delivery(&mut tx, id.0, destination).await?;
         }
         let object = destination.to_string();

@@ -194,7 +194,8 @@ fn decide(
 fn said(report: &AttemptReport) -> String {
     let mut text = report.class.as_str().to_owned();
     if let Some(status) = report.status {
-        text.push_str(&format!(" {status}"));
+        text.push(' ');
+        text.push_str(&status.to_string());
     }
     if let Some(detail) = &report.detail {
         text.push_str(": ");

@@ -33,12 +33,12 @@ pub(crate) struct Place {
 }
 
 impl Aim {
-    pub(crate) fn new(target: Target, roots: &Arc<RootCertStore>) -> Self {
+    pub(crate) fn new(target: &Target, roots: &Arc<RootCertStore>) -> Self {
         Self {
             version: target.version,
             concurrency: target.concurrency.max(1),
             rate: target.rate,
-            place: Place::of(&target, roots),
+            place: Place::of(target, roots),
         }
     }
 }

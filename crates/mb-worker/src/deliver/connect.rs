@@ -44,7 +44,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(class: AttemptClass, detail: impl ToString) -> Self {
+    pub(crate) fn new(class: AttemptClass, detail: impl std::fmt::Display) -> Self {
         Self { class, detail: detail.to_string() }
     }
 }
@@ -69,7 +69,7 @@ async fn open(place: &Place, egress: &Egress, lifecycle: &Lifecycle) -> Result<C
         None => handshake(stream, lifecycle).await?,
         Some((config, name)) => {
             let stream = TlsConnector::from(config.clone()).connect(name.clone(), stream).await;
-            handshake(stream.map_err(not_secured)?, lifecycle).await?
+            handshake(stream.map_err(|error| not_secured(&error))?, lifecycle).await?
         }
     };
     Ok(Connection { sender, peer, used: Instant::now() })
@@ -77,12 +77,11 @@ async fn open(place: &Place, egress: &Egress, lifecycle: &Lifecycle) -> Result<C
 
 /// The addresses that may be connected to.
 async fn addresses(place: &Place, egress: &Egress) -> Result<Vec<SocketAddr>, Failure> {
-    let found: Vec<SocketAddr> = match place.host.parse::<IpAddr>() {
-        Ok(address) => vec![(address, place.port).into()],
-        Err(_) => {
-            let found = tokio::net::lookup_host((place.host.as_str(), place.port)).await;
-            found.map_err(|error| Failure::new(AttemptClass::Dns, error))?.collect()
-        }
+    let found: Vec<SocketAddr> = if let Ok(address) = place.host.parse::<IpAddr>() {
+        vec![(address, place.port).into()]
+    } else {
+        let found = tokio::net::lookup_host((place.host.as_str(), place.port)).await;
+        found.map_err(|error| Failure::new(AttemptClass::Dns, error))?.collect()
     };
     if found.is_empty() {
         return Err(Failure::new(AttemptClass::Dns, "the name has no address"));
@@ -121,7 +120,7 @@ async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
 }
 
 /// What the other end's TLS says, or that the connection broke before it said anything.
-fn not_secured(error: io::Error) -> Failure {
+fn not_secured(error: &io::Error) -> Failure {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(error) => Failure::new(AttemptClass::Tls, error),
         None => Failure::new(AttemptClass::Tls, format!("the handshake broke off: {error}")),

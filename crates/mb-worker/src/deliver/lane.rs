@@ -146,7 +146,7 @@ impl Lane {
             let of = held(&delivery);
             let gives_up = self.sent(&delivery, exchange.class);
             deliverer.metrics.attempted(exchange.class);
-            log(self.id, &exchange.class, delivery.message_id);
+            log(self.id, exchange.class, delivery.message_id);
             let id = AttemptId::from_bytes(random::public_array());
             deliverer.say(Said::Attempt(AttemptReport { id, of, exchange })).await;
             deliverer.done_with(1);
@@ -301,8 +301,8 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
-fn log(destination: DestinationId, class: &AttemptClass, message: MessageId) {
-    if *class != AttemptClass::Taken {
+fn log(destination: DestinationId, class: AttemptClass, message: MessageId) {
+    if class != AttemptClass::Taken {
         mb_runtime::logging::limited("delivery", || {
             tracing::warn!(destination.id = %destination, class = class.as_str(), message.id = %message, "delivery not taken");
         });

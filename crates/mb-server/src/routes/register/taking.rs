@@ -60,12 +60,12 @@ impl<'a> Taking<'a> {
         message: usize,
         header: &Header,
         to: &[Arc<Served>],
-        payload: Option<SecretText>,
+        payload: Option<&SecretText>,
     ) {
         for served in to {
             let (destination, disabled) = (served.row.route.id, served.row.route.state == DestinationState::Disabled);
             let ready = self.room > 0 && served.is_ready() && !self.except.contains(&destination);
-            let begin = match (self.worker, &payload) {
+            let begin = match (self.worker, payload) {
                 _ if disabled => Begin::Dead(DISABLED),
                 (Some(worker), Some(payload)) if ready => {
                     self.room -= 1;

@@ -85,7 +85,7 @@ pub(crate) struct Which {
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     which: Which,
-    /// Messages are posted there: https://..., or http://... to an address in delivery.allow_cidrs
+    /// Messages are posted there: https://..., or http://... to an address that the configuration allows
     #[arg(long)]
     url: Option<String>,
     /// Messages are fetched
