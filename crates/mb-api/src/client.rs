@@ -9,7 +9,9 @@
 
 mod administration;
 mod deliveries;
+mod enrolment;
 mod error;
+mod keys;
 mod messages;
 mod people;
 mod transport;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use mb_core::policy::CertificateRef;
 use mb_core::{ClientName, MessageId, Policy, handover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,8 +30,8 @@ use serde::de::DeserializeOwned;
 use crate::credentials::Credentials;
 use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
-    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, PolicyQuery,
-    RegisterAnswer,
+    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownRevocations,
+    PolicyQuery, RegisterAnswer,
 };
 use crate::paths;
 use crate::problem::Problem;
@@ -122,6 +125,11 @@ impl Client {
         let path = with_query(paths::POLICY, &held)?;
         let response = self.send(bare(Method::GET, &path)?, POLL + DEADLINE).await?;
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
+    }
+
+    /// Tells which revocations are held here that the policy does not name.
+    pub async fn merge_revocations(&self, revoked: Vec<CertificateRef>) -> Result<(), ClientError> {
+        self.tell(Method::POST, paths::REVOCATIONS, &KnownRevocations { revoked }).await
     }
 
     /// The main server's health, also if it is unhealthy.

@@ -26,6 +26,10 @@ pub const CANCEL: &str = "/internal/messages/cancel";
 pub const DELIVERIES_LEASE: &str = "/internal/deliveries/lease";
 /// Report what came of deliveries (worker).
 pub const DELIVERIES_REPORT: &str = "/internal/deliveries/report";
+/// Tell held revocations after a restore (proxy).
+pub const REVOCATIONS: &str = "/internal/revocations";
+/// Say which master keys a journal needs (proxy).
+pub const KEY_REPORT: &str = "/internal/keys/report";
 /// Long poll for a newer policy (proxy).
 pub const POLICY: &str = "/internal/policy";
 
@@ -95,6 +99,8 @@ pub const CLIENT: &str = "/admin/clients/{id}";
 pub const CLIENT_STATUS: &str = "/admin/clients/{id}/status";
 /// Give a client a rate limit of its own.
 pub const CLIENT_RATE_LIMIT: &str = "/admin/clients/{id}/rate-limit";
+/// Make a token with which a client gets a certificate.
+pub const CLIENT_ENROLL: &str = "/admin/clients/{id}/enroll";
 
 /// List domains, add one.
 pub const DOMAINS: &str = "/admin/domains";
@@ -149,10 +155,27 @@ pub const STATS: &str = "/admin/stats";
 /// Give the store a new epoch.
 pub const NEW_EPOCH: &str = "/admin/store/new-epoch";
 
+/// List the master keys.
+pub const KEYS: &str = "/admin/keys";
+/// Make the next master key.
+pub const KEYS_PREPARE: &str = "/admin/keys/prepare";
+/// Take the next master key into use.
+pub const KEYS_ROTATE: &str = "/admin/keys/rotate";
+/// Seal anew under the master key in use.
+pub const KEYS_REWRAP: &str = "/admin/keys/rewrap";
+/// Destroy a master key.
+pub const KEY: &str = "/admin/keys/{id}";
+/// Forget a proxy that is no more.
+pub const KEY_PROXY: &str = "/admin/keys/proxies/{id}";
+
 /// Make a certificate.
 pub const CERTIFICATES_GENERATE: &str = "/admin/certificates/generate";
 /// Revoke certificates.
 pub const CERTIFICATES_REVOKE: &str = "/admin/certificates/revoke";
+/// Make a certificate for a key that its holder keeps.
+pub const CERTIFICATES_SIGN: &str = "/admin/certificates/sign";
+/// Make a new certificate and key for a name that has one.
+pub const CERTIFICATES_RENEW: &str = "/admin/certificates/renew";
 /// List certificates.
 pub const CERTIFICATES_LIST: &str = "/admin/certificates/list";
 
@@ -164,6 +187,9 @@ pub const CRL_PEM: &str = "/pki/crl.pem";
 pub const CRL_DER: &str = "/pki/crl.der";
 /// Renew the certificate that the call is made with.
 pub const PKI_RENEW: &str = "/pki/renew";
+
+/// Get the certificate that a token is good for.
+pub const PKI_ENROLL: &str = "/pki/enroll";
 
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
@@ -202,6 +228,8 @@ pub const SERVER: &[&str] = &[
     PULL_ACK,
     PULL_NACK,
     POLICY,
+    KEY_REPORT,
+    REVOCATIONS,
     SESSIONS,
     SESSIONS_OTP,
     AUTH_LOGIN,
@@ -233,6 +261,7 @@ pub const SERVER: &[&str] = &[
     CLIENT,
     CLIENT_STATUS,
     CLIENT_RATE_LIMIT,
+    CLIENT_ENROLL,
     DOMAINS,
     DOMAIN,
     DESTINATIONS,
@@ -253,13 +282,22 @@ pub const SERVER: &[&str] = &[
     NOTICE_RESOLVE,
     STATS,
     NEW_EPOCH,
+    KEYS,
+    KEYS_PREPARE,
+    KEYS_ROTATE,
+    KEYS_REWRAP,
+    KEY,
+    KEY_PROXY,
     CERTIFICATES_GENERATE,
     CERTIFICATES_REVOKE,
+    CERTIFICATES_SIGN,
+    CERTIFICATES_RENEW,
     CERTIFICATES_LIST,
     CA_CERTIFICATE,
     CRL_PEM,
     CRL_DER,
     PKI_RENEW,
+    PKI_ENROLL,
     OPENAPI,
     DOCS,
     DOCS_STYLE,

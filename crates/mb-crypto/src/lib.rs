@@ -21,6 +21,7 @@ pub mod master;
 pub mod otp_token;
 pub mod password;
 pub mod pem;
+pub mod pkcs12;
 pub mod random;
 pub mod sealed_value;
 pub mod search;

@@ -5,6 +5,8 @@
 //! request against the live policy. For that to hold, no connection may begin without the verifier: there are no session
 //! tickets, no stored sessions, no early data.
 
+mod unverified;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -17,6 +19,8 @@ use rustls::{
 };
 
 use crate::{CryptoError, pem};
+
+pub use unverified::unverified_client_config;
 
 /// TLS 1.2 is the floor (RFC 8996 ends 1.0 and 1.1).
 const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];

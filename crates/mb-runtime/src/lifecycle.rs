@@ -17,6 +17,8 @@ use tokio_util::task::TaskTracker;
 use crate::error::RuntimeError;
 use crate::logging;
 
+pub use signal::Hangups;
+
 /// From the soft stop to the hard one.
 pub const SOFT: Duration = Duration::from_secs(6);
 /// From the hard stop to giving up. With [`SOFT`] it leaves 3 of the 10 seconds in which a process shall be gone: for

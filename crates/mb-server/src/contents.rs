@@ -58,6 +58,7 @@ impl Examination {
                 proxy_name: opened.signer.name.clone(),
                 proxy_serial: opened.signer.serial.clone(),
                 created_at: opened.created_at,
+                rewrapped: None,
             })
             .collect()
     }
@@ -131,7 +132,7 @@ fn admit(app: &App, known: &Known, header: Header, sealed: Bytes, content: &Cont
 /// more, but it must be genuine. `None` if it is not.
 pub(crate) async fn release(app: &App, known: &Known, raw: &Bytes) -> Result<Option<Admitted>, StoreError> {
     let Ok(envelope) = Envelope::parse(raw) else { return Ok(None) };
-    let Some(key) = crate::opening::key(app, envelope.header.key_id).await? else { return Ok(None) };
+    let Ok(key) = crate::opening::key(app, envelope.header.key_id).await? else { return Ok(None) };
     let Ok(plain) = key.key.open(&envelope) else { return Ok(None) };
     let Some(content) = Content::parse(&plain) else { return Ok(None) };
     Ok(Some(admit(app, known, envelope.header, raw.slice_ref(envelope.sealed), &content)))
@@ -182,11 +183,11 @@ impl<'a> Keys<'a> {
         }
         // A record that was stored was proven before; one that a forger put beside it under the same id changes nothing.
         if let Some(row) = self.app.store.data_key(id).await? {
-            return Ok(self.app.keys.open(&row.record, true).map_err(BadKey::code));
+            return Ok(self.app.keys.open_stored(&row).map_err(BadKey::code));
         }
         let mut code = "key_unknown";
         for record in self.records.get(&id).into_iter().flatten() {
-            match self.app.keys.open(record, false) {
+            match self.app.keys.open(record) {
                 Ok(opened) => return Ok(Ok(opened)),
                 Err(bad) => code = bad.code(),
             }

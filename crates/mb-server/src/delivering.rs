@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mb_core::{DestinationId, DomainName, Header};
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_store::{DestinationRow, Reported, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 
@@ -27,7 +27,7 @@ pub(crate) struct Delivering {
     refreshing: Mutex<()>,
     wake: watch::Sender<u64>,
     pub(crate) probes: Probes,
-    master: Arc<MasterKey>,
+    master: Arc<MasterKeys>,
 }
 
 /// The destinations as of a version.
@@ -39,7 +39,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    fn new(version: u64, rows: Vec<DestinationRow>, master: &MasterKey) -> Self {
+    fn new(version: u64, rows: Vec<DestinationRow>, master: &MasterKeys) -> Self {
         let mut known = Self { version, ..Self::default() };
         for row in rows {
             let served = Arc::new(Served::open(row, master));
@@ -63,7 +63,7 @@ impl Known {
 }
 
 impl Delivering {
-    pub(crate) async fn open(store: &Store, master: Arc<MasterKey>) -> Result<Self, StoreError> {
+    pub(crate) async fn open(store: &Store, master: Arc<MasterKeys>) -> Result<Self, StoreError> {
         let (version, rows) = store.destinations().await?;
         Ok(Self {
             known: ArcSwap::from_pointee(Known::new(version, rows, &master)),

@@ -9,6 +9,8 @@ mod dead_letters;
 mod deliveries;
 mod destinations;
 mod domains;
+mod enrolment;
+mod keys;
 mod message_actions;
 mod messages;
 mod notices;
@@ -19,7 +21,9 @@ mod profile;
 mod public;
 mod pull;
 mod register;
+mod revocations;
 mod sessions;
+mod signing;
 mod stats;
 mod status;
 mod store;
@@ -50,8 +54,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::STATUS, post(status::status))
         .route(paths::CANCEL, post(message_actions::cancel_for))
         .route(paths::POLICY, get(policy::policy))
+        .route(paths::REVOCATIONS, post(revocations::merge))
+        .route(paths::KEY_REPORT, post(keys::report))
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
+        .route(paths::CERTIFICATES_SIGN, post(signing::sign))
+        .route(paths::CERTIFICATES_RENEW, post(signing::renew))
+        .route(paths::PKI_ENROLL, post(enrolment::enrol))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
         .merge(administration())
         .merge(delivery())
@@ -69,6 +78,7 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::CLIENT, get(clients::show))
         .route(paths::CLIENT_STATUS, put(clients::set_status))
         .route(paths::CLIENT_RATE_LIMIT, put(clients::set_rate_limit))
+        .route(paths::CLIENT_ENROLL, post(enrolment::offer))
         .route(paths::DOMAINS, get(domains::list).post(domains::create))
         .route(paths::DOMAIN, get(domains::show).put(domains::set))
         .route(paths::AUDIT, get(audit::list))
@@ -77,6 +87,12 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
         .route(paths::STATS, get(stats::stats))
         .route(paths::NEW_EPOCH, post(store::new_epoch))
+        .route(paths::KEYS, get(keys::list))
+        .route(paths::KEYS_PREPARE, post(keys::prepare))
+        .route(paths::KEYS_ROTATE, post(keys::rotate))
+        .route(paths::KEYS_REWRAP, post(keys::rewrap))
+        .route(paths::KEY, delete(keys::delete))
+        .route(paths::KEY_PROXY, delete(keys::forget_proxy))
 }
 
 /// Destinations, and what became of what they should take.
@@ -101,7 +117,7 @@ fn delivery() -> Router<Arc<App>> {
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
-async fn announce(app: &App) -> Result<(), ApiError> {
+pub(crate) async fn announce(app: &App) -> Result<(), ApiError> {
     app.policy.refresh(&app.store).await.map_err(store_fault)?;
     app.policy.adopted().await;
     Ok(())

@@ -1,9 +1,12 @@
 //! Single values that belong to the store as a whole: its epoch, the policy's version, wrapped keys.
 
+use mb_core::KeyId;
+
 use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::merging;
 use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
@@ -28,10 +31,31 @@ impl Store {
     pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
         let mut tx = self.backend().begin().await?;
         tx.execute(MINT, [Value::Text(EPOCH)]).await?;
+        merging::note_epoch(&mut tx, self.now()).await?;
         let epoch = epoch(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;
         Ok(epoch)
+    }
+
+    /// Names the master key that is in use from now on, under a setting, and announces it to the edge.
+    pub async fn announce_master_key(&self, setting: &str, id: KeyId, actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let values = [Value::Blob(id.as_bytes()), Value::Text(setting)];
+        if tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await? == 0 {
+            tx.execute("INSERT INTO settings (value, name) VALUES (?, ?)", values).await?;
+        }
+        bump_policy(&mut tx).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "keys.use", &id.to_string())).await?;
+        tx.commit().await
+    }
+
+    /// Announces to the edge that what the main server says of itself is another.
+    pub async fn announce(&self, action: &str, object: &str, actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        bump_policy(&mut tx).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, action, object)).await?;
+        tx.commit().await
     }
 
     /// The policy's version; it counts up with every change of what the edge must know.
@@ -66,6 +90,18 @@ impl Store {
         audit::insert(&mut tx, &Change::new(self, actor, "setting.insert", name)).await?;
         tx.commit().await?;
         Ok(value.to_vec())
+    }
+
+    /// Stores `value` under the name, whatever was there.
+    pub async fn replace_setting(&self, name: &str, value: &[u8], actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let sql = match tx.fetch_optional(SELECT, [Value::Text(name)]).await? {
+            Some(_) => "UPDATE settings SET value = ? WHERE name = ?",
+            None => "INSERT INTO settings (value, name) VALUES (?, ?)",
+        };
+        tx.execute(sql, [Value::Blob(value), Value::Text(name)]).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "setting.replace", name)).await?;
+        tx.commit().await
     }
 }
 

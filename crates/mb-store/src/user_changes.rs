@@ -150,6 +150,7 @@ impl Store {
         let mut tx = self.backend().begin().await?;
         tx.execute("DELETE FROM sessions", []).await?;
         tx.execute("DELETE FROM reset_tokens", []).await?;
+        tx.execute("DELETE FROM enrolment_tokens", []).await?;
         tx.execute("UPDATE users SET generation = generation + 1", []).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "session.end_all", "store")).await?;
         tx.commit().await

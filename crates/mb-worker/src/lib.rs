@@ -65,6 +65,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn failing_since(&self) -> Option<Timestamp> {
+        match self.failing_since.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Timestamp::from_micros(micros)),
+        }
+    }
+
+    fn failing_for(&self) -> Duration {
+        self.failing_since().map_or(Duration::ZERO, |since| self.clock.now().since(since))
+    }
+
     pub(crate) fn note(&self, succeeded: bool) {
         if succeeded {
             self.failing_since.store(0, Ordering::Relaxed);
@@ -85,25 +96,31 @@ impl Worker {
         lifecycle: &Lifecycle,
         metrics: &mut Metrics,
     ) -> Self {
-        let metrics = Arc::new(WorkerMetrics::register(metrics));
+        let own = Arc::new(WorkerMetrics::register(metrics));
         let deliverer = Deliverer::start(
             config.name.clone(),
             config.delivery.clone(),
             server.clone(),
             clock.clone(),
-            Arc::clone(&metrics),
+            Arc::clone(&own),
             lifecycle,
         );
         let shared = Arc::new(Shared {
             queue,
             server,
             clock,
-            metrics,
+            metrics: own,
             deliverer,
             failing_since: AtomicI64::new(0),
             pace: Pace::new(),
             config,
         });
+        let watched = Arc::downgrade(&shared);
+        metrics.gauge_of(
+            "mb_worker_failing_seconds",
+            "For how long the main server takes no batch; 0 while it does.",
+            move || watched.upgrade().map_or(0.0, |shared| shared.failing_for().as_secs_f64()),
+        );
         for _ in 0..shared.config.concurrency {
             let run = register::run(Arc::clone(&shared), lifecycle.soft());
             lifecycle.spawn("register", Criticality::Critical, run);
@@ -113,9 +130,6 @@ impl Worker {
 
     /// Since when the main server has not taken a batch; `None` while it does.
     pub fn failing_since(&self) -> Option<Timestamp> {
-        match self.shared.failing_since.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Timestamp::from_micros(micros)),
-        }
+        self.shared.failing_since()
     }
 }

@@ -2,11 +2,12 @@
 
 use mb_api::dto::RegisterResult;
 use mb_core::AttemptClass;
-use mb_runtime::metrics::{Counter, CounterFamily, Metrics};
+use mb_runtime::metrics::{Counter, CounterFamily, Histogram, Metrics};
 
 #[derive(Debug)]
 pub(crate) struct WorkerMetrics {
     pub(crate) batches: Counter,
+    pub(crate) register_seconds: Histogram,
     pub(crate) failures: CounterFamily,
     attempts: CounterFamily,
     refused: Counter,
@@ -16,6 +17,10 @@ impl WorkerMetrics {
     pub(crate) fn register(metrics: &mut Metrics) -> Self {
         Self {
             batches: metrics.counter("mb_worker_batches", "Batches that the main server answered."),
+            register_seconds: metrics.seconds(
+                "mb_worker_register_seconds",
+                "Time from a register call to its answer, failed calls included.",
+            ),
             failures: metrics.counter_family(
                 "mb_worker_register_failures",
                 "Register calls that failed, by cause: unavailable, failed.",

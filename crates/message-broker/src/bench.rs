@@ -29,6 +29,7 @@ use anyhow::Context as _;
 use mb_core::ClientName;
 use rustls::ClientConfig;
 
+use crate::config::{self, Resolved};
 use crate::output;
 
 pub use args::{BenchArgs, Format, Http, MAX_CLIENTS, parse_duration};
@@ -68,7 +69,7 @@ pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Res
     };
     let target = match &echo {
         Some(echo) => Target::local(echo.address.port()),
-        None => Target::find(&args.url).await?,
+        None => Target::find(&proxy_url(args.url.as_deref(), data_dir)?).await?,
     };
     let verify_stored = !args.no_verify && echo.is_none();
     if let Some(time) = args.warmup {
@@ -122,6 +123,18 @@ async fn warm_up(args: &BenchArgs, target: &Target, tls: &[Arc<ClientConfig>], t
 }
 
 /// The clients to play; those that have no certificate yet get one.
+/// The proxy that was named, or this machine's at the configured port.
+///
+/// # Errors
+/// The configuration cannot be read.
+pub(crate) fn proxy_url(named: Option<&str>, data_dir: &Path) -> anyhow::Result<String> {
+    if let Some(url) = named {
+        return Ok(url.to_owned());
+    }
+    let resolved = Resolved::load(data_dir, &config::environment_pairs())?;
+    Ok(format!("https://localhost:{}", resolved.config.proxy.port))
+}
+
 async fn credentials(args: &BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Result<Vec<Credentials>> {
     let Some(count) = args.clients else {
         let given = Credentials::given(data_dir, args.cert.as_deref(), args.key.as_deref(), args.ca.as_deref());

@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+pub mod generate;
 pub mod layout;
 mod listen;
 pub mod lock;
@@ -16,6 +17,7 @@ mod logs;
 pub mod output;
 #[cfg(test)]
 mod reference;
+pub mod reload;
 pub mod send;
 pub mod torture;
 pub mod weakness;

@@ -4,11 +4,15 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
+
+/// How long a command on a stopped system may hold the lock before a start gives up.
+const COMMAND: Duration = Duration::from_secs(3);
 
 /// What the holder of a lock says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,17 +31,23 @@ pub struct RoleLock {
 }
 
 impl RoleLock {
-    /// Takes the lock of `role`.
+    /// Takes the lock of `role`. A command on a stopped system holds it for a moment: whoever does not serve is waited for.
     ///
     /// # Errors
-    /// Another process holds it, or the file cannot be opened.
+    /// Another process serves or holds it for long, or the file cannot be opened.
     pub fn take(layout: &Layout, role: &str) -> Result<Self> {
-        match Self::try_take(layout, role)? {
-            Ok(lock) => Ok(lock),
-            Err(holder) => {
+        let give_up = Instant::now() + COMMAND;
+        loop {
+            let holder = match Self::try_take(layout, role)? {
+                Ok(lock) => return Ok(lock),
+                Err(holder) => holder,
+            };
+            let serves = holder.as_ref().is_some_and(|holder| holder.url.is_some());
+            if serves || Instant::now() >= give_up {
                 let by = holder.map_or_else(String::new, |holder| format!(" (process {})", holder.pid));
                 bail!("the data directory {} is in use by another {role}{by}", layout.root().display());
             }
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -57,7 +67,10 @@ impl RoleLock {
         match file.try_lock() {
             Ok(()) => {
                 let lock = Self { _file: file, holder: layout.lock_holder(role) };
-                lock.announce(None)?;
+                // Whoever waits may not see by whom it is held. A full disk keeps nobody from handing over what is journalled.
+                if let Err(error) = lock.announce(None) {
+                    tracing::warn!(error = format!("{error:#}"), "lock held, its holder not named");
+                }
                 Ok(Ok(lock))
             }
             Err(TryLockError::WouldBlock) => {
@@ -100,6 +113,12 @@ mod tests {
         assert_eq!(refused.and_then(|holder| holder.url).as_deref(), Some("https://localhost:8000"));
         assert!(format!("{:#}", RoleLock::take(&layout, "main-server").expect_err("held")).contains("in use"));
         assert!(RoleLock::take(&layout, "proxy").is_ok(), "locks are per role");
+        let command = RoleLock::take(&layout, "portal").expect("free");
+        std::thread::scope(|scope| {
+            let start = scope.spawn(|| RoleLock::take(&layout, "portal").map(drop));
+            drop(command);
+            assert!(start.join().expect("no panic").is_ok(), "a command is waited for");
+        });
         drop(lock);
         assert!(!layout.lock_holder("main-server").exists(), "a free lock names nobody");
         assert!(RoleLock::take(&layout, "main-server").is_ok());

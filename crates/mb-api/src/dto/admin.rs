@@ -6,6 +6,8 @@ mod clients;
 mod deliveries;
 mod destinations;
 mod domains;
+mod enrolment;
+mod keys;
 mod notices;
 mod stats;
 mod store;
@@ -25,6 +27,10 @@ pub use destinations::{
     RotatedSecret, SetDestinationState,
 };
 pub use domains::{CreateDomain, DomainRow, DomainSettings};
+pub use enrolment::{
+    CreateEnrolment, Enrol, Enrolment, Pkcs12File, RenewCertificate, SignCertificate, SignedCertificate,
+};
+pub use keys::{KeyProxy, KeyReport, KeyState, MasterKey, MasterKeyRow, MasterKeys, RewrapKeys, RewrapProgress};
 pub use notices::{NoticeQuery, NoticeRow};
 pub use stats::{Stats, StatsPeriod, StatsQuery};
 pub use store::NewEpoch;

@@ -9,7 +9,8 @@ use mb_core::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::{DeliveryRow, SecretText};
-use crate::page::{Cursor, PageQuery};
+use crate::cursor::{Cursor, List};
+use crate::page;
 use crate::problem::ApiError;
 use crate::schema;
 
@@ -75,7 +76,7 @@ impl MessageQuery {
         if !errors.is_empty() {
             return Err(ApiError::invalid(errors));
         }
-        PageQuery { limit: self.limit, cursor: self.cursor.clone() }.resolve()
+        page::resolve(List::Messages, self.limit, self.cursor.as_deref())
     }
 }
 

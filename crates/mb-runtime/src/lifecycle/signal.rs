@@ -1,4 +1,4 @@
-//! The signals that ask a process to stop, per operating system.
+//! The signals that ask a process to stop, or to read its settings again, per operating system.
 
 use std::io;
 
@@ -52,5 +52,49 @@ impl Signals {
             _ = self.close.recv() => "close",
             _ = self.shutdown.recv() => "shutdown",
         }
+    }
+}
+
+/// SIGHUP: settings are to be read again. Windows has nothing like it.
+#[cfg(unix)]
+#[derive(Debug)]
+pub struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    /// From now on the signal ends the process no more.
+    ///
+    /// # Errors
+    /// Signals cannot be received.
+    pub fn new() -> io::Result<Self> {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for one. Cancel-safe.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// SIGHUP, which does not come here.
+#[cfg(windows)]
+#[derive(Debug)]
+pub struct Hangups;
+
+#[cfg(windows)]
+impl Hangups {
+    /// There is nothing to receive.
+    ///
+    /// # Errors
+    /// None.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for ever.
+    pub async fn next(&mut self) {
+        std::future::pending::<()>().await;
     }
 }

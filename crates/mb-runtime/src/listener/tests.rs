@@ -23,6 +23,8 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+mod refusing;
+
 use super::*;
 use crate::app::{App, AppConfig};
 use crate::error::RuntimeError;
@@ -270,6 +272,21 @@ async fn a_refusal_before_the_body_keeps_the_connection_if_the_body_is_small() {
     let waiting = refused("content-length: 9\r\nexpect: 100-continue\r\n");
     let answer = ask(&mut stream, &waiting, "}").await;
     assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("connection: close"), "{answer}");
+}
+
+#[test]
+fn a_bound_that_changes_holds_for_the_next_connection() {
+    let slots = accept::Slots::new(1);
+    let first = slots.take();
+    assert!(first.is_some() && slots.take().is_none());
+    slots.set_most(2);
+    let second = slots.take();
+    assert!(second.is_some() && slots.take().is_none());
+    slots.set_most(1);
+    drop(second);
+    assert!(slots.take().is_none(), "one is still open");
+    drop(first);
+    assert!(slots.take().is_some());
 }
 
 #[tokio::test]

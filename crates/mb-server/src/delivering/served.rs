@@ -6,7 +6,7 @@ use mb_api::dto::SecretText;
 use mb_api::dto::delivery::Target;
 use mb_core::{Breaker, DestinationKind, DestinationState, Secret, Timestamp};
 use mb_crypto::CryptoError;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_store::DestinationRow;
 
@@ -30,7 +30,7 @@ fn place(domain: &impl std::fmt::Display, name: &impl std::fmt::Display) -> Stri
 
 /// Seals what a destination's messages are signed with.
 pub(crate) fn seal_secret(
-    master: &MasterKey,
+    master: &MasterKeys,
     domain: &mb_core::DomainName,
     name: &mb_core::DestinationName,
     secret: &Secret<String>,
@@ -40,7 +40,7 @@ pub(crate) fn seal_secret(
 
 /// Seals the key of the certificate that is shown to a destination.
 pub(crate) fn seal_identity(
-    master: &MasterKey,
+    master: &MasterKeys,
     domain: &mb_core::DomainName,
     name: &mb_core::DestinationName,
     key: &Secret<String>,
@@ -50,7 +50,7 @@ pub(crate) fn seal_identity(
 
 impl Served {
     /// What does not open is left out: the worker finds that it cannot sign, and says so of every delivery.
-    pub(super) fn open(row: DestinationRow, master: &MasterKey) -> Self {
+    pub(super) fn open(row: DestinationRow, master: &MasterKeys) -> Self {
         let place = place(&row.route.domain, &row.route.name);
         let open = |purpose, sealed: &[u8]| {
             let opened = sealed_value::open(master, purpose, &place, sealed);

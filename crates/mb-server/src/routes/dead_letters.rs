@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{ChooseDeadLetters, DeadLetterQuery, DeadLetterRow, DeadLettersDone, MAX_LETTERS};
-use mb_api::page::{Cursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_store::{DeadLetterFilter, ListedDeadLetter, RegisterBatch, Registered, Routed};
@@ -42,7 +43,8 @@ pub(crate) async fn list(
     let mut rows = page.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| Cursor::numbered(row.created_at, row.id).encode());
+    let next =
+        rows.last().filter(|_| more).map(|row| Cursor::numbered(row.created_at, row.id).encode(List::DeadLetters));
     Ok(Json(Page { data: rows.into_iter().map(present).collect(), next }))
 }
 

@@ -130,7 +130,7 @@ pub(super) async fn answer(app: &App, leased: Vec<Leased>) -> Result<LeasedDeliv
     for delivery in leased {
         let Some(served) = known.find(delivery.destination) else { continue };
         let plain = opening::open(app, &delivery.message).await.map_err(store_fault)?;
-        let content = plain.as_ref().and_then(opening::Plain::content);
+        let content = plain.as_ref().ok().and_then(opening::Plain::content);
         let header = &delivery.message.header;
         let Some(payload) = content.and_then(|content| payload::compose(header, &content)) else {
             broken.push(unsendable(app, &delivery));

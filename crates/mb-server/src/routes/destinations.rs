@@ -9,8 +9,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{CreateDestination, CreatedDestination, DestinationQuery, DestinationRow, SecretText};
-use mb_api::page::{Cursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::{DestinationId, DestinationKind, DestinationState, Timestamp};
@@ -55,7 +56,7 @@ pub(crate) async fn list(
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more);
-    let next = next.map(|row| Cursor::numbered(row.created_at, row.route.id.get()).encode());
+    let next = next.map(|row| Cursor::numbered(row.created_at, row.route.id.get()).encode(List::Destinations));
     Ok(Json(Page { data: rows.into_iter().map(|row| present(row, now)).collect(), next }))
 }
 

@@ -6,12 +6,12 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{CancelRequest, ReplayMessages, Replayed, Retried};
-use mb_api::page::Cursor;
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{ClientName, DestinationId, FieldError, MessageId, Role};
+use mb_core::{ClientName, DestinationId, MessageId, Role};
 use mb_store::{Cancelled, Replay};
 
 use super::store_fault;
@@ -118,11 +118,7 @@ pub(crate) async fn replay(
     let ask: ReplayMessages = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let id = id.parse().map(DestinationId::new).map_err(|_| ApiError::not_found())?;
     let destination = app.store.destination(id).await.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
-    let bad_cursor = || {
-        let detail = "cursor must be a value of 'next' as it was returned";
-        ApiError::invalid(vec![FieldError::new("/cursor", "invalid_cursor", detail)])
-    };
-    let after = ask.cursor.as_deref().map(|text| Cursor::parse(text).ok_or_else(bad_cursor)).transpose()?;
+    let after = ask.cursor.as_deref().map(|text| Cursor::parse(List::Replay, text)).transpose()?;
     let replay = Replay {
         since: ask.since,
         until: ask.until.unwrap_or_else(|| app.clock.now()),
@@ -134,7 +130,7 @@ pub(crate) async fn replay(
     if replayed.sent > 0 && !replay.dry_run {
         app.delivering.wake();
     }
-    let next = replayed.next.map(|(at, id)| Cursor { at, id: *id.as_bytes() }.encode());
+    let next = replayed.next.map(|(at, id)| Cursor { at, id: *id.as_bytes() }.encode(List::Replay));
     Ok(Json(Replayed { sent: replayed.sent, next }))
 }
 

@@ -133,7 +133,7 @@ async fn open(app: &App, leased: Vec<mb_store::Leased>) -> Result<Vec<PulledMess
     for delivery in leased {
         let header = &delivery.message.header;
         let plain = opening::open(app, &delivery.message).await.map_err(store_fault)?;
-        let content = plain.as_ref().and_then(opening::Plain::content);
+        let content = plain.as_ref().ok().and_then(opening::Plain::content);
         let text = content.and_then(|content| payload::compose(header, &content));
         let raw = text.and_then(|text| RawValue::from_string(text.secret().expose().clone()).ok());
         let Some(message) = raw else {

@@ -20,6 +20,7 @@ use mb_core::Role;
 use mb_core::envelope::Envelope;
 use mb_core::handover::Batch;
 use mb_store::{ExistingMessage, NewDeadLetter, RegisterBatch, Registered, Routed, StoreError};
+use tokio::time::Instant;
 
 use super::store_fault;
 use crate::actor;
@@ -120,7 +121,10 @@ async fn store(
     } else {
         let routed = Routed { version: Some(version), deliveries: std::mem::take(&mut taking.deliveries) };
         let request = RegisterBatch { keys, messages, dead_letters, routed, instance: app.instance.clone() };
-        let registered = app.store.register(request).await.map_err(fault)?;
+        let begun = Instant::now();
+        let registered = app.store.register(request).await;
+        app.metrics.register_seconds.observe_duration(begun.elapsed());
+        let registered = registered.map_err(fault)?;
         for (_, key) in &new_keys {
             key.mark_stored();
         }
@@ -189,7 +193,7 @@ async fn same_message(app: &App, new: &Envelope<'_>, existing: &ExistingMessage)
         return Ok(false);
     }
     let key = |id| async move { opening::key(app, id).await.map_err(store_fault) };
-    let (Some(new_key), Some(old_key)) = (key(new.header.key_id).await?, key(existing.header.key_id).await?) else {
+    let (Ok(new_key), Ok(old_key)) = (key(new.header.key_id).await?, key(existing.header.key_id).await?) else {
         return Ok(false);
     };
     let mut header = Vec::with_capacity(256);

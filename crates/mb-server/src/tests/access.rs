@@ -148,3 +148,21 @@ async fn every_serving_certificate_carries_the_systems_own_names() {
     let renewed = fixture.server.authority().renew(&held, &request, "test").await.expect("renewed");
     assert!(names(&renewed.certificate_pem).contains(&"broker.example".to_owned()));
 }
+
+#[tokio::test]
+async fn a_new_epoch_is_an_admins_and_signs_everybody_out() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(mb_core::UserRole::Admin, None).await;
+    let epoch = async |who: &super::asking::Asking<'_>| {
+        who.refusal(http::Method::POST, mb_api::paths::NEW_EPOCH, Some(serde_json::json!({}))).await
+    };
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Admin) {
+        assert_eq!(epoch(&fixture.certificate(role).await).await, (403, "wrong_role".to_owned()), "{role}");
+    }
+    let manager = fixture.signed_in(mb_core::UserRole::UserManager, None).await;
+    assert_eq!(epoch(&manager).await, (403, "forbidden".to_owned()));
+    assert_eq!(admin.post(mb_api::paths::NEW_EPOCH, serde_json::json!({})).await.status, 200);
+    assert_eq!(epoch(&admin).await, (401, "invalid_token".to_owned()));
+    let certificate = fixture.certificate(Role::Admin).await;
+    assert_eq!(certificate.post(mb_api::paths::NEW_EPOCH, serde_json::json!({})).await.status, 200);
+}

@@ -66,7 +66,8 @@ impl Fixture {
         let parts = Parts {
             store: store.clone(),
             ca,
-            master,
+            master: master.into(),
+            retired_cas: String::new(),
             audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
@@ -74,6 +75,7 @@ impl Fixture {
             mail,
             clock: clock.clone(),
             instance: "test".into(),
+            lease: std::time::Duration::from_secs(30),
             stopping: CancellationToken::new(),
         };
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
@@ -160,7 +162,7 @@ async fn issue(server: &MainServer, name: &str, role: Role) -> Issued {
     server.authority().issue(order, "test").await.expect("issues")
 }
 
-fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
+pub(super) fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
     let signer = Signer::from_pem(&proxy.certificate_pem, proxy.private_key_pem.expose()).expect("a proxy");
     let (sealing, record) = SealingKey::new(master, &signer, now).expect("a data key");
     Key { sealing, record }

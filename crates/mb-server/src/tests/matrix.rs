@@ -82,6 +82,8 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::CONFIRM, Lets::Roles(&[Role::Proxy])),
         (P, paths::STATUS, Lets::Roles(&[Role::Proxy])),
         (G, paths::POLICY, Lets::Roles(&[Role::Proxy, Role::Worker, Role::Portal])),
+        (P, paths::REVOCATIONS, Lets::Roles(&[Role::Proxy])),
+        (P, paths::KEY_REPORT, Lets::Roles(&[Role::Proxy])),
         (P, paths::SESSIONS, Lets::Roles(&[Role::Portal])),
         (P, paths::SESSIONS_OTP, Lets::Roles(&[Role::Portal])),
         // A portal needs a session as well, which none here has.
@@ -96,6 +98,7 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         paths::AUTH_LOGOUT,
         paths::AUTH_FORGOT_PASSWORD,
         paths::AUTH_RESET_PASSWORD,
+        paths::PKI_ENROLL,
     ] {
         rows.push((P, path, Lets::All));
     }
@@ -171,22 +174,31 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (G, paths::NOTICES, Lets::Admins),
         (P, paths::NOTICE_RESOLVE, Lets::Admins),
         (G, paths::STATS, Lets::Admins),
-        (P, paths::NEW_EPOCH, Lets::Admins),
+        (G, paths::KEYS, Lets::Admins),
+        (P, paths::KEYS_PREPARE, Lets::Admins),
+        (P, paths::KEYS_ROTATE, Lets::Admins),
+        (P, paths::KEYS_REWRAP, Lets::Admins),
+        (D, paths::KEY, Lets::Admins),
+        (D, paths::KEY_PROXY, Lets::Admins),
         (P, paths::CERTIFICATES_GENERATE, Lets::Admins),
         (P, paths::CERTIFICATES_REVOKE, Lets::Admins),
+        (P, paths::CERTIFICATES_SIGN, Lets::Admins),
+        (P, paths::CERTIFICATES_RENEW, Lets::Admins),
+        (P, paths::CLIENT_ENROLL, Lets::Admins),
         (G, paths::CERTIFICATES_LIST, Lets::Admins),
     ]
 }
 
-/// Routes that are asked elsewhere: the listener's own, one that a certificate of any role may ask, and one that ends what
+/// Routes that are asked elsewhere: the listener's own, one that a certificate of any role may ask, and those that end what
 /// the others here ask with.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("get", paths::HEALTH),
     ("get", paths::HEALTH_LIVE),
     ("get", paths::HEALTH_READY),
     ("get", paths::METRICS),
     ("post", paths::PKI_RENEW),
     ("delete", paths::PROFILE_SESSIONS),
+    ("post", paths::NEW_EPOCH),
 ];
 
 async fn callers(fixture: &Fixture) -> Vec<(Who, Asking<'_>)> {

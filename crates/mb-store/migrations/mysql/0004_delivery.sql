@@ -53,6 +53,7 @@ CREATE TABLE deliveries (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */;
 
 CREATE TABLE attempts (
+    id             BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     message_id     BINARY(16)   NOT NULL,
     attempt_id     BINARY(16)   NOT NULL,
     destination_id BIGINT       NOT NULL,
@@ -63,7 +64,7 @@ CREATE TABLE attempts (
     detail         TEXT,
     answer         MEDIUMBLOB,
     worker         VARCHAR(255) NOT NULL,
-    PRIMARY KEY (message_id, attempt_id)
+    UNIQUE INDEX attempts_attempt (message_id, attempt_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */;
 
 -- One that names a destination is a delivery that was given up: its message is stored, its envelope is empty.

@@ -53,6 +53,7 @@ CREATE INDEX deliveries_due ON deliveries (destination_id, lane, due_at) WHERE d
 CREATE INDEX deliveries_expiry ON deliveries (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE attempts (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
     message_id     BLOB    NOT NULL,
     attempt_id     BLOB    NOT NULL,
     destination_id INTEGER NOT NULL,
@@ -63,8 +64,8 @@ CREATE TABLE attempts (
     detail         TEXT,
     answer         BLOB,
     worker         TEXT    NOT NULL,
-    PRIMARY KEY (message_id, attempt_id)
-) WITHOUT ROWID;
+    UNIQUE (message_id, attempt_id)
+);
 
 -- One that names a destination is a delivery that was given up: its message is stored, its envelope is empty.
 ALTER TABLE dead_letters ADD COLUMN destination_id INTEGER;

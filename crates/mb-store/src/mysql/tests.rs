@@ -102,3 +102,17 @@ async fn faults_are_sorted_by_what_is_to_be_done(product: Product) {
         assert_eq!((error.is_conflict(), error.is_passing()), (conflict, word != "refused"), "{number}");
     }
 }
+
+/// What an operator is told of a server. The tests' own is forgetful on purpose, and its user may do everything.
+async fn a_server_tells_how_it_is_set_up(product: Product) {
+    let (store, database) = store(product).await;
+    let report = store.server_report().await.unwrap().expect("a server");
+    assert_eq!(report.database, database.name);
+    assert_eq!((report.flush_log_at_commit, report.sync_binlog), (Some(0), None));
+    assert!(report.is_durable().is_err_and(|reason| reason.contains("innodb_flush_log_at_trx_commit is 0")));
+    assert_eq!(report.charset, "utf8mb4");
+    assert!(report.max_packet.is_some_and(|bytes| bytes >= 1 << 20), "{report:?}");
+    assert!(report.grants.iter().any(|grant| grant.starts_with("GRANT ") && grant.contains("WITH GRANT OPTION")));
+    assert!(report.now.since(Clock::System.now()) < Duration::from_mins(1));
+    assert!(report.version.chars().next().is_some_and(|c| c.is_ascii_digit()), "{}", report.version);
+}

@@ -66,13 +66,16 @@ impl Fixture {
         }
     }
 
-    /// Lets time pass for who asks the database for it: a server's clock cannot be set, so its leases grow older instead.
+    /// Lets time pass for who asks the database for it: a server's clock cannot be set, so what it has noted grows
+    /// older instead.
     pub(crate) async fn pass(&self, time: Duration) {
         self.clock.set(self.clock.now().plus(time));
         if let Place::Server(_) = self.place {
             let micros = time.as_micros();
-            let sql = format!("UPDATE leases SET lease_until = lease_until - INTERVAL {micros} MICROSECOND");
-            self.beside().await.run(&sql).await;
+            for (table, column) in [("leases", "lease_until"), ("proxies", "seen_at")] {
+                let sql = format!("UPDATE {table} SET {column} = {column} - INTERVAL {micros} MICROSECOND");
+                self.beside().await.run(&sql).await;
+            }
         }
     }
 
@@ -177,6 +180,7 @@ pub(crate) fn data_key(n: u8, record: &'static str) -> DataKeyRow {
         proxy_name: "proxy".into(),
         proxy_serial: vec![n],
         created_at: NOW,
+        rewrapped: None,
     }
 }
 

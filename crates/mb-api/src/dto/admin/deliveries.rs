@@ -7,7 +7,8 @@ use mb_core::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::page::{Cursor, PageQuery};
+use crate::cursor::{Cursor, List};
+use crate::page::PageQuery;
 use crate::problem::ApiError;
 use crate::schema;
 
@@ -57,7 +58,7 @@ impl DeadLetterQuery {
     /// # Errors
     /// 422 if the limit is out of range or the cursor is none of ours.
     pub fn resolve(&self) -> Result<(u32, Option<Cursor>), ApiError> {
-        PageQuery { limit: self.limit, cursor: self.cursor.clone() }.resolve()
+        PageQuery { limit: self.limit, cursor: self.cursor.clone() }.resolve(List::DeadLetters)
     }
 }
 

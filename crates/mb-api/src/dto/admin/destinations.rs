@@ -7,9 +7,10 @@ use mb_core::{
 };
 use utoipa::{IntoParams, ToSchema};
 
+use crate::cursor::{Cursor, List};
 use crate::dto::SecretText;
 use crate::dto::delivery::Exchange;
-use crate::page::{Cursor, PageQuery};
+use crate::page::PageQuery;
 use crate::problem::ApiError;
 use crate::schema;
 
@@ -41,7 +42,7 @@ impl DestinationQuery {
     /// # Errors
     /// 422 if the limit is out of range or the cursor is none of ours.
     pub fn resolve(&self) -> Result<(u32, Option<Cursor>), ApiError> {
-        PageQuery { limit: self.limit, cursor: self.cursor.clone() }.resolve()
+        PageQuery { limit: self.limit, cursor: self.cursor.clone() }.resolve(List::Destinations)
     }
 }
 

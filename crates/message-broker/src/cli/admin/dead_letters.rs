@@ -124,7 +124,7 @@ async fn list(layout: &Layout, filter: &Filter, stretch: Stretch, format: Format
         "attempts",
         "last error",
     ]);
-    for row in rows {
+    for row in rows.data {
         table.row([
             row.id.to_string(),
             row.created_at.to_string(),

@@ -276,7 +276,7 @@ async fn list(layout: &Layout, domain: Option<DomainName>, format: Format) -> Re
     }
     let mut table =
         Table::new(&["id", "domain", "name", "kind", "state", "breaker", "url", "topics", "clients", "retry"]);
-    for row in rows {
+    for row in rows.data {
         let join = |words: Vec<String>| words.join(",");
         table.row([
             row.id.to_string(),

@@ -8,7 +8,7 @@ use mb_api::dto::StatsPeriod;
 use mb_core::delivery::SCHEDULE_RULE;
 use mb_core::name::NAME_RULE;
 use mb_core::{ClientName, ClientStatus, DomainName, Email, MessageId, MessageIdPrefix, MessageState, Secret};
-use mb_core::{DestinationName, NoticeId, RetrySchedule, SenderRule, Timestamp, Topic, TopicGlob, UserRole};
+use mb_core::{DestinationName, NoticeId, RetrySchedule, Role, SenderRule, Timestamp, Topic, TopicGlob, UserRole};
 
 pub(super) fn email(text: &str) -> Result<Email, String> {
     Email::parse(text).ok_or_else(|| "not an e-mail address".to_owned())
@@ -16,6 +16,10 @@ pub(super) fn email(text: &str) -> Result<Email, String> {
 
 pub(super) fn role() -> impl TypedValueParser<Value = UserRole> {
     words(UserRole::ALL.map(UserRole::as_str), UserRole::parse)
+}
+
+pub(super) fn certificate_role() -> impl TypedValueParser<Value = Role> {
+    words(Role::ALL.map(Role::as_str), Role::parse)
 }
 
 pub(super) fn client(text: &str) -> Result<ClientName, String> {
