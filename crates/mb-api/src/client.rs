@@ -8,6 +8,7 @@
 //! nothing: whoever shows the state afterwards reads it, as it may have changed again.
 
 mod administration;
+mod deliveries;
 mod enrolment;
 mod error;
 mod keys;
@@ -27,6 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::credentials::Credentials;
+use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
     ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownRevocations,
     PolicyQuery, RegisterAnswer,
@@ -91,8 +93,14 @@ impl Client {
     }
 
     /// Hands over an encoded [`handover::Batch`].
-    pub async fn register(&self, batch: Bytes, id: Option<&RequestId>) -> Result<RegisterAnswer, ClientError> {
-        let request = build(Method::POST, paths::REGISTER, Some(HANDOVER), batch, id)?;
+    /// `take` says what deliveries the answer may bring.
+    pub async fn register(
+        &self,
+        batch: Bytes,
+        take: &RegisterQuery,
+        id: Option<&RequestId>,
+    ) -> Result<RegisterAnswer, ClientError> {
+        let request = build(Method::POST, &with_query(paths::REGISTER, take)?, Some(HANDOVER), batch, id)?;
         self.json(request, DEADLINE).await
     }
 

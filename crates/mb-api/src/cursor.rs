@@ -45,6 +45,9 @@ lists! {
     Audit 6 "audit log",
     AuditCheck 7 "check of the audit log",
     Notices 8 "list of notices",
+    Destinations 9 "list of destinations",
+    DeadLetters 10 "list of dead letters",
+    Replay 11 "replay of messages",
 }
 
 /// A position in a list.

@@ -20,6 +20,12 @@ pub const REGISTER: &str = "/internal/messages/register";
 pub const CONFIRM: &str = "/internal/messages/confirm";
 /// Ask for the status of a client's messages (proxy).
 pub const STATUS: &str = "/internal/messages/status";
+/// Withdraw a client's message (proxy).
+pub const CANCEL: &str = "/internal/messages/cancel";
+/// Long poll for deliveries (worker).
+pub const DELIVERIES_LEASE: &str = "/internal/deliveries/lease";
+/// Report what came of deliveries (worker).
+pub const DELIVERIES_REPORT: &str = "/internal/deliveries/report";
 /// Tell held revocations after a restore (proxy).
 pub const REVOCATIONS: &str = "/internal/revocations";
 /// Say which master keys a journal needs (proxy).
@@ -101,6 +107,38 @@ pub const DOMAINS: &str = "/admin/domains";
 /// Show a domain, set its rules.
 pub const DOMAIN: &str = "/admin/domains/{id}";
 
+/// List destinations, add one.
+pub const DESTINATIONS: &str = "/admin/destinations";
+/// Show a destination, change it, delete it.
+pub const DESTINATION: &str = "/admin/destinations/{id}";
+/// Enable, pause or disable a destination.
+pub const DESTINATION_STATE: &str = "/admin/destinations/{id}/state";
+/// Give a destination another secret.
+pub const DESTINATION_SECRET: &str = "/admin/destinations/{id}/rotate-secret";
+/// Send a trial to a destination.
+pub const DESTINATION_TEST: &str = "/admin/destinations/{id}/test";
+
+/// Send messages again to a destination.
+pub const DESTINATION_REPLAY: &str = "/admin/destinations/{id}/replay";
+/// List dead letters.
+pub const DEAD_LETTERS: &str = "/admin/dead-letters";
+/// Send dead letters again.
+pub const DEAD_LETTERS_REDRIVE: &str = "/admin/dead-letters/redrive";
+/// Remove dead letters.
+pub const DEAD_LETTERS_PURGE: &str = "/admin/dead-letters/purge";
+/// Have a message tried now.
+pub const MESSAGE_RETRY: &str = "/admin/messages/{id}/retry";
+/// Withdraw a message.
+pub const MESSAGE_CANCEL: &str = "/admin/messages/{id}/cancel";
+/// Remove a message's content.
+pub const MESSAGE_EXPUNGE: &str = "/admin/messages/{id}/expunge";
+/// Fetch messages (consumer).
+pub const PULL: &str = "/api/v1/pull/{name}";
+/// Say that messages were taken (consumer).
+pub const PULL_ACK: &str = "/api/v1/pull/{name}/ack";
+/// Give messages back (consumer).
+pub const PULL_NACK: &str = "/api/v1/pull/{name}/nack";
+
 /// List the audit log.
 pub const AUDIT: &str = "/admin/audit";
 /// Check a stretch of the audit log.
@@ -181,8 +219,14 @@ pub const PROXY: &[&str] =
 /// The main server's routes, the busiest first.
 pub const SERVER: &[&str] = &[
     REGISTER,
+    DELIVERIES_LEASE,
+    DELIVERIES_REPORT,
     CONFIRM,
     STATUS,
+    CANCEL,
+    PULL,
+    PULL_ACK,
+    PULL_NACK,
     POLICY,
     KEY_REPORT,
     REVOCATIONS,
@@ -220,6 +264,18 @@ pub const SERVER: &[&str] = &[
     CLIENT_ENROLL,
     DOMAINS,
     DOMAIN,
+    DESTINATIONS,
+    DESTINATION,
+    DESTINATION_STATE,
+    DESTINATION_SECRET,
+    DESTINATION_TEST,
+    DESTINATION_REPLAY,
+    DEAD_LETTERS,
+    DEAD_LETTERS_REDRIVE,
+    DEAD_LETTERS_PURGE,
+    MESSAGE_RETRY,
+    MESSAGE_CANCEL,
+    MESSAGE_EXPUNGE,
     AUDIT,
     AUDIT_VERIFY,
     NOTICES,

@@ -30,6 +30,7 @@ pub mod tls;
 pub mod token;
 pub mod totp;
 pub mod trust;
+pub mod webhook;
 
 pub use error::CryptoError;
 pub use trust::TrustAnchors;

@@ -23,11 +23,24 @@ pub enum Purpose {
     MailBody,
     /// What stands for a right password until the second factor is shown (see [`crate::otp_token`]); no column holds it.
     OtpToken,
+    /// What a destination's messages are signed with; the row is its domain and name.
+    WebhookSecret,
+    /// The key of a certificate that is shown to a destination; the row is its domain and name.
+    WebhookClientKey,
+    /// What a receiver answered; the row is the attempt.
+    AttemptAnswer,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 3] = [Self::TotpSecret, Self::MailBody, Self::OtpToken];
+    pub const ALL: [Self; 6] = [
+        Self::TotpSecret,
+        Self::MailBody,
+        Self::OtpToken,
+        Self::WebhookSecret,
+        Self::WebhookClientKey,
+        Self::AttemptAnswer,
+    ];
 
     /// Stays as it is for ever: the key depends on it.
     const fn name(self) -> &'static str {
@@ -35,6 +48,9 @@ impl Purpose {
             Self::TotpSecret => "users.totp_secret",
             Self::MailBody => "mail_outbox.body",
             Self::OtpToken => "sign_in.otp_token",
+            Self::WebhookSecret => "destinations.secret",
+            Self::WebhookClientKey => "destinations.client_key",
+            Self::AttemptAnswer => "attempts.answer",
         }
     }
 

@@ -101,7 +101,7 @@ fn certificates_and_keys_in_pem() {
     run(&files, |bytes| {
         as_text(bytes, |text| {
             if let Ok(chain) = pem::certificates(text) {
-                for der in chain.iter() {
+                for der in &chain {
                     drop(identity::from_der(der));
                 }
             }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::state::AuditState;
 use crate::authority::Authority;
+use crate::delivering::Delivering;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
 use crate::metrics::{ServerMetrics, as_f64};
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) authority: Authority,
     pub(crate) audit: AuditState,
+    pub(crate) delivering: Delivering,
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
     pub(crate) master: Arc<MasterKeys>,
@@ -72,6 +74,7 @@ impl App {
         let master = Arc::new(master);
         let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), Arc::clone(&master)).await?;
         let keys = KeyRing::new(Arc::clone(&master), &format!("{}\n{retired_cas}", ca.certificate_pem()))?;
+        let delivering = Delivering::open(&store, Arc::clone(&master)).await?;
         let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics, policy.subscribe());
@@ -80,6 +83,7 @@ impl App {
             store,
             authority,
             audit,
+            delivering,
             keys,
             jwt,
             master,

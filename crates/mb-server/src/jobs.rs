@@ -36,6 +36,8 @@ const NOTICING: Duration = Duration::from_secs(15);
 const CERTIFICATES: Duration = Duration::from_hours(1);
 /// How often the whole audit log is checked.
 const CHECKING: Duration = Duration::from_hours(6);
+/// How often deliveries are looked for whose time is over or whose destination takes nothing any more.
+const ENDING: Duration = Duration::from_secs(1);
 /// How often what time has ended is removed.
 const SWEEPING: Duration = Duration::from_mins(5);
 
@@ -43,6 +45,9 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     let lead = leader::start(app, lifecycle);
     let jobs = Jobs { app, lifecycle, lead: &lead };
     jobs.every("policy refresh", POLICY_CHECK, |app| async move { app.policy.follow(&app.store).await });
+    jobs.every("destinations", POLICY_CHECK, |app| async move {
+        report("destinations", app.delivering.follow(&app.store).await);
+    });
     jobs.every("count dead letters", COUNTING, |app| async move { app.count_dead_letters().await });
     jobs.every("master keys", KEYS, |app| async move { report("master keys", master_keys::follow(&app).await) });
     jobs.every("key report", KEY_REPORT, |app| async move {
@@ -51,6 +56,7 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     jobs.every("measure store", MEASURING, |app| async move { report("measure store", app.measure_store().await) });
     // Each mail is leased, so any main server may send it.
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
+    jobs.once("deliveries", ENDING, |app| async move { sweep::deliveries(&app).await });
     jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });
     jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
     jobs.once("audit check", CHECKING, |app| async move {

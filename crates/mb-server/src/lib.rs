@@ -9,6 +9,7 @@ mod audit;
 pub mod authority;
 mod caller;
 mod contents;
+mod delivering;
 mod jobs;
 mod keyring;
 mod mail;

@@ -5,9 +5,13 @@ mod auth;
 mod certificates;
 mod clients;
 mod confirm;
+mod dead_letters;
+mod deliveries;
+mod destinations;
 mod domains;
 mod enrolment;
 mod keys;
+mod message_actions;
 mod messages;
 mod notices;
 mod openapi;
@@ -15,6 +19,7 @@ mod pki;
 mod policy;
 mod profile;
 mod public;
+mod pull;
 mod register;
 mod revocations;
 mod sessions;
@@ -43,8 +48,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CRL_DER, get(pki::crl_der))
         .route(paths::PKI_RENEW, post(pki::renew))
         .route(paths::REGISTER, post(register::register))
+        .route(paths::DELIVERIES_LEASE, post(deliveries::lease))
+        .route(paths::DELIVERIES_REPORT, post(deliveries::report))
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))
+        .route(paths::CANCEL, post(message_actions::cancel_for))
         .route(paths::POLICY, get(policy::policy))
         .route(paths::REVOCATIONS, post(revocations::merge))
         .route(paths::KEY_REPORT, post(keys::report))
@@ -55,6 +63,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::PKI_ENROLL, post(enrolment::enrol))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
         .merge(administration())
+        .merge(delivery())
         .merge(people())
         .merge(openapi::router())
         .with_state(app)
@@ -84,6 +93,27 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::KEYS_REWRAP, post(keys::rewrap))
         .route(paths::KEY, delete(keys::delete))
         .route(paths::KEY_PROXY, delete(keys::forget_proxy))
+}
+
+/// Destinations, and what became of what they should take.
+fn delivery() -> Router<Arc<App>> {
+    let one = get(destinations::show).put(destinations::set).delete(destinations::delete);
+    Router::new()
+        .route(paths::DESTINATIONS, get(destinations::list).post(destinations::create))
+        .route(paths::DESTINATION, one)
+        .route(paths::DESTINATION_STATE, put(destinations::set_state))
+        .route(paths::DESTINATION_SECRET, post(destinations::rotate_secret))
+        .route(paths::DESTINATION_TEST, post(destinations::test))
+        .route(paths::DESTINATION_REPLAY, post(message_actions::replay))
+        .route(paths::DEAD_LETTERS, get(dead_letters::list))
+        .route(paths::DEAD_LETTERS_REDRIVE, post(dead_letters::redrive))
+        .route(paths::DEAD_LETTERS_PURGE, post(dead_letters::purge))
+        .route(paths::MESSAGE_RETRY, post(message_actions::retry))
+        .route(paths::MESSAGE_CANCEL, post(message_actions::cancel))
+        .route(paths::MESSAGE_EXPUNGE, post(message_actions::expunge))
+        .route(paths::PULL, post(pull::pull))
+        .route(paths::PULL_ACK, post(pull::ack))
+        .route(paths::PULL_NACK, post(pull::nack))
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.

@@ -10,11 +10,14 @@ mod audit;
 mod audit_chain;
 mod audit_list;
 mod backend;
+mod bulk;
 mod certificates;
 mod clients;
 mod counters;
 mod data_keys;
 mod dead_letters;
+mod deliveries;
+mod destinations;
 mod domains;
 mod enrolment;
 mod error;
@@ -61,7 +64,12 @@ pub use certificates::{CertificateFilter, CertificateRow, CertificateStatus, Rev
 pub use clients::{Client, ClientFilter};
 pub use counters::{CounterEvent, Instance};
 pub use data_keys::DataKeyRow;
-pub use dead_letters::{DeadLetterRow, NewDeadLetter};
+pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
+pub use deliveries::{
+    AttemptReport, Begin, Cancelled, DeliveryRow, LEASE, LeaseAsk, Leased, Leasing, NewDelivery, NextDue, Replay,
+    Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
+};
+pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;
 pub use enrolment::{Claim, EnrolmentTerms, NewEnrolment};
 pub use error::StoreError;
@@ -76,7 +84,7 @@ pub use notices::{NewNotice, Notice, NoticeFilter, NoticeKey};
 pub use policy::PolicyParts;
 pub use proxies::{Heartbeat, SeenProxy};
 pub use refresh_tokens::{NewRefreshToken, Rotation};
-pub use register::{NewMessage, RegisterBatch, Registered, Registration};
+pub use register::{NewMessage, RegisterBatch, Registered, Registration, Routed};
 pub use reset_tokens::NewResetToken;
 pub use rewrap::{SealedColumn, SealedRow};
 pub use second_factor::RecoveryCode;
@@ -115,7 +123,7 @@ impl Store {
         let (jobs, waiting) = mpsc::channel(writer::QUEUE);
         let closing = Arc::new(Notify::new());
         let last_fault = Arc::new(LastFault::default());
-        let run = writer::run(backend.clone(), waiting, Arc::clone(&closing), Arc::clone(&last_fault));
+        let run = writer::run(backend.clone(), clock.clone(), waiting, Arc::clone(&closing), Arc::clone(&last_fault));
         let writer = Mutex::new(Some(tokio::spawn(run)));
         let shared = Shared { backend, clock, jobs, closing, writer, last_fault };
         Ok(Self { shared: Arc::new(shared) })

@@ -20,6 +20,14 @@ pub enum SealedColumn {
     TotpSecret,
     /// Mails that wait to be sent.
     MailBody,
+    /// What destinations' messages are signed with.
+    WebhookSecret,
+    /// The same, as it was before it was last changed.
+    PreviousWebhookSecret,
+    /// Keys of certificates that are shown to destinations.
+    WebhookClientKey,
+    /// What receivers answered.
+    AttemptAnswer,
 }
 
 /// A sealed value.
@@ -42,7 +50,14 @@ struct Statements {
 
 impl SealedColumn {
     /// Every column.
-    pub const ALL: [Self; 2] = [Self::TotpSecret, Self::MailBody];
+    pub const ALL: [Self; 6] = [
+        Self::TotpSecret,
+        Self::MailBody,
+        Self::WebhookSecret,
+        Self::PreviousWebhookSecret,
+        Self::WebhookClientKey,
+        Self::AttemptAnswer,
+    ];
 
     const fn statements(self) -> Statements {
         match self {
@@ -57,6 +72,33 @@ impl SealedColumn {
                        AND SUBSTR(body, 2, 16) <> ? AND id > ? ORDER BY id LIMIT ?",
                 count: "SELECT SUBSTR(body, 2, 16), COUNT(*) FROM mail_outbox WHERE next_attempt_at IS NOT NULL GROUP BY 1",
                 replace: "UPDATE mail_outbox SET body = ? WHERE id = ? AND body = ?",
+            },
+            Self::WebhookSecret => Statements {
+                find: "SELECT id, CONCAT(domain, '/', name), secret FROM destinations WHERE secret IS NOT NULL \
+                       AND SUBSTR(secret, 2, 16) <> ? AND id > ? ORDER BY id LIMIT ?",
+                count: "SELECT SUBSTR(secret, 2, 16), COUNT(*) FROM destinations WHERE secret IS NOT NULL GROUP BY 1",
+                replace: "UPDATE destinations SET secret = ? WHERE id = ? AND secret = ?",
+            },
+            Self::PreviousWebhookSecret => Statements {
+                find: "SELECT id, CONCAT(domain, '/', name), previous_secret FROM destinations \
+                       WHERE previous_secret IS NOT NULL AND SUBSTR(previous_secret, 2, 16) <> ? AND id > ? \
+                       ORDER BY id LIMIT ?",
+                count: "SELECT SUBSTR(previous_secret, 2, 16), COUNT(*) FROM destinations \
+                        WHERE previous_secret IS NOT NULL GROUP BY 1",
+                replace: "UPDATE destinations SET previous_secret = ? WHERE id = ? AND previous_secret = ?",
+            },
+            Self::WebhookClientKey => Statements {
+                find: "SELECT id, CONCAT(domain, '/', name), client_key FROM destinations WHERE client_key IS NOT NULL \
+                       AND SUBSTR(client_key, 2, 16) <> ? AND id > ? ORDER BY id LIMIT ?",
+                count: "SELECT SUBSTR(client_key, 2, 16), COUNT(*) FROM destinations \
+                        WHERE client_key IS NOT NULL GROUP BY 1",
+                replace: "UPDATE destinations SET client_key = ? WHERE id = ? AND client_key = ?",
+            },
+            Self::AttemptAnswer => Statements {
+                find: "SELECT id, LOWER(HEX(attempt_id)), answer FROM attempts WHERE answer IS NOT NULL \
+                       AND SUBSTR(answer, 2, 16) <> ? AND id > ? ORDER BY id LIMIT ?",
+                count: "SELECT SUBSTR(answer, 2, 16), COUNT(*) FROM attempts WHERE answer IS NOT NULL GROUP BY 1",
+                replace: "UPDATE attempts SET answer = ? WHERE id = ? AND answer = ?",
             },
         }
     }

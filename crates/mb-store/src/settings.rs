@@ -12,6 +12,7 @@ use crate::value::{Row, Value};
 
 const EPOCH: &str = "epoch";
 const POLICY_VERSION: &str = "policy_version";
+const DESTINATIONS_VERSION: &str = "destinations_version";
 
 const SELECT: &str = "SELECT value FROM settings WHERE name = ?";
 const MINT: Dialects = Dialects {
@@ -63,6 +64,12 @@ impl Store {
         version(row)
     }
 
+    /// The version of the destinations; it counts up with every change of what routing depends on.
+    pub async fn destinations_version(&self) -> Result<u64, StoreError> {
+        let row = self.backend().fetch_optional(SELECT, [Value::Text(DESTINATIONS_VERSION)]).await?;
+        version(row)
+    }
+
     /// A value by its name.
     pub async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let row = self.backend().fetch_optional(SELECT, [Value::Text(name)]).await?;
@@ -104,14 +111,38 @@ pub(crate) async fn epoch(tx: &mut Transaction) -> Result<[u8; 16], StoreError> 
     row.ok_or(StoreError::Missing("epoch"))?.array(0)
 }
 
+/// The store's epoch and the version of its destinations, as this transaction sees them.
+pub(crate) async fn epoch_and_destinations(tx: &mut Transaction) -> Result<([u8; 16], u64), StoreError> {
+    let sql = "SELECT name, value FROM settings WHERE name IN (?, ?)";
+    let mut found = (None, None);
+    for row in tx.fetch(sql, [Value::Text(EPOCH), Value::Text(DESTINATIONS_VERSION)]).await? {
+        match row.text(0)? {
+            EPOCH => found.0 = Some(row.array(1)?),
+            _ => found.1 = Some(row.array(1).map(u64::from_be_bytes)?),
+        }
+    }
+    let (epoch, destinations) = found;
+    let destinations = destinations.ok_or(StoreError::Missing("version of the destinations"))?;
+    Ok((epoch.ok_or(StoreError::Missing("epoch"))?, destinations))
+}
+
 /// Counts the policy's version up, in the transaction of the change that it announces.
 pub(crate) async fn bump_policy(tx: &mut Transaction) -> Result<u64, StoreError> {
-    let next = version(tx.fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?)? + 1;
-    let values = [Value::Blob(&next.to_be_bytes()), Value::Text(POLICY_VERSION)];
+    bump(tx, POLICY_VERSION).await
+}
+
+/// Counts the destinations' version up, in the transaction of the change.
+pub(crate) async fn bump_destinations(tx: &mut Transaction) -> Result<u64, StoreError> {
+    bump(tx, DESTINATIONS_VERSION).await
+}
+
+async fn bump(tx: &mut Transaction, name: &str) -> Result<u64, StoreError> {
+    let next = version(tx.fetch_optional(SELECT, [Value::Text(name)]).await?)? + 1;
+    let values = [Value::Blob(&next.to_be_bytes()), Value::Text(name)];
     tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await?;
     Ok(next)
 }
 
 fn version(row: Option<Row>) -> Result<u64, StoreError> {
-    row.ok_or(StoreError::Missing("policy version"))?.array(0).map(u64::from_be_bytes)
+    row.ok_or(StoreError::Missing("version"))?.array(0).map(u64::from_be_bytes)
 }

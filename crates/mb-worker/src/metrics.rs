@@ -1,6 +1,7 @@
 //! What the worker counts.
 
 use mb_api::dto::RegisterResult;
+use mb_core::AttemptClass;
 use mb_runtime::metrics::{Counter, CounterFamily, Histogram, Metrics};
 
 #[derive(Debug)]
@@ -27,18 +28,21 @@ impl WorkerMetrics {
             ),
             attempts: metrics.counter_family(
                 "mb_worker_delivery_attempts",
-                "Delivery attempts by outcome; a message without a destination is delivered when it is stored.",
+                "Delivery attempts by outcome: taken, or what went wrong.",
                 "outcome",
             ),
             refused: metrics.counter("mb_worker_refused", "Envelopes that the main server refused as not genuine."),
         }
     }
 
+    /// Counts an attempt to deliver.
+    pub(crate) fn attempted(&self, class: AttemptClass) {
+        self.attempts.inc_by(class.as_str(), 1);
+    }
+
     pub(crate) fn answered(&self, results: &[RegisterResult]) {
         self.batches.inc();
-        let stored = results.iter().filter(|r| matches!(r, RegisterResult::Stored)).count();
         let refused = results.iter().filter(|r| matches!(r, RegisterResult::Refused(_))).count();
-        self.attempts.inc_by("delivered", stored as u64);
         self.refused.inc_by(refused as u64);
     }
 }

@@ -48,7 +48,8 @@ async fn hand_over(shared: &Shared, claimed: Claimed, deadline: Instant, soft: &
     let mut parts = VecDeque::from([(entries, Patience::with_batch())]);
     while let Some((entries, patience)) = parts.pop_front() {
         match register(shared, &entries, &keys, patience, deadline, soft).await {
-            Outcome::Answered(answer) => {
+            Outcome::Answered(mut answer) => {
+                shared.deliverer.accept(std::mem::take(&mut answer.leased));
                 shared.metrics.answered(&answer.results);
                 log_results(&answer.results);
                 let (refused, present): (Vec<_>, Vec<_>) = entries
@@ -112,7 +113,7 @@ async fn register(
     let mut pause = shared.config.retry;
     loop {
         let begun = Instant::now();
-        let answer = shared.server.register(body.clone(), Some(&request_id)).await;
+        let answer = shared.server.register(body.clone(), &shared.deliverer.takes(), Some(&request_id)).await;
         shared.metrics.register_seconds.observe_duration(begun.elapsed());
         let error = match answer {
             Ok(answer) if answer.results.len() == entries.len() => {

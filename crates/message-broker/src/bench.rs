@@ -12,6 +12,7 @@ mod http2;
 mod idle;
 mod load;
 mod payload;
+mod receiver;
 mod report;
 mod schedule;
 mod tally;
@@ -42,6 +43,7 @@ pub(crate) use verify::{Asker, Verdict, verify};
 use echo::Echo;
 use idle::Held;
 use load::Load;
+use receiver::Receiver;
 use report::Report;
 use schedule::{Limit, Schedule};
 
@@ -61,6 +63,10 @@ pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Res
     let configs = |http| clients.iter().map(|client| client.tls(http)).collect::<anyhow::Result<Vec<_>>>();
     let tls = configs(args.http)?;
     let echo = if args.echo { Some(Echo::start(data_dir, args.http, shape).await?) } else { None };
+    let receiver = match args.receive {
+        Some(port) => Some(Receiver::start(port).await?),
+        None => None,
+    };
     let target = match &echo {
         Some(echo) => Target::local(echo.address.port()),
         None => Target::find(&proxy_url(args.url.as_deref(), data_dir)?).await?,
@@ -81,6 +87,7 @@ pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Res
     };
     let mut report = Report::new(outcome, verdict.as_ref());
     report.idle = held.map(Held::count);
+    report.webhooks = receiver.map(|receiver| receiver.received());
     for fault in &report.faults {
         output::note(fault);
     }

@@ -27,9 +27,10 @@ use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
 use crate::generate::GenerateArgs;
 use crate::layout::Layout;
+use crate::listen::ListenArgs;
 use crate::send::SendArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, doctor, generate, output, send, torture};
+use crate::{access, bench, doctor, generate, listen, output, send, torture};
 
 /// Takes in messages over mutual TLS, loses none, and hands them on.
 #[derive(Debug, Parser)]
@@ -69,6 +70,8 @@ enum Command {
     Enroll(enroll::EnrollArgs),
     /// Submit one message
     Send(SendArgs),
+    /// Consume a pull destination: print each message or run a command for it
+    Listen(ListenArgs),
     /// Measure a running broker
     Bench(BenchArgs),
     /// Fill a database with generated messages, to look at speed and plans on a large store
@@ -126,6 +129,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
         Command::Enroll(args) => runtime()?.block_on(enroll::run(&layout, args)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
+        Command::Listen(args) => runtime()?.block_on(listen::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;
             runtime()?.block_on(bench::run(args, layout.root(), access::issuer(&layout)))

@@ -18,7 +18,7 @@ use mb_core::{ClientName, Clock, Content, DomainName, Envelope, Header, IdSource
 use mb_crypto::data_key::{SealingKey, Signer};
 use mb_crypto::search::SearchKey;
 use mb_runtime::Metrics;
-use mb_store::{DataKeyRow, Instance, NewMessage, RegisterBatch, Store};
+use mb_store::{DataKeyRow, Instance, NewMessage, RegisterBatch, Routed, Store};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -205,7 +205,7 @@ impl Plan {
         let numbers = first..(first + BATCH).min(self.count);
         let messages = numbers.map(|number| self.message(number, &key, &mut random)).collect::<Result<_>>()?;
         let instance = Instance::from("generate".to_owned());
-        Ok(RegisterBatch { keys: vec![row], messages, dead_letters: Vec::new(), instance })
+        Ok(RegisterBatch { keys: vec![row], messages, dead_letters: Vec::new(), routed: Routed::default(), instance })
     }
 
     fn message(&self, number: u64, key: &SealingKey, random: &mut Random) -> Result<NewMessage> {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod doctor;
 pub mod generate;
 pub mod layout;
+mod listen;
 pub mod lock;
 mod logs;
 pub mod output;

@@ -3,6 +3,8 @@
 mod audit;
 mod certificates;
 mod clients;
+mod deliveries;
+mod destinations;
 mod domains;
 mod enrolment;
 mod keys;
@@ -16,6 +18,14 @@ pub use certificates::{
     CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
+pub use deliveries::{
+    CancelRequest, ChooseDeadLetters, DeadLetterQuery, DeadLetterRow, DeadLettersDone, DeliveryRow, MAX_LETTERS,
+    ReplayMessages, Replayed, Retried,
+};
+pub use destinations::{
+    CreateDestination, CreatedDestination, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest,
+    RotatedSecret, SetDestinationState,
+};
 pub use domains::{CreateDomain, DomainRow, DomainSettings};
 pub use enrolment::{
     CreateEnrolment, Enrol, Enrolment, Pkcs12File, RenewCertificate, SignCertificate, SignedCertificate,

@@ -7,6 +7,7 @@ use mb_core::policy::CertificateRef;
 use mb_core::{KeyId, MessageId, Policy};
 use utoipa::{IntoParams, ToSchema};
 
+use super::delivery::LeasedDeliveries;
 use crate::schema;
 
 /// The store's identity: a random value minted at creation and at every restore. An edge that sees a new one offers
@@ -66,13 +67,16 @@ pub enum RegisterResult {
 }
 
 /// The answer to a batch of envelopes.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct RegisterAnswer {
     /// The store's epoch.
     #[schema(value_type = schema::Hex128)]
     pub epoch: Epoch,
     /// One result per envelope, in order.
     pub results: Vec<RegisterResult>,
+    /// What the worker takes along to deliver.
+    #[serde(default, skip_serializing_if = "LeasedDeliveries::is_empty")]
+    pub leased: LeasedDeliveries,
 }
 
 /// A proxy's question: which of these does the store lack?

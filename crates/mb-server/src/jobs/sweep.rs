@@ -30,6 +30,18 @@ pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Ends deliveries whose message has expired, and gives up those of destinations that are disabled or gone.
+pub(crate) async fn deliveries(app: &App) -> Result<(), StoreError> {
+    for _ in 0..STEPS {
+        let expired = app.store.expire_deliveries(&app.instance, STEP).await?;
+        if expired + app.store.bury_deliveries(&app.instance, STEP).await? == 0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     /// Sessions and tokens that are over.

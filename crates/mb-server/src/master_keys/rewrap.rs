@@ -23,17 +23,21 @@ const STEP: u32 = 200;
 /// The settings that are sealed, with what for.
 pub(super) const SETTINGS: [(&str, &str); 2] = [(SEARCH_KEY, search::CONTEXT), (CHAIN_KEY, CHAIN_KEY_CONTEXT)];
 
-/// Where values of a purpose lie; `None`: nowhere for longer than minutes.
-const fn column(purpose: Purpose) -> Option<SealedColumn> {
+/// Where values of a purpose lie; nowhere: for minutes only.
+const fn places(purpose: Purpose) -> &'static [SealedColumn] {
     match purpose {
-        Purpose::TotpSecret => Some(SealedColumn::TotpSecret),
-        Purpose::MailBody => Some(SealedColumn::MailBody),
-        Purpose::OtpToken => None,
+        Purpose::TotpSecret => &[SealedColumn::TotpSecret],
+        Purpose::MailBody => &[SealedColumn::MailBody],
+        Purpose::OtpToken => &[],
+        Purpose::WebhookSecret => &[SealedColumn::WebhookSecret, SealedColumn::PreviousWebhookSecret],
+        Purpose::WebhookClientKey => &[SealedColumn::WebhookClientKey],
+        Purpose::AttemptAnswer => &[SealedColumn::AttemptAnswer],
     }
 }
 
 fn columns() -> Vec<(Purpose, SealedColumn)> {
-    Purpose::ALL.into_iter().filter_map(|purpose| Some((purpose, column(purpose)?))).collect()
+    let of = |purpose| places(purpose).iter().map(move |column| (purpose, *column));
+    Purpose::ALL.into_iter().flat_map(of).collect()
 }
 
 /// Where a step begins.

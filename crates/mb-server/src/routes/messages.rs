@@ -3,6 +3,8 @@
 //! Numbers in a list are masked, and a message may be looked at without being opened. Opening one is recorded before
 //! anything of it leaves: no record, no body.
 
+mod explain;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -151,7 +153,8 @@ async fn detail(app: &App, message: &ListedMessage) -> Result<MessageDetail, Api
         sender_number: None,
         message_body: None,
         metadata: None,
-        attempts: Vec::new(),
+        deliveries: explain::deliveries(app, message.status.message_id).await?,
+        attempts: explain::attempts(app, message.status.message_id).await?,
     })
 }
 
@@ -168,6 +171,7 @@ async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut 
     let about = json!({ "client": message.status.client, "domain": message.domain });
     let id = message.status.message_id.to_string();
     app.store.audit(caller.actor().as_str(), "message.open", &id, about).await.map_err(store_fault)?;
+    explain::open_answers(app, message.status.message_id, &mut detail.attempts).await?;
     detail.sender_number = content.sender_number.map(|number| SecretText::new(number.to_owned()));
     detail.message_body = Some(SecretText::new(content.body.to_owned()));
     // The proxy took nothing but an object; names that were given twice, which older ones let pass, read as the last.

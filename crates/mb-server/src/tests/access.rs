@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mb_api::dto::delivery::RegisterQuery;
 use mb_api::dto::{PolicyQuery, RevokeCertificate};
 use mb_api::page::PageQuery;
 use mb_api::{ClientError, Peer, ProblemCode};
@@ -23,7 +24,7 @@ async fn every_route_takes_its_own_roles_alone() {
     for role in Role::ALL {
         let client = fixture.client(role).await;
         let expected = |roles: &[Role]| (!roles.contains(&role)).then_some(ProblemCode::WrongRole);
-        let outcome = client.register(Bytes::from_static(b"no batch"), None).await;
+        let outcome = client.register(Bytes::from_static(b"no batch"), &RegisterQuery::default(), None).await;
         assert_eq!(refusal(outcome), expected(&[Role::Worker]), "register as {role}");
         assert_eq!(refusal(client.confirm(Vec::new()).await), expected(&[Role::Proxy]), "confirm as {role}");
         let outcome = client.status(demo.clone(), Vec::new(), None).await;
@@ -40,7 +41,10 @@ async fn without_a_certificate_only_the_public_is_told() {
     let fixture = Fixture::new().await;
     let nobody = fixture.client_of(Peer::default());
     let expected = Some(ProblemCode::NoIdentity);
-    assert_eq!(refusal(nobody.register(Bytes::from_static(b"no batch"), None).await), expected);
+    assert_eq!(
+        refusal(nobody.register(Bytes::from_static(b"no batch"), &RegisterQuery::default(), None).await),
+        expected
+    );
     assert_eq!(refusal(nobody.confirm(Vec::new()).await), expected);
     assert_eq!(refusal(nobody.policy(PolicyQuery::default()).await), expected);
     assert_eq!(refusal(nobody.certificates(&PageQuery::default()).await), expected);

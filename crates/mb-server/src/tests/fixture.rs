@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use bytes::Bytes;
 use mb_api::client::{Client, Transport};
 use mb_api::dto::RegisterResult;
+use mb_api::dto::delivery::RegisterQuery;
 use mb_api::{Peer, paths};
 use mb_core::envelope::SignedKey;
 use mb_core::handover::Batch;
@@ -116,7 +117,7 @@ impl Fixture {
         let mut body = Vec::new();
         batch.encode(&mut body);
         let worker = self.client(Role::Worker).await;
-        let answer = worker.register(Bytes::from(body), None).await.expect("answers");
+        let answer = worker.register(Bytes::from(body), &RegisterQuery::default(), None).await.expect("answers");
         assert_eq!(answer.epoch.as_bytes(), &self.store.epoch().await.expect("reads"));
         answer.results
     }

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use super::*;
 use crate::backend::Backend;
-use crate::{RegisterBatch, Store};
+use crate::{RegisterBatch, Routed, Store};
 use server::{Database, Product};
 
 mod plans;
@@ -64,8 +64,13 @@ async fn a_transaction_that_is_left_behind_is_undone_at_once(product: Product) {
 
 async fn a_registering_connection_that_was_cut_is_replaced(product: Product) {
     let (store, database) = store(product).await;
-    let call =
-        || RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "t".into() };
+    let call = || RegisterBatch {
+        keys: Vec::new(),
+        messages: Vec::new(),
+        dead_letters: Vec::new(),
+        routed: Routed::default(),
+        instance: "t".into(),
+    };
     store.register(call()).await.unwrap();
     let own = "SELECT CONNECTION_ID()";
     let id = sqlx::query_scalar::<_, u64>(own).fetch_one(&mysql(&store).registering).await.unwrap();

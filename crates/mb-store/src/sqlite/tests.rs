@@ -7,7 +7,7 @@ use super::*;
 use crate::backend::Backend;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
-use crate::{RegisterBatch, Store};
+use crate::{RegisterBatch, Routed, Store};
 use crate::{audit_list, many_rows};
 
 async fn store() -> (Store, tempfile::TempDir) {
@@ -169,8 +169,13 @@ async fn a_full_disk_passes() {
         header: None,
         created_at: mb_core::Timestamp::default(),
     };
-    let call =
-        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: vec![letter], instance: "test".into() };
+    let call = RegisterBatch {
+        keys: Vec::new(),
+        messages: Vec::new(),
+        dead_letters: vec![letter],
+        routed: Routed::default(),
+        instance: "test".into(),
+    };
     let error = store.register(call.clone()).await.unwrap_err();
     assert!(matches!(error, StoreError::Full(_)) && error.is_passing(), "{error}");
     assert!(matches!(store.check().await, Err(StoreError::Full(_))), "unhealthy while nothing can be written");
@@ -185,8 +190,13 @@ async fn a_store_whose_writer_has_ended_is_not_well() {
     let (store, _directory) = store().await;
     store.check().await.unwrap();
     store.shared.writer.lock().unwrap().as_ref().unwrap().abort();
-    let call =
-        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "test".into() };
+    let call = RegisterBatch {
+        keys: Vec::new(),
+        messages: Vec::new(),
+        dead_letters: Vec::new(),
+        routed: Routed::default(),
+        instance: "test".into(),
+    };
     assert!(matches!(store.register(call).await, Err(StoreError::Closed)));
     assert!(matches!(store.check().await, Err(StoreError::Closed)));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mb_core::{ClientName, Clock, DomainName, Header, KeyId, MessageId, MessageState, Timestamp, Topic};
-use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, RegisterBatch, Store};
+use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, RegisterBatch, Routed, Store};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, SqliteConnection};
 
 use crate::server::{Database, Product};
@@ -185,7 +185,13 @@ pub(crate) fn data_key(n: u8, record: &'static str) -> DataKeyRow {
 }
 
 pub(crate) fn batch(messages: Vec<NewMessage>) -> RegisterBatch {
-    RegisterBatch { keys: Vec::new(), messages, dead_letters: Vec::new(), instance: "one".into() }
+    RegisterBatch {
+        keys: Vec::new(),
+        messages,
+        dead_letters: Vec::new(),
+        routed: Routed::default(),
+        instance: "one".into(),
+    }
 }
 
 pub(crate) fn dead(dead_letters: Vec<NewDeadLetter>) -> RegisterBatch {

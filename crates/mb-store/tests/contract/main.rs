@@ -4,6 +4,7 @@ mod administration;
 #[path = "../server/alone.rs"]
 mod alone_server;
 mod auditing;
+mod delivering;
 mod enrolling;
 mod fixture;
 mod keys;
@@ -136,6 +137,18 @@ on_every_backend! {
         a_clients_rate_limit_reaches_the_policy,
         clients_come_in_pages_without_the_archived,
         figures_count_messages_by_age_and_clients_by_what_they_may;
+    delivering:
+        a_delivery_is_leased_by_one_until_its_lease_ends,
+        a_message_is_final_when_its_last_delivery_is,
+        what_is_not_taken_is_tried_again_and_given_up_in_the_end,
+        a_report_under_a_lost_lease_counts_only_if_it_was_taken,
+        fresh_ones_and_repeats_keep_each_other_from_nothing,
+        an_open_breaker_lets_one_delivery_see,
+        gone_disables_and_what_waits_becomes_dead_letters,
+        what_is_scheduled_waits_and_what_expires_ends,
+        a_new_destination_gets_what_came_before,
+        a_message_without_content_stays_out,
+        a_change_of_the_destinations_is_seen_by_who_registers;
 }
 
 macro_rules! on_servers {

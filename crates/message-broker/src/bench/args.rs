@@ -78,6 +78,9 @@ pub struct BenchArgs {
     /// Load a bare mTLS echo in this process instead of a broker: the yardstick of the machine
     #[arg(long)]
     pub echo: bool,
+    /// Take webhooks at this port of 127.0.0.1 meanwhile: the URL of a destination that was made before
+    #[arg(long, value_name = "PORT", conflicts_with = "no_verify")]
+    pub receive: Option<u16>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use mb_core::Egress;
 use mb_core::domain::MAX_RATE_LIMIT;
 use rustls_pki_types::ServerName;
 
@@ -43,6 +44,9 @@ impl Config {
             }
         }
         self.mail.check()?;
+        if let Err(part) = Egress::parse(&self.delivery.allow_cidrs) {
+            bail!("delivery.allow_cidrs names {part:?}: use ADDRESS/BITS as in 127.0.0.0/8");
+        }
         for name in self.server.own_names() {
             if ServerName::try_from(name.strip_prefix("*.").unwrap_or(&name)).is_err() {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");

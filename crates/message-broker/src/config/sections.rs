@@ -22,6 +22,8 @@ pub struct Config {
     pub pki: Pki,
     /// The worker.
     pub worker: Worker,
+    /// Delivering.
+    pub delivery: Delivery,
     /// The portal.
     pub portal: Portal,
     /// The proxy's journal.
@@ -137,6 +139,14 @@ pub struct Worker {
     pub concurrency: usize,
     /// Messages per register call.
     pub batch: usize,
+}
+
+/// `[delivery]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// Networks divided by commas.
+    pub allow_cidrs: String,
 }
 
 /// `[portal]`

@@ -1,14 +1,16 @@
 //! The worker and its port.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use axum::Router;
 use mb_api::paths;
-use mb_core::Role;
+use mb_core::{Egress, Role};
+use mb_crypto::random::random_array;
 use mb_runtime::metrics::{Access, Metrics};
 use mb_runtime::{App, AppConfig, Listener, PlainServer};
-use mb_worker::{Worker, WorkerConfig};
+use mb_worker::{DeliveryConfig, Worker, WorkerConfig};
 
 use super::certificates::{self, Users};
 use super::{Link, Waiting, Wiring, health, journal_config};
@@ -24,9 +26,9 @@ impl Wiring<'_> {
         mut sources: Vec<Metrics>,
     ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
-        // The queue knows workers by name: two on two machines must not have the same.
+        // The queue and the leases know workers by name: two on two machines must not have the same.
         let host = bootstrap::host_name().unwrap_or_default();
-        let name = format!("worker-{host}-{}", std::process::id());
+        let name = format!("worker-{host}-{}-{}", std::process::id(), mb_core::hex::encode(&random_array::<4>()));
         let lease = match &waiting {
             Waiting::Journal(_) => journal_config(self.layout, self.config).lease,
             Waiting::Redis(redis) => redis.claim_idle,
@@ -38,6 +40,7 @@ impl Wiring<'_> {
             batch: self.config.worker.batch,
             retry: Duration::from_millis(50),
             lease,
+            delivery: self.delivery()?,
         };
         let client = self.client_as(Role::Worker, server)?;
         let expiry = certificates::expiry(Role::Worker, &mut metrics);
@@ -51,5 +54,11 @@ impl Wiring<'_> {
         let app = App::new(AppConfig::new(Role::Worker, paths::WORKER), router, &mut metrics);
         PlainServer::new(listener, app).start(self.lifecycle);
         Ok(metrics)
+    }
+
+    fn delivery(&self) -> Result<DeliveryConfig> {
+        let egress = Egress::parse(&self.config.delivery.allow_cidrs);
+        let egress = egress.map_err(|part| anyhow!("delivery.allow_cidrs: {part}"))?;
+        Ok(DeliveryConfig { egress, roots: Arc::new(mb_crypto::tls::system_roots()) })
     }
 }

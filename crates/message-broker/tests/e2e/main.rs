@@ -5,6 +5,7 @@ mod authority;
 mod certificates;
 mod cli;
 mod crash;
+mod delivering;
 mod durability;
 mod enrolment;
 mod generate;

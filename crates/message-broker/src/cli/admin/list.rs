@@ -24,7 +24,7 @@ pub(super) async fn all<T>(
 
 /// How far to read a list that grows without end.
 #[derive(Debug, clap::Args)]
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     /// The most rows
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
