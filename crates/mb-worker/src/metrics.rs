@@ -15,7 +15,7 @@ pub(crate) struct WorkerMetrics {
 
 impl WorkerMetrics {
     pub(crate) fn register(metrics: &mut Metrics) -> Self {
-        Self {
+        let own = Self {
             batches: metrics.counter("mb_worker_batches", "Batches that the main server answered."),
             register_seconds: metrics.seconds(
                 "mb_worker_register_seconds",
@@ -32,7 +32,12 @@ impl WorkerMetrics {
                 "outcome",
             ),
             refused: metrics.counter("mb_worker_refused", "Envelopes that the main server refused as not genuine."),
+        };
+        // Each is there from the start, so that its first increase is seen as one.
+        for class in AttemptClass::ALL {
+            own.attempts.inc_by(class.as_str(), 0);
         }
+        own
     }
 
     /// Counts an attempt to deliver.

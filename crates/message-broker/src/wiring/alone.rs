@@ -1,6 +1,5 @@
 //! One role in a process of its own: it reaches the main server over mutual TLS and waits for what others make.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
