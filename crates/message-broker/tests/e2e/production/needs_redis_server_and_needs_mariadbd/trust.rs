@@ -113,7 +113,8 @@ fn without_a_main_server_the_proxy_keeps_refusing_whom_it_knows() {
 
 #[test]
 fn a_rotation_reaches_a_proxy_of_its_own_and_what_waits_under_the_old_key_opens() {
-    let mut cluster = Cluster::start();
+    // What the killed worker held goes to the next one soon.
+    let mut cluster = Cluster::start_with(&[("MB_REDIS__CLAIM_IDLE", "11")], &[]);
     let mut connection = cluster.demo().expect("connected");
     let mut ids = vec![submit(&mut connection, "before")];
     // What is sealed under the old key while nobody registers it.
