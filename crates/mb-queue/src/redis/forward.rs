@@ -25,9 +25,6 @@ use crate::queue::{Claim, Claimed};
 
 /// What one round trip carries.
 const CLAIM: Claim = Claim { entries: 8 * unit::MAX_ENTRIES, bytes: 1 << 20 };
-/// What one carries after Redis refused something: a command counts into the memory that it asks for, so a Redis that is
-/// nearly full takes little where it would refuse much for ever.
-const LITTLE: Claim = Claim { entries: unit::MAX_ENTRIES, bytes: 1 << 16 };
 /// Units looked for in one round trip; the answer carries what it finds.
 const LOOK: usize = 32;
 /// That the queue is another one is reported no more often than this.
@@ -74,10 +71,9 @@ impl Forwarder {
         let mut checks = tokio::time::interval(self.config.check_every);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut connection = self.connection().await;
-        let mut claim = CLAIM;
         loop {
             let claimed = tokio::select! {
-                claimed = self.journal.claim(claim) => claimed,
+                claimed = self.journal.claim(CLAIM) => claimed,
                 _ = checks.tick() => {
                     self.forget_confirmed();
                     if !self.units.is_empty() {
@@ -90,15 +86,8 @@ impl Forwarder {
                 return;
             }
             match self.put(&mut connection, claimed).await {
-                Ok(()) => {
-                    self.link.works(Activity::Put);
-                    claim = Claim {
-                        entries: (claim.entries * 2).min(CLAIM.entries),
-                        bytes: (claim.bytes * 2).min(CLAIM.bytes),
-                    };
-                }
+                Ok(()) => self.link.works(Activity::Put),
                 Err(error) => {
-                    claim = LITTLE;
                     self.link.failed(Activity::Put, &error).await;
                     connection = self.connection().await;
                 }

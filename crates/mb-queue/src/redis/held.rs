@@ -23,12 +23,6 @@ pub(super) enum Settled {
     Rest(String, Bytes),
 }
 
-impl Settled {
-    pub(super) fn is_back(&self) -> bool {
-        matches!(self, Self::Back(..))
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Held {

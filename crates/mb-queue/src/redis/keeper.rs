@@ -115,12 +115,9 @@ impl<'a> Side<'a> {
                     group::identity(&mut connection, self.config).await?;
                     self.recover(&mut connection).await?;
                 }
-                // What was let lie is older than anything new; the oldest of it comes first.
-                let mut taken = Vec::new();
-                if self.shared.may_take_over() {
-                    START.clone_into(&mut self.cursor);
-                    taken = self.take_over(&mut connection).await?;
-                }
+                // What others let lie is older than anything new.
+                let taken =
+                    if self.shared.may_take_over() { self.take_over(&mut connection).await? } else { Vec::new() };
                 if !taken.is_empty() {
                     return Ok(taken);
                 }

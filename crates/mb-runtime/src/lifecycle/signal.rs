@@ -2,15 +2,21 @@
 
 use std::io;
 
+/// The signals that ask for a stop, listened to from when this is made.
 #[cfg(unix)]
-pub(super) struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Listens.
+    ///
+    /// # Errors
+    /// The operating system lets this process not listen.
+    pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
@@ -24,8 +30,10 @@ impl Signals {
     }
 }
 
+/// The signals that ask for a stop, listened to from when this is made.
 #[cfg(windows)]
-pub(super) struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     interrupt: tokio::signal::windows::CtrlC,
     abort: tokio::signal::windows::CtrlBreak,
     close: tokio::signal::windows::CtrlClose,
@@ -34,7 +42,11 @@ pub(super) struct Signals {
 
 #[cfg(windows)]
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Listens.
+    ///
+    /// # Errors
+    /// The operating system lets this process not listen.
+    pub fn new() -> io::Result<Self> {
         use tokio::signal::windows;
         Ok(Self {
             interrupt: windows::ctrl_c()?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mb_core::Clock;
-use mb_runtime::lifecycle::Hangups;
+use mb_runtime::lifecycle::{Hangups, Signals};
 use mb_runtime::logging::{Component, Level};
 use mb_runtime::{Lifecycle, Metrics};
 use mb_store::Store;
@@ -46,6 +46,8 @@ fn serve(layout: &Layout, resolved: &Resolved, level: Level) -> Result<()> {
         let knobs = Knobs::default();
         knobs.add(Knob::LogLevel(level));
         let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs };
+        // From here on ports answer, and whoever got an answer may send a signal.
+        let signals = Signals::new().context("listen for signals")?;
         let running = wiring.start(ports, server, store.clone(), metrics).await?;
         Reloader::new(layout, &Component::ALL, resolved, knobs.all()).start(&lifecycle, hangups);
         let greeting = async {
@@ -55,8 +57,7 @@ fn serve(layout: &Layout, resolved: &Resolved, level: Level) -> Result<()> {
             }
             greeted
         };
-        // The ports answer already: a signal must find its handler, so nothing is waited for before that is there.
-        let (ended, greeted) = tokio::join!(lifecycle.run(), greeting);
+        let (ended, greeted) = tokio::join!(lifecycle.run_on(signals), greeting);
         running.close().await;
         tracing::info!("stopped");
         greeted.and(ended.context("run"))

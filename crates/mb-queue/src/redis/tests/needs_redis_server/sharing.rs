@@ -9,7 +9,7 @@ use super::super::server::Server;
 use super::world::World;
 use crate::journal::tests::support::{ALL, ids, ids_of};
 use crate::redis::RedisQueue;
-use crate::{Claim, Claimed, Queue, Tag};
+use crate::{Claimed, Queue, Tag};
 
 struct Worker {
     queue: Queue,
@@ -128,23 +128,4 @@ async fn units_that_were_lost_on_the_way_to_a_worker_are_fetched_again() {
     server.run::<u64>("CLIENT KILL TYPE normal SKIPME yes").await;
     let second = tokio::time::timeout(Duration::from_secs(10), reader.queue.claim("w", ALL)).await.expect("it comes");
     assert_eq!((ids_of(&second), second.entries[0].deliveries), (ids(1..2), 2));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_given_back_comes_again_before_anything_new() {
-    let server = Server::start(&[]).await;
-    let mut world = World::of(&server);
-    for _ in 0..5 {
-        world.accept(1).await;
-        world.forwarded(&server).await;
-    }
-    let worker = worker(&server, "patient");
-    let one = Claim { entries: 1, ..ALL };
-    let first = worker.queue.claim("w", one).await;
-    worker.queue.nack(&tags(&first)).await;
-    for _ in 0..5 {
-        let again = worker.queue.claim("w", one).await;
-        assert_eq!(ids_of(&again), ids_of(&first));
-        worker.queue.nack(&tags(&again)).await;
-    }
 }
