@@ -11,9 +11,9 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use mb_core::{Clock, Header, MessageId, MessageState, Timestamp};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use crate::backend::{Backend, Transaction};
+use crate::bulk::Insert;
 use crate::counters::{Additions, Instance};
 use crate::data_keys::{self, DataKeyRow};
 use crate::dead_letters::{self, NewDeadLetter};
@@ -21,7 +21,6 @@ use crate::deliveries::{self, Begin, Beginning, MessageIds, NewDelivery};
 use crate::error::StoreError;
 use crate::messages::{self, ExistingMessage};
 use crate::settings;
-use crate::statement::Statement;
 use crate::value::Value;
 
 /// A message to store.
@@ -97,39 +96,10 @@ const STATEMENT_BYTES: usize = 2 * 1024 * 1024;
 /// How often the same is tried while others stand in the way.
 const ATTEMPTS: u32 = 5;
 
-static INSERTS: LazyLock<[Insert; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_text));
+const INTO: &str = "messages (message_id, client_id, domain, topic, queued_at, deliver_at, expires_at, key_id, \
+                    sender_number_hashed, encrypted_body, status, registered_at, delivered_at)";
 
-/// An INSERT of a number of rows.
-#[derive(Clone, Debug)]
-struct Insert {
-    sqlite: SqlStr,
-    mysql: SqlStr,
-}
-
-impl Statement for Insert {
-    fn sqlite(self) -> SqlStr {
-        self.sqlite
-    }
-
-    fn mysql(self) -> SqlStr {
-        self.mysql
-    }
-}
-
-/// OR FAIL leaves the undoing to the transaction. `SQLite`'s default (ABORT) would copy each page before a statement
-/// changes it, only to be able to undo that statement alone; here that costs a fifth of the rate.
-fn insert_text(rows: usize) -> Insert {
-    let row = format!("({})", ["?"; COLUMNS].join(", "));
-    let text = format!(
-        "INTO messages (message_id, client_id, domain, topic, queued_at, deliver_at, expires_at, key_id, \
-         sender_number_hashed, encrypted_body, status, registered_at, delivered_at) VALUES {}",
-        vec![row; rows].join(", ")
-    );
-    Insert {
-        sqlite: AssertSqlSafe(format!("INSERT OR FAIL {text}")).into_sql_str(),
-        mysql: AssertSqlSafe(format!("INSERT {text}")).into_sql_str(),
-    }
-}
+static INSERTS: LazyLock<[Insert; SIZES.len()]> = LazyLock::new(|| SIZES.map(|rows| Insert::new(INTO, COLUMNS, rows)));
 
 impl NewMessage {
     fn values(&self) -> [Value<'_>; COLUMNS] {

@@ -41,11 +41,10 @@ pub(crate) async fn set(
     body: Body,
 ) -> Result<Json<DestinationRow>, ApiError> {
     let actor = caller.admin()?;
-    let request: DestinationSettings = mb_runtime::body::read_json(body, MAX_BODY).await?;
+    let mut request: DestinationSettings = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let id = number(&id)?;
     let before = app.store.destination(id).await.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     let route = &before.route;
-    let mut request = request;
     if route.kind == DestinationKind::Webhook {
         request.url.get_or_insert_with(|| before.settings.url.clone());
     }
