@@ -7,11 +7,21 @@ use anyhow::{Context, bail};
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask test [--no-install] [--filter TEXT]
        cargo xtask ci
+       cargo xtask torture [--seed S] [--count N] [--binary FILE]
+       cargo xtask storm [--count N] [--window N] [--seconds N] [--binary FILE]
 
 test  checks format, lints and dependencies and runs every test
         --no-install   install nothing; skip, loudly, what then cannot run
         --filter TEXT  only the tests whose name contains TEXT, and no other check
-ci    the same where nothing may be skipped; CI=true makes `test` as strict";
+ci    the same where nothing may be skipped; CI=true makes `test` as strict
+torture  kills roles, Redis and MariaDB in random order under load; what was answered with 202 must be stored once
+        --seed S       repeats a run; it is printed [default: random]
+        --count N      goes on until so many messages are accepted [default: 10000]
+storm  lets messages wait while the main server is away; the queue must stay bounded, nothing be registered again and again
+        --count N      so many messages [default: 30000]
+        --window N     how far a proxy may be ahead of confirmation [default: 5000]
+        --seconds N    how long the main server is away at least [default: 15]
+        --binary FILE  both: the program under test, such as a release build [default: this build's]";
 
 /// One way to run.
 #[derive(PartialEq, Eq, Debug)]
@@ -20,7 +30,23 @@ pub(crate) enum Invocation {
     Help,
     /// Run the checks.
     Check(Options),
+    /// Run one test, at a size of one's own.
+    Proof(Proof),
 }
+
+/// A test that can be made larger, and the variables that tell it so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Proof {
+    /// Its name.
+    pub(crate) test: &'static str,
+    /// Variables and their values.
+    pub(crate) settings: Vec<(&'static str, String)>,
+}
+
+/// Everything is killed.
+pub(crate) const TORTURE: &str = "torture::whatever_is_killed_nothing_acked_is_lost_or_stored_twice";
+/// Many wait.
+pub(crate) const STORM: &str = "storm::what_waits_for_the_main_server_stays_within_the_windows_and_is_registered_once";
 
 /// How to check.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -40,6 +66,8 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>, strict: bool) -> any
         None | Some("help" | "--help" | "-h") => return Ok(Invocation::Help),
         Some("test") => {}
         Some("ci") => options.strict = true,
+        Some("torture") => return proof(TORTURE, args),
+        Some("storm") => return proof(STORM, args),
         Some(other) => bail!("there is no command {other:?}"),
     }
     while let Some(arg) = args.next() {
@@ -51,6 +79,28 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>, strict: bool) -> any
         }
     }
     Ok(Invocation::Check(options))
+}
+
+fn proof(test: &'static str, mut args: impl Iterator<Item = String>) -> anyhow::Result<Invocation> {
+    let mut settings = Vec::new();
+    while let Some(arg) = args.next() {
+        let variable = match (test, arg.as_str()) {
+            (TORTURE, "--seed") => "MB_TEST_TORTURE_SEED",
+            (TORTURE, "--count") => "MB_TEST_TORTURE_COUNT",
+            (STORM, "--count") => "MB_TEST_STORM_COUNT",
+            (STORM, "--window") => "MB_TEST_STORM_WINDOW",
+            (STORM, "--seconds") => "MB_TEST_STORM_SECONDS",
+            (_, "--binary") => "MB_TEST_BINARY",
+            (_, "--help" | "-h") => return Ok(Invocation::Help),
+            (_, other) => bail!("there is no argument {other:?}"),
+        };
+        let value = args.next().with_context(|| format!("{arg} needs a value"))?;
+        if variable != "MB_TEST_BINARY" && value.parse::<u64>().is_err() {
+            bail!("{arg} is {value:?}, which is no number");
+        }
+        settings.push((variable, value));
+    }
+    Ok(Invocation::Proof(Proof { test, settings }))
 }
 
 #[cfg(test)]
@@ -78,8 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_is_made_larger_by_its_own_settings() {
+        let settings = vec![("MB_TEST_TORTURE_SEED", "7".to_owned()), ("MB_TEST_TORTURE_COUNT", "20".to_owned())];
+        let expected = Invocation::Proof(Proof { test: TORTURE, settings });
+        assert_eq!(read("torture --seed 7 --count 20", false).expect("valid"), expected);
+        assert!(read("storm --seed 7", false).is_err(), "it has none");
+    }
+
+    #[test]
     fn what_is_not_known_is_refused() {
-        for line in ["tset", "test --fliter x", "test journal", "test --filter"] {
+        for line in ["tset", "test --fliter x", "test journal", "test --filter", "torture --seed", "storm --count many"]
+        {
             assert!(read(line, false).is_err(), "{line}");
         }
     }

@@ -10,6 +10,7 @@ mod args;
 mod check;
 mod command;
 mod counts;
+mod proof;
 mod report;
 mod suite;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Invocation::Check(options)) => check::run(&options),
+        Ok(Invocation::Proof(proof)) => proof::run(&proof),
         Err(error) => {
             eprintln!("xtask: {error:#}\n\n{}", args::USAGE);
             return ExitCode::from(2);

@@ -8,7 +8,10 @@
 //! nothing: whoever shows the state afterwards reads it, as it may have changed again.
 
 mod administration;
+mod deliveries;
+mod enrolment;
 mod error;
+mod keys;
 mod messages;
 mod people;
 mod transport;
@@ -19,14 +22,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use mb_core::policy::CertificateRef;
 use mb_core::{ClientName, MessageId, Policy, handover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::credentials::Credentials;
+use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
-    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, PolicyQuery,
-    RegisterAnswer,
+    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownRevocations,
+    PolicyQuery, RegisterAnswer,
 };
 use crate::paths;
 use crate::problem::Problem;
@@ -88,8 +93,14 @@ impl Client {
     }
 
     /// Hands over an encoded [`handover::Batch`].
-    pub async fn register(&self, batch: Bytes, id: Option<&RequestId>) -> Result<RegisterAnswer, ClientError> {
-        let request = build(Method::POST, paths::REGISTER, Some(HANDOVER), batch, id)?;
+    /// `take` says what deliveries the answer may bring.
+    pub async fn register(
+        &self,
+        batch: Bytes,
+        take: &RegisterQuery,
+        id: Option<&RequestId>,
+    ) -> Result<RegisterAnswer, ClientError> {
+        let request = build(Method::POST, &with_query(paths::REGISTER, take)?, Some(HANDOVER), batch, id)?;
         self.json(request, DEADLINE).await
     }
 
@@ -114,6 +125,11 @@ impl Client {
         let path = with_query(paths::POLICY, &held)?;
         let response = self.send(bare(Method::GET, &path)?, POLL + DEADLINE).await?;
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
+    }
+
+    /// Tells which revocations are held here that the policy does not name.
+    pub async fn merge_revocations(&self, revoked: Vec<CertificateRef>) -> Result<(), ClientError> {
+        self.tell(Method::POST, paths::REVOCATIONS, &KnownRevocations { revoked }).await
     }
 
     /// The main server's health, also if it is unhealthy.

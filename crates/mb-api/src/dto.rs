@@ -6,9 +6,11 @@
 mod admin;
 mod archive;
 mod auth;
+pub mod delivery;
 mod handover;
 mod health;
 mod message;
+pub mod pull;
 mod secret;
 
 pub use admin::*;
@@ -18,7 +20,9 @@ pub use auth::{
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
     SessionRow, TokenType, Tokens, TwoFactorOffer,
 };
-pub use handover::{ConfirmAnswer, ConfirmRequest, Epoch, PolicyQuery, RegisterAnswer, RegisterResult};
+pub use handover::{
+    ConfirmAnswer, ConfirmRequest, Epoch, KnownRevocations, PolicyQuery, RegisterAnswer, RegisterResult,
+};
 pub use health::{HealthReport, HealthStatus};
 pub use message::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
 pub use secret::SecretText;
@@ -52,13 +56,18 @@ pub(crate) mod tests {
             RegisterResult::Quarantined("stale".into()),
             RegisterResult::Refused("bad_seal".into()),
         ];
-        let answer = RegisterAnswer { epoch: Epoch::from_bytes([0xab; 16]), results };
+        let answer = RegisterAnswer {
+            epoch: Epoch::from_bytes([0xab; 16]),
+            results,
+            leased: delivery::LeasedDeliveries::default(),
+        };
         let json = serde_json::to_string(&answer).expect("serialises");
         assert_eq!(
             json,
             r#"{"epoch":"abababababababababababababababab","results":["stored","duplicate",{"quarantined":"stale"},{"refused":"bad_seal"}]}"#
         );
-        assert_eq!(serde_json::from_str::<RegisterAnswer>(&json).expect("reads back"), answer);
+        let again = serde_json::from_str::<RegisterAnswer>(&json).expect("reads back");
+        assert_eq!((again.epoch, again.results), (answer.epoch, answer.results));
     }
 
     #[test]

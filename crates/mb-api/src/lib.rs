@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod credentials;
+pub mod cursor;
 pub mod dto;
 pub mod page;
 pub mod paths;
@@ -17,7 +18,8 @@ pub mod schema;
 
 pub use client::{Client, ClientError};
 pub use credentials::Credentials;
-pub use page::{Cursor, NameCursor, Page, PageQuery};
+pub use cursor::{Cursor, List, NameCursor};
+pub use page::{Page, PageQuery};
 pub use peer::Peer;
 pub use problem::{ApiError, Problem, ProblemCode};
 pub use query::Query;

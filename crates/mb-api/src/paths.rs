@@ -20,6 +20,16 @@ pub const REGISTER: &str = "/internal/messages/register";
 pub const CONFIRM: &str = "/internal/messages/confirm";
 /// Ask for the status of a client's messages (proxy).
 pub const STATUS: &str = "/internal/messages/status";
+/// Withdraw a client's message (proxy).
+pub const CANCEL: &str = "/internal/messages/cancel";
+/// Long poll for deliveries (worker).
+pub const DELIVERIES_LEASE: &str = "/internal/deliveries/lease";
+/// Report what came of deliveries (worker).
+pub const DELIVERIES_REPORT: &str = "/internal/deliveries/report";
+/// Tell held revocations after a restore (proxy).
+pub const REVOCATIONS: &str = "/internal/revocations";
+/// Say which master keys a journal needs (proxy).
+pub const KEY_REPORT: &str = "/internal/keys/report";
 /// Long poll for a newer policy (proxy).
 pub const POLICY: &str = "/internal/policy";
 
@@ -89,11 +99,45 @@ pub const CLIENT: &str = "/admin/clients/{id}";
 pub const CLIENT_STATUS: &str = "/admin/clients/{id}/status";
 /// Give a client a rate limit of its own.
 pub const CLIENT_RATE_LIMIT: &str = "/admin/clients/{id}/rate-limit";
+/// Make a token with which a client gets a certificate.
+pub const CLIENT_ENROLL: &str = "/admin/clients/{id}/enroll";
 
 /// List domains, add one.
 pub const DOMAINS: &str = "/admin/domains";
 /// Show a domain, set its rules.
 pub const DOMAIN: &str = "/admin/domains/{id}";
+
+/// List destinations, add one.
+pub const DESTINATIONS: &str = "/admin/destinations";
+/// Show a destination, change it, delete it.
+pub const DESTINATION: &str = "/admin/destinations/{id}";
+/// Enable, pause or disable a destination.
+pub const DESTINATION_STATE: &str = "/admin/destinations/{id}/state";
+/// Give a destination another secret.
+pub const DESTINATION_SECRET: &str = "/admin/destinations/{id}/rotate-secret";
+/// Send a trial to a destination.
+pub const DESTINATION_TEST: &str = "/admin/destinations/{id}/test";
+
+/// Send messages again to a destination.
+pub const DESTINATION_REPLAY: &str = "/admin/destinations/{id}/replay";
+/// List dead letters.
+pub const DEAD_LETTERS: &str = "/admin/dead-letters";
+/// Send dead letters again.
+pub const DEAD_LETTERS_REDRIVE: &str = "/admin/dead-letters/redrive";
+/// Remove dead letters.
+pub const DEAD_LETTERS_PURGE: &str = "/admin/dead-letters/purge";
+/// Have a message tried now.
+pub const MESSAGE_RETRY: &str = "/admin/messages/{id}/retry";
+/// Withdraw a message.
+pub const MESSAGE_CANCEL: &str = "/admin/messages/{id}/cancel";
+/// Remove a message's content.
+pub const MESSAGE_EXPUNGE: &str = "/admin/messages/{id}/expunge";
+/// Fetch messages (consumer).
+pub const PULL: &str = "/api/v1/pull/{name}";
+/// Say that messages were taken (consumer).
+pub const PULL_ACK: &str = "/api/v1/pull/{name}/ack";
+/// Give messages back (consumer).
+pub const PULL_NACK: &str = "/api/v1/pull/{name}/nack";
 
 /// List the audit log.
 pub const AUDIT: &str = "/admin/audit";
@@ -111,10 +155,27 @@ pub const STATS: &str = "/admin/stats";
 /// Give the store a new epoch.
 pub const NEW_EPOCH: &str = "/admin/store/new-epoch";
 
+/// List the master keys.
+pub const KEYS: &str = "/admin/keys";
+/// Make the next master key.
+pub const KEYS_PREPARE: &str = "/admin/keys/prepare";
+/// Take the next master key into use.
+pub const KEYS_ROTATE: &str = "/admin/keys/rotate";
+/// Seal anew under the master key in use.
+pub const KEYS_REWRAP: &str = "/admin/keys/rewrap";
+/// Destroy a master key.
+pub const KEY: &str = "/admin/keys/{id}";
+/// Forget a proxy that is no more.
+pub const KEY_PROXY: &str = "/admin/keys/proxies/{id}";
+
 /// Make a certificate.
 pub const CERTIFICATES_GENERATE: &str = "/admin/certificates/generate";
 /// Revoke certificates.
 pub const CERTIFICATES_REVOKE: &str = "/admin/certificates/revoke";
+/// Make a certificate for a key that its holder keeps.
+pub const CERTIFICATES_SIGN: &str = "/admin/certificates/sign";
+/// Make a new certificate and key for a name that has one.
+pub const CERTIFICATES_RENEW: &str = "/admin/certificates/renew";
 /// List certificates.
 pub const CERTIFICATES_LIST: &str = "/admin/certificates/list";
 
@@ -126,6 +187,9 @@ pub const CRL_PEM: &str = "/pki/crl.pem";
 pub const CRL_DER: &str = "/pki/crl.der";
 /// Renew the certificate that the call is made with.
 pub const PKI_RENEW: &str = "/pki/renew";
+
+/// Get the certificate that a token is good for.
+pub const PKI_ENROLL: &str = "/pki/enroll";
 
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
@@ -155,9 +219,17 @@ pub const PROXY: &[&str] =
 /// The main server's routes, the busiest first.
 pub const SERVER: &[&str] = &[
     REGISTER,
+    DELIVERIES_LEASE,
+    DELIVERIES_REPORT,
     CONFIRM,
     STATUS,
+    CANCEL,
+    PULL,
+    PULL_ACK,
+    PULL_NACK,
     POLICY,
+    KEY_REPORT,
+    REVOCATIONS,
     SESSIONS,
     SESSIONS_OTP,
     AUTH_LOGIN,
@@ -189,21 +261,43 @@ pub const SERVER: &[&str] = &[
     CLIENT,
     CLIENT_STATUS,
     CLIENT_RATE_LIMIT,
+    CLIENT_ENROLL,
     DOMAINS,
     DOMAIN,
+    DESTINATIONS,
+    DESTINATION,
+    DESTINATION_STATE,
+    DESTINATION_SECRET,
+    DESTINATION_TEST,
+    DESTINATION_REPLAY,
+    DEAD_LETTERS,
+    DEAD_LETTERS_REDRIVE,
+    DEAD_LETTERS_PURGE,
+    MESSAGE_RETRY,
+    MESSAGE_CANCEL,
+    MESSAGE_EXPUNGE,
     AUDIT,
     AUDIT_VERIFY,
     NOTICES,
     NOTICE_RESOLVE,
     STATS,
     NEW_EPOCH,
+    KEYS,
+    KEYS_PREPARE,
+    KEYS_ROTATE,
+    KEYS_REWRAP,
+    KEY,
+    KEY_PROXY,
     CERTIFICATES_GENERATE,
     CERTIFICATES_REVOKE,
+    CERTIFICATES_SIGN,
+    CERTIFICATES_RENEW,
     CERTIFICATES_LIST,
     CA_CERTIFICATE,
     CRL_PEM,
     CRL_DER,
     PKI_RENEW,
+    PKI_ENROLL,
     OPENAPI,
     DOCS,
     DOCS_STYLE,

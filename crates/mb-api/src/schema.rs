@@ -52,6 +52,27 @@ stand_ins! {
     ClientName => name("A client's name");
     /// [`mb_core::DomainName`].
     DomainName => name("A domain's name");
+    /// [`mb_core::DestinationName`].
+    DestinationName => name("A destination's name");
+    /// [`mb_core::DestinationId`].
+    DestinationId => integer().description(Some("A destination's id"));
+    /// [`mb_core::DestinationKind`].
+    DestinationKind => words(mb_core::DestinationKind::ALL.map(mb_core::DestinationKind::as_str));
+    /// [`mb_core::DestinationState`].
+    DestinationState => words(mb_core::DestinationState::ALL.map(mb_core::DestinationState::as_str));
+    /// [`mb_core::DeliveryState`].
+    DeliveryState => words(mb_core::DeliveryState::ALL.map(mb_core::DeliveryState::as_str));
+    /// [`mb_core::AttemptClass`].
+    AttemptClass => words(mb_core::AttemptClass::ALL.map(mb_core::AttemptClass::as_str));
+    /// [`mb_core::delivery::BreakerState`].
+    BreakerState => words(["closed", "open", "half_open"]);
+    /// [`mb_core::TopicGlob`].
+    TopicGlob => pattern(
+        "^(\\*{1,2}|[a-z0-9_-]+)(\\.(\\*{1,2}|[a-z0-9_-]+))*$",
+        "Topics: segments divided by dots; * is any one, ** any number of them",
+    );
+    /// [`mb_core::RetrySchedule`].
+    RetrySchedule => text().description(Some(mb_core::delivery::SCHEDULE_RULE));
     /// [`mb_core::Topic`].
     Topic => pattern("^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$", "What a message is about");
     /// [`mb_core::Email`].

@@ -1,4 +1,4 @@
-//! Names of clients, domains and topics.
+//! Names of clients, domains, destinations and topics.
 //!
 //! A client's name becomes a certificate's CN, a folder on Windows and a key in the store, so it is held to what all
 //! three take without escaping.
@@ -59,6 +59,12 @@ text_type!(
     DomainName,
     is_name,
     "not a valid domain name"
+);
+text_type!(
+    /// What messages are delivered to.
+    DestinationName,
+    is_name,
+    "not a valid destination name"
 );
 text_type!(
     /// What a message is about: `^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$`.

@@ -57,11 +57,13 @@ pub enum NoticeKind {
     AuditBroken,
     /// Mail cannot be sent.
     MailFailing,
+    /// A stored message does not open.
+    MessageUnreadable,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CertificateExpiring,
         Self::DeadLetters,
         Self::BackupFailed,
@@ -69,6 +71,7 @@ impl NoticeKind {
         Self::DestinationDisabled,
         Self::AuditBroken,
         Self::MailFailing,
+        Self::MessageUnreadable,
     ];
 
     /// The word used in the store and the API.
@@ -81,6 +84,7 @@ impl NoticeKind {
             Self::DestinationDisabled => "destination_disabled",
             Self::AuditBroken => "audit_broken",
             Self::MailFailing => "mail_failing",
+            Self::MessageUnreadable => "message_unreadable",
         }
     }
 

@@ -10,9 +10,9 @@ mod head;
 
 use aws_lc_rs::hmac;
 use mb_core::audit::AuditRecord;
-use mb_core::{Identity, Role, Timestamp};
+use mb_core::{Identity, Role, Secret, Timestamp};
 
-use crate::master::MasterKey;
+use crate::master::{MasterKey, MasterKeys};
 use crate::signature::{CertificateKey, Signed};
 use crate::{CryptoError, TrustAnchors};
 
@@ -25,9 +25,16 @@ const LINK_SEPARATOR: &[u8] = b"mb-audit-1\0";
 
 const CHECKPOINT_SEPARATOR: &[u8] = b"mb-audit-checkpoint-1\0";
 
-/// The key that makes the chain.
+/// What it is wrapped for.
+pub const CHAIN_KEY_CONTEXT: &str = "audit-chain-key";
+
+/// The key that makes the chain. It is derived from the first master key, and wrapped by whichever is in use: rows that
+/// were chained before a rotation verify after it.
 #[derive(Clone)]
-pub struct ChainKey(hmac::Key);
+pub struct ChainKey {
+    bytes: Secret<[u8; 32]>,
+    key: hmac::Key,
+}
 
 impl ChainKey {
     /// The chain's key under this master key.
@@ -35,12 +42,35 @@ impl ChainKey {
     /// # Errors
     /// [`CryptoError::Library`].
     pub fn derive(master: &MasterKey) -> Result<Self, CryptoError> {
-        master.mac_key(KEY_PURPOSE).map(Self)
+        master.derived(KEY_PURPOSE).map(|bytes| Self::from_bytes(*bytes))
+    }
+
+    fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes), bytes: Secret::new(bytes) }
+    }
+
+    /// Wraps it for the store.
+    ///
+    /// # Errors
+    /// As [`MasterKeys::wrap_secret`].
+    pub fn wrap(&self, keys: &MasterKeys) -> Result<Vec<u8>, CryptoError> {
+        keys.wrap_secret(CHAIN_KEY_CONTEXT, self.bytes.expose())
+    }
+
+    /// Takes it from the store.
+    ///
+    /// # Errors
+    /// As [`MasterKeys::unwrap_secret`].
+    pub fn unwrap(keys: &MasterKeys, wrapped: &[u8]) -> Result<Self, CryptoError> {
+        let bytes = keys.unwrap_secret(CHAIN_KEY_CONTEXT, wrapped)?;
+        <[u8; 32]>::try_from(&bytes[..])
+            .map(Self::from_bytes)
+            .map_err(|_| CryptoError::malformed("audit chain key", "it is not 32 bytes long"))
     }
 
     /// The hash of a row that follows one with the hash `previous` ([`mb_core::audit::GENESIS`] for the first).
     pub fn link(&self, previous: &[u8; 32], record: &AuditRecord<'_>) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.key);
         for part in [LINK_SEPARATOR, previous, &record.to_bytes()] {
             context.update(part);
         }

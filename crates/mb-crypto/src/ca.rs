@@ -97,14 +97,17 @@ impl Ca {
         Self::assemble(certificate.der().clone(), certificate.pem(), key)
     }
 
-    /// Takes up an authority that [`Ca::create`] made.
+    /// Takes up an authority that [`Ca::create`] made. While one takes another's place `cert_pem` holds both: the key says
+    /// which of them issues, the other is trusted.
     ///
     /// # Errors
     /// [`CryptoError::Malformed`] if either part is broken or they do not belong together.
     pub fn load(cert_pem: &str, key_pem: &str) -> Result<Self, CryptoError> {
-        let certificate = pem::certificates(cert_pem)?.swap_remove(0);
+        let mut bundle = pem::certificates(cert_pem)?;
         let key = KeyPair::try_from(&*pem::private_key(key_pem)?)
             .map_err(|error| CryptoError::malformed("CA private key", error))?;
+        let issuing = bundle.iter().position(|der| has_key(der, &key));
+        let certificate = bundle.swap_remove(issuing.unwrap_or(0));
         Self::assemble(certificate, cert_pem.to_owned(), key)
     }
 
@@ -151,6 +154,16 @@ impl Ca {
     /// [`Identity::issuer`] of the certificates that this authority issues.
     pub fn issuer_id(&self) -> [u8; 16] {
         head(&public_key_digest(self.issuer.key()))
+    }
+
+    /// [`Identity::issuer`] of the certificates of every authority in its bundle.
+    pub fn trusted_ids(&self) -> Vec<[u8; 16]> {
+        let bundle = pem::certificates(&self.certificate_pem).unwrap_or_default();
+        let id = |der: &CertificateDer<'_>| {
+            let (_, parsed) = X509Certificate::from_der(der).ok()?;
+            Some(head(&sha256(&[parsed.public_key().raw])))
+        };
+        bundle.iter().filter_map(id).collect()
     }
 
     /// End of the authority's own validity.
@@ -212,6 +225,11 @@ impl std::fmt::Debug for Ca {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ca").field("not_after", &self.not_after).finish_non_exhaustive()
     }
+}
+
+fn has_key(certificate: &[u8], key: &KeyPair) -> bool {
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, parsed)| parsed.public_key().raw == key.subject_public_key_info())
 }
 
 fn subject(request: &IssueRequest<'_>) -> DistinguishedName {

@@ -22,6 +22,7 @@ pub mod master;
 pub mod otp_token;
 pub mod password;
 pub mod pem;
+pub mod pkcs12;
 pub mod random;
 pub mod sealed_value;
 pub mod search;
@@ -30,6 +31,7 @@ pub mod tls;
 pub mod token;
 pub mod totp;
 pub mod trust;
+pub mod webhook;
 
 pub use error::CryptoError;
 pub use trust::TrustAnchors;

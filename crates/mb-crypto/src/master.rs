@@ -8,10 +8,12 @@
 //! Everything wrapped names its master key, so that several can be in use while one is rotated away.
 
 mod file;
+mod key_files;
+mod keys;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{PrivateKey, X25519};
-use aws_lc_rs::{hkdf, hmac};
+use aws_lc_rs::hkdf;
 use mb_core::envelope::{NONCE_LEN, SignedKey, TAG_LEN};
 use mb_core::policy::MasterPublicKey;
 use mb_core::{KeyId, Secret, Timestamp};
@@ -24,6 +26,7 @@ use crate::digest::{head, sha256};
 use crate::{CryptoError, random};
 
 pub use file::{public_from_text, public_to_text};
+pub use keys::{KeyState, MasterKeys, reseal};
 
 /// HPKE's `info` for data keys; changes with the format.
 const DATA_KEY_INFO: &[u8] = b"mb-data-key-1";
@@ -82,15 +85,18 @@ impl MasterKey {
     /// # Errors
     /// [`CryptoError::UnknownMasterKey`] if it is wrapped to another, [`CryptoError::Forged`] if it does not open.
     pub fn unwrap(&self, key: &SignedKey) -> Result<DataKey, CryptoError> {
+        DataKey::new(key.key_id, &self.unwrap_bytes(key)?)
+    }
+
+    fn unwrap_bytes(&self, key: &SignedKey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         if key.master_key_id != self.public.id {
             return Err(CryptoError::UnknownMasterKey(key.master_key_id));
         }
         let aad = data_key_aad(key.key_id, key.master_key_id, key.created_at);
-        let bytes = SUITE
+        SUITE
             .open(&EncapsulatedSecret(key.encapsulated.clone()), DATA_KEY_INFO, &aad, &key.wrapped, &self.hpke)
             .map(Zeroizing::new)
-            .map_err(|_| CryptoError::Forged)?;
-        DataKey::new(key.key_id, &bytes)
+            .map_err(|_| CryptoError::Forged)
     }
 
     /// Seals a small secret. `context` says what it is for; only the same context opens it.
@@ -121,9 +127,9 @@ impl MasterKey {
             .map_err(|_| CryptoError::Library("derive the master key"))
     }
 
-    /// A key of its own for HMAC-SHA-256.
-    pub(crate) fn mac_key(&self, purpose: &[u8]) -> Result<hmac::Key, CryptoError> {
-        derive(&self.seed, purpose).map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, &bytes[..]))
+    /// 32 bytes of their own for one purpose.
+    pub(crate) fn derived(&self, purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
+        derive(&self.seed, purpose)
     }
 
     /// Seals under a key derived from this one; the form is [`MasterKey::wrap_secret`]'s.

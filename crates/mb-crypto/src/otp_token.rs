@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mb_core::{Secret, Timestamp, UserId};
 
 use crate::CryptoError;
-use crate::master::MasterKey;
+use crate::master::MasterKeys;
 use crate::sealed_value::{self, Purpose};
 
 /// How long it is good.
@@ -35,7 +35,7 @@ pub struct PasswordShown {
 ///
 /// # Errors
 /// [`CryptoError::Library`].
-pub fn issue(master: &MasterKey, shown: PasswordShown, now: Timestamp) -> Result<Secret<String>, CryptoError> {
+pub fn issue(master: &MasterKeys, shown: PasswordShown, now: Timestamp) -> Result<Secret<String>, CryptoError> {
     let end = now.plus(OTP_TOKEN_LIFETIME).micros();
     let content =
         [&[VERSION][..], &shown.user.get().to_be_bytes(), &shown.generation.to_be_bytes(), &end.to_be_bytes()].concat();
@@ -47,7 +47,7 @@ pub fn issue(master: &MasterKey, shown: PasswordShown, now: Timestamp) -> Result
 ///
 /// # Errors
 /// [`CryptoError::Expired`] if it was good once, [`CryptoError::Forged`] for everything else.
-pub fn verify(master: &MasterKey, token: &str, now: Timestamp) -> Result<PasswordShown, CryptoError> {
+pub fn verify(master: &MasterKeys, token: &str, now: Timestamp) -> Result<PasswordShown, CryptoError> {
     let sealed = token.strip_prefix(PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let sealed = sealed.ok_or(CryptoError::Forged)?;
     let content = sealed_value::open(master, Purpose::OtpToken, "", &sealed).map_err(|_| CryptoError::Forged)?;
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn it_says_whose_password_was_right_for_five_minutes() {
-        let master = MasterKey::generate().expect("a key");
+        let master = MasterKeys::generate().expect("a key");
         let token = issue(&master, SHOWN, NOW).expect("issued");
         let last = NOW.plus(OTP_TOKEN_LIFETIME).minus(Duration::from_micros(1));
         assert_eq!(verify(&master, token.expose(), last).expect("good"), SHOWN);
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn no_other_text_is_taken_for_one() {
-        let master = MasterKey::generate().expect("a key");
+        let master = MasterKeys::generate().expect("a key");
         let token = issue(&master, SHOWN, NOW).expect("issued");
-        let other = issue(&MasterKey::generate().expect("a key"), SHOWN, NOW).expect("issued");
+        let other = issue(&MasterKeys::generate().expect("a key"), SHOWN, NOW).expect("issued");
         let secret = sealed_value::seal(&master, Purpose::TotpSecret, "", &[1; 25]).expect("sealed");
         let mut bad = vec![
             String::new(),

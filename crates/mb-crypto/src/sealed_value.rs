@@ -12,7 +12,7 @@ use mb_core::KeyId;
 use zeroize::Zeroizing;
 
 use crate::CryptoError;
-use crate::master::{self, MasterKey};
+use crate::master::{self, MasterKeys};
 
 /// What a value is for, which is also the column that holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,15 +23,34 @@ pub enum Purpose {
     MailBody,
     /// What stands for a right password until the second factor is shown (see [`crate::otp_token`]); no column holds it.
     OtpToken,
+    /// What a destination's messages are signed with; the row is its domain and name.
+    WebhookSecret,
+    /// The key of a certificate that is shown to a destination; the row is its domain and name.
+    WebhookClientKey,
+    /// What a receiver answered; the row is the attempt.
+    AttemptAnswer,
 }
 
 impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 6] = [
+        Self::TotpSecret,
+        Self::MailBody,
+        Self::OtpToken,
+        Self::WebhookSecret,
+        Self::WebhookClientKey,
+        Self::AttemptAnswer,
+    ];
+
     /// Stays as it is for ever: the key depends on it.
     const fn name(self) -> &'static str {
         match self {
             Self::TotpSecret => "users.totp_secret",
             Self::MailBody => "mail_outbox.body",
             Self::OtpToken => "sign_in.otp_token",
+            Self::WebhookSecret => "destinations.secret",
+            Self::WebhookClientKey => "destinations.client_key",
+            Self::AttemptAnswer => "attempts.answer",
         }
     }
 
@@ -40,20 +59,22 @@ impl Purpose {
     }
 }
 
-/// Seals `value` for one row. `row` is whatever names the row for good and is known before it is written.
+/// Seals `value` for one row under the active master key. `row` is whatever names the row for good and is known before it is written.
 ///
 /// # Errors
 /// [`CryptoError::Library`].
-pub fn seal(master: &MasterKey, purpose: Purpose, row: &str, value: &[u8]) -> Result<Vec<u8>, CryptoError> {
+pub fn seal(keys: &MasterKeys, purpose: Purpose, row: &str, value: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    let master = keys.active();
     master.seal_under(&master.purpose_key(purpose.name())?, &purpose.context(row), value)
 }
 
-/// Opens what [`seal`] made for the same purpose and row.
+/// Opens what [`seal`] made for the same purpose and row, under whichever master key.
 ///
 /// # Errors
 /// [`CryptoError::Malformed`] if it is of another form, [`CryptoError::UnknownMasterKey`] if it names another key,
 /// [`CryptoError::Forged`] if it does not open.
-pub fn open(master: &MasterKey, purpose: Purpose, row: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+pub fn open(keys: &MasterKeys, purpose: Purpose, row: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let master = keys.naming(sealed)?;
     master.open_under(&master.purpose_key(purpose.name())?, &purpose.context(row), sealed)
 }
 
@@ -69,8 +90,8 @@ pub fn master_key_id(sealed: &[u8]) -> Result<KeyId, CryptoError> {
 mod tests {
     use super::*;
 
-    fn key() -> MasterKey {
-        MasterKey::generate().expect("a key")
+    fn key() -> MasterKeys {
+        MasterKeys::generate().expect("a key")
     }
 
     #[test]
@@ -89,9 +110,9 @@ mod tests {
     fn a_value_says_its_master_key_and_opens_under_no_other() {
         let (mine, other) = (key(), key());
         let sealed = seal(&mine, Purpose::MailBody, "m1", b"").expect("sealed");
-        assert_eq!(master_key_id(&sealed).expect("an id"), mine.id());
+        assert_eq!(master_key_id(&sealed).expect("an id"), mine.active().id());
         let refused = open(&other, Purpose::MailBody, "m1", &sealed);
-        assert!(matches!(refused, Err(CryptoError::UnknownMasterKey(id)) if id == mine.id()));
+        assert!(matches!(refused, Err(CryptoError::UnknownMasterKey(id)) if id == mine.active().id()));
     }
 
     #[test]

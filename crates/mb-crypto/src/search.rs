@@ -4,10 +4,11 @@
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use mb_core::Secret;
 
-use crate::master::MasterKey;
+use crate::master::MasterKeys;
 use crate::{CryptoError, random};
 
-const CONTEXT: &str = "search-key";
+/// What it is wrapped for.
+pub const CONTEXT: &str = "search-key";
 
 /// The key under which numbers are hashed.
 pub struct SearchKey {
@@ -28,16 +29,16 @@ impl SearchKey {
     /// Wraps it for the store.
     ///
     /// # Errors
-    /// As [`MasterKey::wrap_secret`].
-    pub fn wrap(&self, master: &MasterKey) -> Result<Vec<u8>, CryptoError> {
+    /// As [`MasterKeys::wrap_secret`].
+    pub fn wrap(&self, master: &MasterKeys) -> Result<Vec<u8>, CryptoError> {
         master.wrap_secret(CONTEXT, self.bytes.expose())
     }
 
     /// Takes it from the store.
     ///
     /// # Errors
-    /// As [`MasterKey::unwrap_secret`].
-    pub fn unwrap(master: &MasterKey, wrapped: &[u8]) -> Result<Self, CryptoError> {
+    /// As [`MasterKeys::unwrap_secret`].
+    pub fn unwrap(master: &MasterKeys, wrapped: &[u8]) -> Result<Self, CryptoError> {
         let bytes = master.unwrap_secret(CONTEXT, wrapped)?;
         <[u8; 32]>::try_from(&bytes[..])
             .map(Self::from_bytes)
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn hashes_are_the_same_after_wrapping_and_differ_under_another_key() {
-        let master = MasterKey::generate().expect("a key");
+        let master = MasterKeys::generate().expect("a key");
         let key = SearchKey::generate();
         let again = SearchKey::unwrap(&master, &key.wrap(&master).expect("wrapped")).expect("unwrapped");
         assert_eq!(key.hash("+4915112345678"), again.hash("+4915112345678"));
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn another_secret_of_the_same_master_key_is_no_search_key() {
-        let master = MasterKey::generate().expect("a key");
+        let master = MasterKeys::generate().expect("a key");
         let other = master.wrap_secret("webhook", &[1; 32]).expect("wrapped");
         assert!(matches!(SearchKey::unwrap(&master, &other), Err(CryptoError::Forged)));
     }

@@ -5,6 +5,8 @@
 //! request against the live policy. For that to hold, no connection may begin without the verifier: there are no session
 //! tickets, no stored sessions, no early data.
 
+mod unverified;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -17,6 +19,8 @@ use rustls::{
 };
 
 use crate::{CryptoError, pem};
+
+pub use unverified::unverified_client_config;
 
 /// TLS 1.2 is the floor (RFC 8996 ends 1.0 and 1.1).
 const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -67,6 +71,38 @@ pub fn client_config(
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The certificates that this machine trusts, for callers of servers that are not ours. What cannot be read is left out.
+pub fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// A caller of a webhook: trusts `ca_pem` alone if there is one, else `system`, and shows `identity`, a chain and its
+/// key, where there is one. Speaks HTTP/1.1.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn webhook_config(
+    system: &Arc<RootCertStore>,
+    ca_pem: Option<&str>,
+    identity: Option<(&str, &str)>,
+) -> Result<ClientConfig, CryptoError> {
+    let trusted = ca_pem.map_or_else(|| Ok(Arc::clone(system)), |pem| roots(pem).map(Arc::new))?;
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(VERSIONS)
+        .map_err(|_| CryptoError::Library("set up TLS"))?
+        .with_root_certificates(trusted);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((chain_pem, key_pem)) => builder
+            .with_client_auth_cert(pem::certificates(chain_pem)?, pem::private_key(key_pem)?.clone_key())
+            .map_err(|error| CryptoError::malformed("certificate and key", error))?,
+    };
+    config.alpn_protocols = vec![HTTP[1].to_vec()];
     Ok(config)
 }
 

@@ -1,6 +1,6 @@
 //! Opaque tokens: random strings that stand for a row in the store.
 //!
-//! A token is `mbr_` (refresh), `mbs_` (portal session) or `mbp_` (password reset) and 32 random bytes in base64url
+//! A token is `mbr_` (refresh), `mbs_` (portal session), `mbp_` (password reset) or `mbe_` (enrolment) and 32 random bytes in base64url
 //! without padding (RFC 4648, section 5). The store keeps the SHA-256 digest of the whole text alone: with 256 random
 //! bits a plain digest cannot be searched, and who reads the database holds no token. The kind is part of what is read
 //! and of what is digested, so a token of one kind is never found as one of another.
@@ -25,11 +25,13 @@ pub enum TokenKind {
     Session,
     /// Sets a new password, once.
     PasswordReset,
+    /// Gets a first certificate, once.
+    Enrolment,
 }
 
 impl TokenKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Refresh, Self::Session, Self::PasswordReset];
+    pub const ALL: [Self; 4] = [Self::Refresh, Self::Session, Self::PasswordReset, Self::Enrolment];
 
     /// What its tokens begin with, so that people and secret scanners know one when they see it.
     pub const fn prefix(self) -> &'static str {
@@ -37,6 +39,7 @@ impl TokenKind {
             Self::Refresh => "mbr_",
             Self::Session => "mbs_",
             Self::PasswordReset => "mbp_",
+            Self::Enrolment => "mbe_",
         }
     }
 }

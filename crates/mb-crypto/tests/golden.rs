@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mb_core::envelope::SignedKey;
 use mb_core::{Content, Envelope, Role, Timestamp};
-use mb_crypto::master::{MasterKey, public_from_text};
+use mb_crypto::master::{MasterKey, MasterKeys, public_from_text};
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_crypto::totp::TotpSecret;
 use mb_crypto::{TrustAnchors, data_key, identity, pem};
@@ -37,7 +37,7 @@ fn sealed_value_v1_is_opened() {
     let master = MasterKey::from_text(&text("master-key-v1.txt")).expect("a master key");
     let sealed = read("sealed-value-v1.bin");
     assert_eq!(sealed_value::master_key_id(&sealed).expect("an id"), master.id());
-    let opened = sealed_value::open(&master, Purpose::TotpSecret, "7", &sealed).expect("opened");
+    let opened = sealed_value::open(&MasterKeys::from(master), Purpose::TotpSecret, "7", &sealed).expect("opened");
     assert_eq!(TotpSecret::from_bytes(&opened).expect("a secret").expose(), b"12345678901234567890");
 }
 

@@ -61,6 +61,7 @@ mod tests {
             ca_certificate: "CA".into(),
             fingerprint: String::new(),
             expires_at: Timestamp::default(),
+            pkcs12: None,
         };
         let files = Download::each("branch-7", &issued);
         let content = |at: usize| {

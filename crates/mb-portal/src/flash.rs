@@ -40,6 +40,7 @@ flashes! {
     UserPassword "user-password" "The password was set. The user's sessions were ended.",
     UserTwoFactor "user-2fa" "The second factor was taken away.",
     ClientChanged "client-changed" "The client was changed. It holds from its next request.",
+    CertificateShown "certificate-shown" "The private key was shown once and is not here any more. If it was not saved, revoke the certificate and issue another.",
     CertificateRevoked "certificate-revoked" "The certificate was revoked. It is refused from its next request.",
     DomainAdded "domain-added" "The domain was added.",
     DomainChanged "domain-changed" "The rules were saved. Proxies follow within seconds.",

@@ -1,6 +1,7 @@
 //! The portal: pages for the people who use and run the broker.
 //!
-//! A client of the main server's API and nothing else: it holds no session, no key and no message. Pages are rendered
+//! A client of the main server's API and nothing else: it holds no session and no message, and the key of a new certificate only until it is
+//! shown. Pages are rendered
 //! here, work without scripts, and show only what the person signed in may do; what the person really may do the main
 //! server decides on every call. One page is one file under `pages` with its template of the same name.
 
@@ -15,6 +16,7 @@ mod field;
 mod flash;
 mod form;
 mod form_page;
+mod handing_out;
 mod next;
 mod pages;
 mod paging;
@@ -30,6 +32,8 @@ mod zip;
 use axum::Router;
 use mb_api::Client;
 
+use handing_out::HandingOut;
+
 pub use error_page::error_page;
 pub use pages::ROUTES;
 
@@ -37,12 +41,13 @@ pub use pages::ROUTES;
 #[derive(Clone, Debug)]
 pub struct Portal {
     client: Client,
+    handing_out: HandingOut,
 }
 
 impl Portal {
     /// A portal that asks the main server through `client`, which speaks as a component of role `portal`.
-    pub const fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(client: Client) -> Self {
+        Self { client, handing_out: HandingOut::default() }
     }
 
     /// The pages. Serve them with [`error_page`], so that refusals are pages too.

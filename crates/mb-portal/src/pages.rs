@@ -3,6 +3,7 @@
 mod audit;
 mod audit_verify;
 mod certificate_issue;
+mod certificate_issued;
 mod certificate_revoke;
 mod certificates;
 mod client;
@@ -77,6 +78,7 @@ routes! {
     "/admin/users/{id}" => get(user::get),
     "/admin/users/{id}/role" => post(user_change::role),
     "/admin/users/{id}/client" => post(user_change::client),
+    "/admin/users/{id}/expiry" => post(user_change::expiry),
     "/admin/users/{id}/status" => post(user_change::status),
     "/admin/users/{id}/password" => post(user_change::password),
     "/admin/users/{id}/two-factor" => post(user_change::two_factor),
@@ -88,6 +90,7 @@ routes! {
     "/admin/clients/{id}/{change}" => get(client_status::get).post(client_status::post),
     "/admin/certificates" => get(certificates::get),
     "/admin/certificates/new" => get(certificate_issue::get).post(certificate_issue::post),
+    "/admin/certificates/{serial}/issued" => get(certificate_issued::get),
     "/admin/certificates/{serial}/revoke" => get(certificate_revoke::get).post(certificate_revoke::post),
     "/admin/domains" => get(domains::get),
     "/admin/domains/new" => get(domain_new::get).post(domain_new::post),

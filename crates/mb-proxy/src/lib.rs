@@ -7,9 +7,12 @@ mod admission;
 mod budget;
 mod confirm;
 mod forward;
+mod instance;
+mod key_report;
 mod meter;
 mod metrics;
 mod policy;
+mod revocations;
 mod routes;
 mod sealer;
 
@@ -21,7 +24,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use mb_api::client::Client;
-use mb_core::{Clock, IdSource, Policy};
+use mb_core::{Clock, IdSource, KeyId, Policy};
 use mb_crypto::data_key::Signer;
 use mb_queue::Journal;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
@@ -70,9 +73,13 @@ pub(crate) struct Shared {
     pub(crate) policy: PolicyKeeper,
     pub(crate) meter: Meter,
     pub(crate) server: Client,
+    /// Names the journal in what is said of it.
+    pub(crate) journal_id: KeyId,
     pub(crate) clock: Clock,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) budget: Arc<Budget>,
+    /// See [`instance`].
+    pub(crate) instance: u64,
 }
 
 impl Proxy {
@@ -91,11 +98,14 @@ impl Proxy {
         std::fs::create_dir_all(&config.dir).map_err(ProxyError::Folder)?;
         let policy = PolicyKeeper::open(&config.dir, config.policy_max_age, clock.now());
         let sealer = Sealer::open(signer, &config.dir.join("idempotency.key"))?;
+        let journal_id = key_report::journal_id(&config.dir)?;
         let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);
         let ids = IdSource::after(journal.newest_id());
         let meter = Meter::new(config.rate_limit, clock.clone());
         let budget = Budget::new();
-        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, budget };
+        let instance = instance::open(&config.dir.join("instance.id"))?;
+        let shared =
+            Shared { journal, ids, sealer, policy, meter, server, journal_id, clock, metrics, budget, instance };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -112,6 +122,11 @@ impl Proxy {
     /// Signs later data keys with another certificate.
     pub fn adopt(&self, signer: Signer) {
         self.shared.sealer.adopt(signer);
+    }
+
+    /// From now on a client may send so many messages per minute where the policy says nothing; 0 is no limit.
+    pub fn set_rate_limit(&self, messages: u32) {
+        self.shared.meter.set_own(messages);
     }
 
     /// The policy in effect, `None` before the first, and every later one.
@@ -148,6 +163,8 @@ impl Proxy {
         lifecycle.spawn("policy follow", Criticality::Critical, follow);
         let confirm = confirm::run(Arc::clone(&self.shared), lifecycle.soft());
         lifecycle.spawn("confirm", Criticality::Critical, confirm);
+        let report = key_report::run(Arc::clone(&self.shared), lifecycle.soft());
+        lifecycle.spawn("key report", Criticality::Critical, report);
     }
 }
 

@@ -4,6 +4,7 @@
 //! if the message is not accepted: a refusal is not what a limit is for. A request that breaks off keeps its tokens, for
 //! it may have been accepted.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 #[derive(Debug)]
 pub(crate) struct Meter {
     /// Messages per [`WINDOW`] where the policy says nothing; 0 is no limit.
-    own: u32,
+    own: AtomicU32,
     clock: Clock,
     buckets: Mutex<Recent<ClientName, Bucket>>,
 }
@@ -47,12 +48,17 @@ pub(crate) struct Charge(Option<Token>);
 
 impl Meter {
     pub(crate) fn new(own: u32, clock: Clock) -> Self {
-        Self { own, clock, buckets: Mutex::new(Recent::new(CLIENTS)) }
+        Self { own: AtomicU32::new(own), clock, buckets: Mutex::new(Recent::new(CLIENTS)) }
+    }
+
+    /// From now on this is the limit where the policy says nothing. What a client has used up stays used up.
+    pub(crate) fn set_own(&self, own: u32) {
+        self.own.store(own, Ordering::Relaxed);
     }
 
     /// The tokens of a client, by the policy that let it in.
     pub(crate) fn quota<'a>(&'a self, admitted: &'a Admitted) -> Quota<'a> {
-        let limit = admitted.policy.limits.of(&admitted.client, &admitted.domain, self.own);
+        let limit = admitted.policy.limits.of(&admitted.client, &admitted.domain, self.own.load(Ordering::Relaxed));
         Quota { meter: self, admitted, limit }
     }
 

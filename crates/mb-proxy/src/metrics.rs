@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mb_api::problem::ProblemCode;
 use mb_core::Clock;
-use mb_queue::{FSYNC_BOUNDS_MICROS, Journal};
+use mb_queue::{Degraded, FSYNC_BOUNDS_MICROS, Journal, JournalStatus};
 use mb_runtime::metrics::{Counter, CounterFamily, Distribution, Metrics};
 
 use crate::policy::PolicyKeeper;
@@ -18,12 +18,7 @@ pub(crate) struct ProxyMetrics {
 impl ProxyMetrics {
     pub(crate) fn register(metrics: &mut Metrics, journal: &Journal, policy: &PolicyKeeper, clock: &Clock) -> Self {
         journal_metrics(metrics, journal, clock);
-        let age = policy.age().clone();
-        metrics.gauge_of(
-            "mb_proxy_policy_age_seconds",
-            "Time since the policy in effect was last known to be current; NaN before the first.",
-            move || age.seconds(),
-        );
+        policy_metrics(metrics, policy);
         Self {
             accepted: metrics.counter("mb_proxy_accepted", "Messages answered with 202, batch items included."),
             rejected: metrics.counter_family(
@@ -39,30 +34,52 @@ impl ProxyMetrics {
     }
 }
 
+fn policy_metrics(metrics: &mut Metrics, policy: &PolicyKeeper) {
+    let age = policy.age().clone();
+    metrics.gauge_of(
+        "mb_proxy_policy_age_seconds",
+        "Time since the policy in effect was last known to be current; NaN before the first.",
+        move || age.seconds(),
+    );
+    let held = policy.subscribe();
+    metrics.gauge_of("mb_proxy_policy_version", "Version of the policy in effect; 0 before the first.", move || {
+        held.borrow().as_ref().map_or(0.0, |policy| as_f64(policy.version))
+    });
+}
+
 fn journal_metrics(metrics: &mut Metrics, journal: &Journal, clock: &Clock) {
-    let held = journal.clone();
-    metrics.gauge_of("mb_journal_depth", "Accepted messages that the main server has not confirmed.", move || {
-        as_f64(held.status().depth)
+    let mut gauge = |name: &str, help: &str, read: fn(&JournalStatus) -> u64| {
+        let held = journal.clone();
+        metrics.gauge_of(name, help, move || as_f64(read(&held.status())));
+    };
+    gauge("mb_journal_depth", "Accepted messages that the main server has not confirmed.", |status| status.depth);
+    gauge(
+        "mb_journal_window",
+        "Those of them that are handed over or at hand; the rest waits on the disk.",
+        |status| status.open,
+    );
+    gauge("mb_journal_window_limit", "The most that may be handed over and not confirmed.", |status| status.open_bound);
+    gauge("mb_journal_size_bytes", "Disk space that the journal takes.", |status| status.bytes);
+    gauge("mb_journal_limit_bytes", "The most disk space that the journal may take.", |status| status.bytes_bound);
+    gauge("mb_journal_kept_bytes", "The part of it that is confirmed and kept for a restore.", |status| {
+        status.kept_bytes
     });
+    gauge("mb_journal_full", "1 while nothing can be accepted for lack of room, else 0.", |status| {
+        u64::from(status.full)
+    });
+    gauge("mb_journal_failing", "1 while the journal's files cannot be written or read, else 0.", |status| {
+        let failing = [Degraded::WriteFailed, Degraded::ReadFailed, Degraded::UpkeepFailed];
+        u64::from(status.degraded.iter().any(|reason| failing.contains(reason)))
+    });
+    gauge("mb_journal_stale", "Entries set aside because they are older than the horizon.", |status| status.stale);
+    gauge("mb_journal_refused", "Entries set aside because the main server refuses them.", |status| status.refused);
+    gauge("mb_journal_damaged", "Entries that were found damaged.", |status| status.damaged_entries);
     let (held, now) = (journal.clone(), clock.clone());
-    metrics.gauge_of("mb_journal_oldest_seconds", "Age of the oldest of them; 0 if there is none.", move || {
-        held.status().oldest.map_or(0.0, |oldest| now.now().since(oldest).as_secs_f64())
-    });
-    let held = journal.clone();
-    metrics
-        .gauge_of("mb_journal_size_bytes", "Disk space that the journal takes.", move || as_f64(held.status().bytes));
-    let held = journal.clone();
-    metrics.gauge_of("mb_journal_stale", "Entries set aside because they are older than the horizon.", move || {
-        as_f64(held.status().stale)
-    });
-    let held = journal.clone();
-    metrics.gauge_of("mb_journal_refused", "Entries set aside because the main server refuses them.", move || {
-        as_f64(held.status().refused)
-    });
-    let held = journal.clone();
-    metrics.gauge_of("mb_journal_damaged", "Entries that were found damaged.", move || {
-        as_f64(held.status().damaged_entries)
-    });
+    metrics.gauge_of(
+        "mb_journal_oldest_seconds",
+        "Age of the oldest unconfirmed message; 0 if there is none.",
+        move || held.status().oldest.map_or(0.0, |oldest| now.now().since(oldest).as_secs_f64()),
+    );
     let held = journal.clone();
     metrics.histogram_of("mb_journal_fsync_seconds", "Time that the journal's syncs took.", move || {
         let times = held.fsync_times();

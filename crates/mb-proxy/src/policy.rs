@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mb_api::client::Client;
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{Clock, Policy, Timestamp};
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Shared;
+use crate::revocations::Dropped;
 
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
@@ -185,19 +185,30 @@ fn read(path: &Path) -> Option<(Policy, Timestamp)> {
 
 /// Follows the main server's policy until the soft stop.
 pub(crate) async fn follow(shared: Arc<Shared>, soft: CancellationToken) {
-    soft.run_until_cancelled(follow_forever(&shared.policy, &shared.server, &shared.clock)).await;
+    let follower = PolicyFollower::new(shared.server.clone()).of_proxy(shared.instance, shared.clock.clone());
+    soft.run_until_cancelled(follow_forever(&shared.policy, follower, &shared.clock)).await;
 }
 
-async fn follow_forever(keeper: &PolicyKeeper, server: &Client, clock: &Clock) {
-    let mut follower = PolicyFollower::new(server.clone());
+async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clock: &Clock) {
     let mut kept_at: Option<Instant> = None;
+    let mut dropped = Dropped::default();
     loop {
         let held = keeper.held();
-        let news = follower.next(held).await;
+        let mut news = follower.next(held).await;
+        if let (News::Policy(next), Some(current)) = (&mut news, keeper.current()) {
+            dropped.keep(&current, next);
+        }
         let changed = matches!(&news, News::Policy(policy) if PolicyQuery::of(Some(policy)) != held);
         keeper.adopt(news, clock.now());
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);
+        }
+        let owed = dropped.owed();
+        if !owed.is_empty() {
+            match follower.server().merge_revocations(owed).await {
+                Ok(()) => dropped.was_told(),
+                Err(error) => tracing::warn!(%error, "held revocations not told, they stay in effect here"),
+            }
         }
     }
 }

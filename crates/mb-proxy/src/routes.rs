@@ -3,6 +3,7 @@
 mod accept;
 mod batch;
 mod body;
+mod cancel;
 mod ndjson;
 mod results;
 mod status;
@@ -25,7 +26,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(paths::MESSAGES, post(submit::submit))
         .route(paths::MESSAGES_BATCH, post(batch::submit))
         .route(paths::MESSAGES_STATUS, post(status::many))
-        .route(paths::MESSAGE, get(status::one))
+        .route(paths::MESSAGE, get(status::one).delete(cancel::cancel))
         .with_state(shared)
 }
 

@@ -262,6 +262,9 @@ impl Journal {
         let damaged_entries = shared.table.all().iter().map(|segment| segment.marks().damaged).sum();
         JournalStatus {
             depth,
+            open: shared.handover.open(),
+            open_bound: shared.config.window_entries as u64,
+            bytes_bound: shared.config.max_bytes,
             bytes: shared.table.bytes() + shared.supply.bytes(),
             oldest,
             kept_segments: kept.segments,

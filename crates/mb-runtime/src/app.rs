@@ -83,7 +83,7 @@ struct Shared {
     component: Option<Component>,
     routes: Routes,
     in_flight: AtomicUsize,
-    bound: usize,
+    bound: AtomicUsize,
 }
 
 impl App {
@@ -98,13 +98,19 @@ impl App {
 
     /// Wraps a router that answers unknown paths itself, with pages.
     pub fn with_own_fallback(config: AppConfig, router: Router, metrics: &mut Metrics) -> Self {
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             component: Component::of_role(config.role),
             routes: Routes::register(config.role, config.routes, metrics),
             in_flight: AtomicUsize::new(0),
-            bound: config.in_flight,
-        };
-        Self { router, direct: None, error_page: None, shared: Arc::new(shared) }
+            bound: AtomicUsize::new(config.in_flight),
+        });
+        let watched = Arc::downgrade(&shared);
+        let name = format!("mb_{}_requests_in_flight", config.role);
+        metrics.gauge_of(&name, "HTTP requests in work.", move || {
+            let in_flight = watched.upgrade().map_or(0, |shared| shared.in_flight.load(Ordering::Relaxed));
+            f64::from(u32::try_from(in_flight).unwrap_or(u32::MAX))
+        });
+        Self { router, direct: None, error_page: None, shared }
     }
 
     /// Serves one route without the router, whose layers cost as much as a small handler's own work. Meant for the one
@@ -127,6 +133,11 @@ impl App {
     #[must_use]
     pub fn error_pages(self, page: ErrorPage) -> Self {
         Self { error_page: Some(page), ..self }
+    }
+
+    /// From now on so many requests may be in work at once; clones share the bound.
+    pub fn set_in_flight(&self, most: usize) {
+        self.shared.bound.store(most, Ordering::Relaxed);
     }
 }
 
@@ -205,7 +216,7 @@ impl Turn {
     fn take(shared: &Arc<Shared>, route: usize) -> Option<Self> {
         let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
         let turn = Self(Arc::clone(shared));
-        (before < shared.bound || shared.routes.is_vital(route)).then_some(turn)
+        (before < shared.bound.load(Ordering::Relaxed) || shared.routes.is_vital(route)).then_some(turn)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reading request bodies within bounds: of size, of silence, of total time.
 //!
 //! Nothing beyond the limit is ever held in memory: an announced length over it is refused before the first byte, an
-//! unannounced one is cut off at the limit. The connection is then closed by the HTTP layer, because the rest of the body
-//! stands between it and the next request.
+//! unannounced one is cut off at the limit. What comes behind it the listener reads and throws away, within bounds of its
+//! own, so that the refusal reaches a client that sends before it listens.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ pub use app::{App, AppConfig, ErrorPage};
 pub use error::RuntimeError;
 pub use health::{Check, Health};
 pub use lifecycle::{Criticality, Lifecycle};
-pub use listener::{Limits, Listener, PlainServer, PlainText, TlsServer};
+pub use listener::{Limits, Listener, PlainServer, PlainText, Slots, TlsServer};
 pub use metrics::Metrics;
 pub use policy_follower::{News, PolicyFollower};
 pub use policy_watch::PolicyWatch;

@@ -17,6 +17,8 @@ use tokio_util::task::TaskTracker;
 use crate::error::RuntimeError;
 use crate::logging;
 
+pub use signal::{Hangups, Signals};
+
 /// From the soft stop to the hard one.
 pub const SOFT: Duration = Duration::from_secs(6);
 /// From the hard stop to giving up. With [`SOFT`] it leaves 3 of the 10 seconds in which a process shall be gone: for
@@ -126,11 +128,11 @@ impl Lifecycle {
     /// # Errors
     /// [`RuntimeError::Signal`] if signals cannot be received.
     pub async fn wait_for_signal(&self) -> Result<(), RuntimeError> {
-        self.reason(&mut signal::Signals::new().map_err(RuntimeError::Signal)?).await;
+        self.reason(&mut Signals::new().map_err(RuntimeError::Signal)?).await;
         Ok(())
     }
 
-    async fn reason(&self, signals: &mut signal::Signals) {
+    async fn reason(&self, signals: &mut Signals) {
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "stopping"),
             () = self.inner.soft.cancelled() => {}
@@ -162,7 +164,14 @@ impl Lifecycle {
     /// # Errors
     /// As [`Lifecycle::wait_for_signal`] and [`Lifecycle::drain`].
     pub async fn run(&self) -> Result<(), RuntimeError> {
-        let mut signals = signal::Signals::new().map_err(RuntimeError::Signal)?;
+        self.run_on(Signals::new().map_err(RuntimeError::Signal)?).await
+    }
+
+    /// The same with signals that were listened to since before: what came meanwhile counts.
+    ///
+    /// # Errors
+    /// As [`Lifecycle::drain`].
+    pub async fn run_on(&self, mut signals: Signals) -> Result<(), RuntimeError> {
         self.reason(&mut signals).await;
         self.inner.leaving.cancel();
         if !self.is_stopping() && !self.inner.drain_delay.is_zero() {

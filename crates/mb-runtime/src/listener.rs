@@ -14,6 +14,7 @@ mod tls;
 
 use std::time::Duration;
 
+pub use accept::Slots;
 pub use bind::Listener;
 pub use plain::{PlainServer, PlainText};
 pub use tls::TlsServer;

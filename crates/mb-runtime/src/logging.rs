@@ -5,6 +5,7 @@
 //! fill the disk or the CPU: [`limited`] lets it through once a second, with a count of the rest.
 
 mod component;
+mod counted;
 mod files;
 mod rolling;
 
@@ -16,14 +17,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::error::RuntimeError;
 
 pub use component::Component;
 pub(crate) use component::{inherited, scope_of};
+pub use counted::{errors, warnings};
 pub use files::{LogFiles, Logs};
 
 /// How lines look.
@@ -38,23 +40,47 @@ pub enum Format {
     Json,
 }
 
+type Lines = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// The least level that is shown, which may be changed.
+#[derive(Clone)]
+pub struct Level(reload::Handle<Targets, Layered<Lines, Registry>>);
+
+impl Level {
+    /// From now on `level` is shown, in the words of [`init`].
+    ///
+    /// # Errors
+    /// [`RuntimeError::Log`] if it is none.
+    pub fn set(&self, level: &str) -> Result<(), RuntimeError> {
+        let filter = targets(level)?;
+        self.0.reload(filter).map_err(|error| RuntimeError::Log(error.to_string()))
+    }
+}
+
+impl std::fmt::Debug for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Level")
+    }
+}
+
 /// Starts logging for the whole process, panics included. `level` is `error|warn|info|debug|trace` or a list such as
 /// `info,mb_proxy=debug`. A file that cannot be written stops nothing: standard error says so.
 ///
 /// # Errors
 /// [`RuntimeError::Log`] if the level is none or logging was started before.
-pub fn init(level: &str, format: Format, files: Option<&LogFiles>) -> Result<Logs, RuntimeError> {
-    let filter = targets(level)?;
+pub fn init(level: &str, format: Format, files: Option<&LogFiles>) -> Result<(Logs, Level), RuntimeError> {
+    let (filter, level) = reload::Layer::new(targets(level)?);
     let text = match format {
         Format::Auto => std::io::stderr().is_terminal(),
         Format::Text => true,
         Format::Json => false,
     };
-    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![if text {
+    let mut layers: Lines = vec![if text {
         fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).boxed()
     } else {
         json_lines(std::io::stderr)
     }];
+    layers.push(counted::Counted.boxed());
     let logs = match files {
         Some(files) => {
             let (sink, logs) = files::start(files, rolling::Limits::STANDARD)?;
@@ -74,7 +100,7 @@ pub fn init(level: &str, format: Format, files: Option<&LogFiles>) -> Result<Log
         let error = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(place, thread = thread.name(), error, "panic");
     }));
-    Ok(logs)
+    Ok((logs, Level(level)))
 }
 
 fn json_lines<W>(writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
@@ -83,6 +109,10 @@ where
 {
     fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer).boxed()
 }
+
+/// The database's driver says for every connection of its pool that an outage broke it, and for every call that it waited:
+/// all at once, and nothing that those who call it do not say themselves. Who looks closer or names it reads it all.
+const DRIVER: &str = "sqlx";
 
 /// The filter's own parser takes an unknown word for a module's name and would show everything of it.
 fn targets(level: &str) -> Result<Targets, RuntimeError> {
@@ -94,7 +124,10 @@ fn targets(level: &str) -> Result<Targets, RuntimeError> {
         (_, Some((_, word))) | (word, None) if is_level(word) => Ok(part.to_owned()),
         _ => Err(wrong()),
     };
-    let parts = level.to_lowercase().split(',').map(|text| part(text.trim())).collect::<Result<Vec<_>, _>>()?;
+    let mut parts = level.to_lowercase().split(',').map(|text| part(text.trim())).collect::<Result<Vec<_>, _>>()?;
+    if !parts.iter().any(|part| part.starts_with(DRIVER) || ["debug", "trace"].contains(&part.as_str())) {
+        parts.push(format!("{DRIVER}=error"));
+    }
     Targets::from_str(&parts.join(",")).map_err(|_| wrong())
 }
 

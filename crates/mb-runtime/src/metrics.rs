@@ -4,7 +4,9 @@
 //! adds it). Labels are small closed sets, never ids, numbers or addresses. The text is the classic Prometheus format
 //! 0.0.4, which every scraper reads without negotiation.
 
+mod description;
 mod instrument;
+mod process;
 mod text;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +22,7 @@ use prometheus_client::registry::Registry;
 
 use crate::policy_watch::PolicyWatch;
 
+pub use description::{Description, Kind};
 pub use instrument::{Counter, CounterFamily, Distribution, Gauge, GaugeFamily, Histogram, LATENCY_SECONDS};
 
 /// The content type of [`Metrics::encode`].
@@ -34,15 +37,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Inner {
     registry: Registry,
-    names: Vec<String>,
-}
-
-/// What a metric is, for the rule of names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
+    known: Vec<Description>,
 }
 
 impl Metrics {
@@ -54,28 +49,28 @@ impl Metrics {
     /// A counter. `name` without `_total`.
     pub fn counter(&mut self, name: &str, help: &str) -> Counter {
         let counter = Counter::default();
-        self.add(Kind::Counter, name, help, counter.0.clone());
+        self.add(Kind::Counter, name, help, &[], counter.0.clone());
         counter
     }
 
     /// A counter per value of one label. `name` without `_total`.
     pub fn counter_family(&mut self, name: &str, help: &str, label: &'static str) -> CounterFamily {
         let family = CounterFamily::new(label);
-        self.add(Kind::Counter, name, help, family.family.clone());
+        self.add(Kind::Counter, name, help, &[label], family.family.clone());
         family
     }
 
     /// A value that is set.
     pub fn gauge(&mut self, name: &str, help: &str) -> Gauge {
         let gauge = Gauge::default();
-        self.add(Kind::Gauge, name, help, gauge.0.clone());
+        self.add(Kind::Gauge, name, help, &[], gauge.0.clone());
         gauge
     }
 
     /// A value per value of one label.
     pub fn gauge_family(&mut self, name: &str, help: &str, label: &'static str) -> GaugeFamily {
         let family = GaugeFamily::new(label);
-        self.add(Kind::Gauge, name, help, family.family.clone());
+        self.add(Kind::Gauge, name, help, &[label], family.family.clone());
         family
     }
 
@@ -84,7 +79,15 @@ impl Metrics {
     where
         F: Fn() -> f64 + Send + Sync + 'static,
     {
-        self.add(Kind::Gauge, name, help, instrument::Read(read));
+        self.add(Kind::Gauge, name, help, &[], instrument::Read(read));
+    }
+
+    /// A counter that someone else counts, read when it is asked for; `read` must be quick. `name` without `_total`.
+    pub fn counter_of<F>(&mut self, name: &str, help: &str, read: F)
+    where
+        F: Fn() -> f64 + Send + Sync + 'static,
+    {
+        self.add(Kind::Counter, name, help, &[], instrument::ReadCounter(read));
     }
 
     /// A distribution that someone else counts, read when it is asked for; `read` must be quick.
@@ -92,13 +95,13 @@ impl Metrics {
     where
         F: Fn() -> Distribution + Send + Sync + 'static,
     {
-        self.add(Kind::Histogram, name, help, instrument::ReadDistribution(read));
+        self.add(Kind::Histogram, name, help, &[], instrument::ReadDistribution(read));
     }
 
     /// A distribution over `buckets`' upper bounds.
     pub fn histogram(&mut self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
         let histogram = Histogram::new(buckets);
-        self.add(Kind::Histogram, name, help, histogram.0.clone());
+        self.add(Kind::Histogram, name, help, &[], histogram.0.clone());
         histogram
     }
 
@@ -107,18 +110,26 @@ impl Metrics {
         self.histogram(name, help, &LATENCY_SECONDS)
     }
 
-    pub(crate) fn add(&self, kind: Kind, name: &str, help: &str, metric: impl prometheus_client::registry::Metric) {
-        debug_assert_eq!(fault(kind, name), None, "{name}");
+    pub(crate) fn add(
+        &self,
+        kind: Kind,
+        name: &str,
+        help: &str,
+        labels: &[&'static str],
+        metric: impl prometheus_client::registry::Metric,
+    ) {
+        debug_assert_eq!(description::fault(kind, name), None, "{name}");
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        debug_assert!(!inner.names.iter().any(|known| known == name), "{name} is registered twice");
-        inner.names.push(name.to_owned());
+        let description = Description::new(kind, name, help, labels);
+        debug_assert!(!inner.known.iter().any(|known| known.name == description.name), "{name} is registered twice");
+        inner.known.push(description);
         // The encoder ends the help text with a full stop of its own.
         inner.registry.register(name, help.trim_end_matches('.'), metric);
     }
 
-    /// Every name, as registered.
-    pub fn names(&self) -> Vec<String> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).names.clone()
+    /// Every metric, in the order of registration.
+    pub fn descriptions(&self) -> Vec<Description> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).known.clone()
     }
 
     /// The text of several roles' metrics; families that more than one has are merged.
@@ -132,21 +143,6 @@ impl Metrics {
             }
         }
         merged.finish()
-    }
-}
-
-/// Why a name breaks the rule.
-fn fault(kind: Kind, name: &str) -> Option<&'static str> {
-    const UNITS: [&str; 4] = ["_seconds", "_bytes", "_ratio", "_messages"];
-    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if !plain || !name.starts_with("mb_") || name.split('_').any(str::is_empty) || name.split('_').count() < 3 {
-        return Some("a name is mb_<part>_<thing>, lower case");
-    }
-    match kind {
-        _ if name.ends_with("_total") => Some("the encoder adds _total to counters; nothing else has it"),
-        Kind::Histogram if !UNITS.iter().any(|unit| name.ends_with(unit)) => Some("a distribution names its unit"),
-        _ if name.ends_with("_ms") || name.ends_with("_kib") => Some("units are base units"),
-        _ => None,
     }
 }
 

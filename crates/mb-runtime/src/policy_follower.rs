@@ -6,7 +6,7 @@ use std::time::Duration;
 use mb_api::client::Client;
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::ProblemCode;
-use mb_core::Policy;
+use mb_core::{Clock, Policy};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -35,6 +35,8 @@ pub enum News {
 #[derive(Debug)]
 pub struct PolicyFollower {
     server: Client,
+    /// A proxy's own number and its clock; `None` for roles that are not counted.
+    counted: Option<(u64, Clock)>,
     /// The first question after a silence is answered at once, so that a kept policy is known to be current again.
     in_touch: bool,
     pause: Duration,
@@ -44,7 +46,18 @@ pub struct PolicyFollower {
 impl PolicyFollower {
     /// One that has asked nothing yet.
     pub const fn new(server: Client) -> Self {
-        Self { server, in_touch: false, pause: BACKOFF.0, not_before: None }
+        Self { server, counted: None, in_touch: false, pause: BACKOFF.0, not_before: None }
+    }
+
+    /// One that says with every question that the proxy of this number lives, and what time it is there.
+    #[must_use]
+    pub fn of_proxy(self, instance: u64, clock: Clock) -> Self {
+        Self { counted: Some((instance, clock)), ..self }
+    }
+
+    /// Whom it asks.
+    pub const fn server(&self) -> &Client {
+        &self.server
     }
 
     /// Waits for an answer. Questions that nobody answered are logged and asked again.
@@ -55,6 +68,8 @@ impl PolicyFollower {
             }
             let asked_at = Instant::now();
             let ask = if self.in_touch { held } else { PolicyQuery::default() };
+            let (instance, now) = self.counted.as_ref().map(|(number, clock)| (*number, clock.now().micros())).unzip();
+            let ask = PolicyQuery { instance, now, ..ask };
             match self.server.policy(ask).await {
                 Ok(policy) => {
                     (self.in_touch, self.pause) = (true, BACKOFF.0);

@@ -2,35 +2,36 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use mb_core::{Clock, Timestamp};
+use mb_core::{Clock, KeyId, Timestamp};
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
-use mb_store::{CounterEvent, Instance, Store};
-
+use mb_store::{CounterEvent, Instance, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::state::AuditState;
 use crate::authority::Authority;
+use crate::delivering::Delivering;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
-use crate::metrics::ServerMetrics;
+use crate::metrics::{ServerMetrics, as_f64};
 use crate::people::People;
 use crate::policy::PolicyFeed;
-use crate::{Parts, ServerError};
-
-/// The store's setting that holds the wrapped search key.
-const SEARCH_KEY: &str = "search_key";
+use crate::{Parts, ServerError, shared_secrets};
 
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) authority: Authority,
     pub(crate) audit: AuditState,
+    pub(crate) delivering: Delivering,
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) master: Arc<MasterKeys>,
+    /// Names this process in what it says of its keys.
+    pub(crate) reporter: KeyId,
     pub(crate) mail: Mailer,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) metrics: ServerMetrics,
     pub(crate) clock: Clock,
     pub(crate) instance: Instance,
+    /// How long leadership outlives a main server that died.
+    pub(crate) lease: Duration,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -49,23 +52,42 @@ impl fmt::Debug for App {
 
 impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
-        let Parts { store, ca, master, audit_head, jwt, own_names, people, mail, clock, instance, stopping } = parts;
-        let audit = AuditState::new(&master, audit_head)?;
-        let search = search_key(&store, &master).await?;
-        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), master.public()).await?;
+        let Parts {
+            store,
+            ca,
+            master,
+            audit_head,
+            retired_cas,
+            jwt,
+            own_names,
+            people,
+            mail,
+            clock,
+            instance,
+            lease,
+            stopping,
+        } = parts;
+        let search = shared_secrets::search_key(&store, &master).await?;
+        let audit = AuditState::new(shared_secrets::chain_key(&store, &master).await?, audit_head);
+        shared_secrets::check_authority(&store, &ca).await?;
+        shared_secrets::check_jwt(&store, &search, &jwt).await?;
         let master = Arc::new(master);
-        let keys = KeyRing::new(Arc::clone(&master), ca.certificate_pem())?;
+        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), Arc::clone(&master)).await?;
+        let keys = KeyRing::new(Arc::clone(&master), &format!("{}\n{retired_cas}", ca.certificate_pem()))?;
+        let delivering = Delivering::open(&store, Arc::clone(&master)).await?;
         let mail = Mailer::new(mail)?;
         let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
-        let metrics = ServerMetrics::register(metrics);
+        let metrics = ServerMetrics::register(metrics, policy.subscribe());
         let people = People::new(people);
         Ok(Self {
             store,
             authority,
             audit,
+            delivering,
             keys,
             jwt,
             master,
+            reporter: KeyId::from_bytes(mb_crypto::random::random_array()),
             mail,
             people,
             search,
@@ -73,6 +95,7 @@ impl App {
             metrics,
             clock,
             instance,
+            lease,
             stopping,
         })
     }
@@ -80,27 +103,25 @@ impl App {
 
 impl App {
     /// From the counters, whose rows grow by the hour and not with the dead letters.
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
     pub(crate) async fn count_dead_letters(&self) {
         let all = (Timestamp::default(), Timestamp::from_micros(i64::MAX));
         match self.store.event_counts(None, all.0, all.1).await {
             Ok(counts) => {
                 let count = counts.get(&CounterEvent::DeadLettered).copied().unwrap_or(0);
-                self.metrics.dead_letters.set(count as f64);
+                self.metrics.dead_letters.set(as_f64(count));
             }
             Err(error) => mb_runtime::logging::limited("dead letters", || {
                 tracing::warn!(%error, "dead letters not counted");
             }),
         }
     }
-}
 
-async fn search_key(store: &Store, master: &MasterKey) -> Result<SearchKey, ServerError> {
-    if let Some(wrapped) = store.setting(SEARCH_KEY).await? {
-        return SearchKey::unwrap(master, &wrapped).map_err(|_| ServerError::OtherMasterKey);
+    /// How large the store is, and how much mail waits in it.
+    pub(crate) async fn measure_store(&self) -> Result<(), StoreError> {
+        let gauges = &self.metrics.store;
+        gauges.size.set(as_f64(self.store.size().await));
+        let backlog = self.store.mail_backlog().await?;
+        gauges.mail(backlog.waiting, backlog.oldest);
+        Ok(())
     }
-    let wrapped = SearchKey::generate().wrap(master)?;
-    // Two main servers may start at once: the first value stays and both use it.
-    let kept = store.setting_or_insert(SEARCH_KEY, &wrapped, "system:main-server").await?;
-    SearchKey::unwrap(master, &kept).map_err(|_| ServerError::OtherMasterKey)
 }

@@ -3,13 +3,16 @@
 //! The record is written before the certificate is handed out, so every certificate in the world can be listed and
 //! revoked; a crash in between leaves a record of a certificate that nobody holds.
 
+mod enrolment;
 mod renewal;
 mod revocations;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, hex};
+use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, Timestamp, hex};
 use mb_crypto::CryptoError;
 use mb_crypto::ca::{Ca, IssueRequest, Issued, Signed, SigningRequest};
 use mb_store::{CertificateFilter, CertificateRow, RevokeTarget, Store, StoreError};
@@ -48,7 +51,7 @@ pub enum Which {
 /// The CA together with its records.
 #[derive(Debug)]
 pub struct Authority {
-    ca: Ca,
+    ca: ArcSwap<Ca>,
     own_names: Vec<String>,
     store: Store,
     clock: Clock,
@@ -56,7 +59,7 @@ pub struct Authority {
 
 impl Authority {
     pub(crate) fn new(ca: Ca, own_names: Vec<String>, store: Store, clock: Clock) -> Self {
-        Self { ca, own_names, store, clock }
+        Self { ca: ArcSwap::from_pointee(ca), own_names, store, clock }
     }
 
     /// The names that every serving certificate carries, whoever orders it.
@@ -64,9 +67,25 @@ impl Authority {
         &self.own_names
     }
 
-    /// The CA's certificate, PEM.
-    pub fn ca_pem(&self) -> &str {
-        self.ca.certificate_pem()
+    /// The certificates of the trusted CAs, PEM: one, or two while one takes the other's place.
+    pub fn ca_pem(&self) -> String {
+        self.ca.load().certificate_pem().to_owned()
+    }
+
+    /// From now on this one issues.
+    pub(crate) fn adopt(&self, ca: Ca) {
+        self.ca.store(Arc::new(ca));
+    }
+
+    /// Whether both are one authority with one set of trusted certificates.
+    pub(crate) fn is(&self, ca: &Ca) -> bool {
+        let held = self.ca.load();
+        held.certificate_pem() == ca.certificate_pem() && held.issuer_id() == ca.issuer_id()
+    }
+
+    /// When the CA's certificate ends.
+    pub fn ca_not_after(&self) -> Timestamp {
+        self.ca.load().not_after()
     }
 
     /// Issues a certificate with a fresh key, creating its domain and client if they are new.
@@ -76,7 +95,7 @@ impl Authority {
     pub async fn issue(&self, order: Order, actor: &str) -> Result<Issued, ApiError> {
         let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
-        let issued = self.ca.issue(&self.request(&order, domain.as_ref())).map_err(bad_order)?;
+        let issued = self.ca.load().issue(&self.request(&order, domain.as_ref())).map_err(bad_order)?;
         self.record(&issued.identity, &issued.certificate_pem, actor).await?;
         Ok(issued)
     }
@@ -86,12 +105,10 @@ impl Authority {
     /// # Errors
     /// As [`Authority::issue`]; `validation_failed` if `request` is no sound signing request.
     pub async fn sign(&self, order: Order, request: &str, actor: &str) -> Result<Signed, ApiError> {
-        let request = SigningRequest::from_pem(request).map_err(|error| {
-            ApiError::invalid(vec![FieldError::new("/csr", "invalid", error.to_string())]).caused_by(error)
-        })?;
+        let request = SigningRequest::from_pem(request).map_err(bad_request)?;
         let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
-        let signed = self.ca.sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
+        let signed = self.ca.load().sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
         self.record(&signed.identity, &signed.certificate_pem, actor).await?;
         Ok(signed)
     }
@@ -177,6 +194,10 @@ impl Authority {
         }
         self.store.revoke(&target, reason, actor).await.map_err(store_fault)
     }
+}
+
+fn bad_request(error: CryptoError) -> ApiError {
+    ApiError::invalid(vec![FieldError::new("/csr", "invalid", error.to_string())]).caused_by(error)
 }
 
 fn bad_order(error: CryptoError) -> ApiError {

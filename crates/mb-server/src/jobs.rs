@@ -13,13 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::audit::chain::{Keeper, Notary, Urgency};
-use crate::{mail, notices};
+use crate::{mail, master_keys, notices};
 use leader::Lead;
 
 /// How often the policy version in the store is compared, for changes made by another main server.
 const POLICY_CHECK: Duration = Duration::from_secs(1);
 /// How often the dead letters are counted, for the gauge.
 const COUNTING: Duration = Duration::from_secs(15);
+/// How often the key files and what another main server announced are looked at.
+const KEYS: Duration = Duration::from_secs(3);
+/// How often it is said which keys this main server has.
+const KEY_REPORT: Duration = Duration::from_mins(1);
+/// How often the store is measured, for the gauges.
+const MEASURING: Duration = Duration::from_secs(30);
 /// How often new audit rows are looked for: half of the second within which they are chained.
 const CHAINING: Duration = Duration::from_millis(500);
 /// How often mails that are due are looked for.
@@ -30,6 +36,8 @@ const NOTICING: Duration = Duration::from_secs(15);
 const CERTIFICATES: Duration = Duration::from_hours(1);
 /// How often the whole audit log is checked.
 const CHECKING: Duration = Duration::from_hours(6);
+/// How often deliveries are looked for whose time is over or whose destination takes nothing any more.
+const ENDING: Duration = Duration::from_secs(1);
 /// How often what time has ended is removed.
 const SWEEPING: Duration = Duration::from_mins(5);
 
@@ -37,9 +45,18 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     let lead = leader::start(app, lifecycle);
     let jobs = Jobs { app, lifecycle, lead: &lead };
     jobs.every("policy refresh", POLICY_CHECK, |app| async move { app.policy.follow(&app.store).await });
+    jobs.every("destinations", POLICY_CHECK, |app| async move {
+        report("destinations", app.delivering.follow(&app.store).await);
+    });
     jobs.every("count dead letters", COUNTING, |app| async move { app.count_dead_letters().await });
+    jobs.every("master keys", KEYS, |app| async move { report("master keys", master_keys::follow(&app).await) });
+    jobs.every("key report", KEY_REPORT, |app| async move {
+        report("key report", master_keys::keep_reporting(&app).await);
+    });
+    jobs.every("measure store", MEASURING, |app| async move { report("measure store", app.measure_store().await) });
     // Each mail is leased, so any main server may send it.
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
+    jobs.once("deliveries", ENDING, |app| async move { sweep::deliveries(&app).await });
     jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });
     jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
     jobs.once("audit check", CHECKING, |app| async move {

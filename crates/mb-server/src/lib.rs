@@ -9,26 +9,31 @@ mod audit;
 pub mod authority;
 mod caller;
 mod contents;
+mod delivering;
 mod jobs;
 mod keyring;
 mod mail;
+mod master_keys;
 mod metrics;
 mod notices;
 mod opening;
 mod people;
 mod policy;
 mod routes;
+mod shared_secrets;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use mb_core::{Clock, Policy};
+use mb_core::{Clock, KeyId, Policy};
+use mb_crypto::TrustAnchors;
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_runtime::lifecycle::Lifecycle;
 use mb_runtime::metrics::Metrics;
 use mb_store::{Instance, Store};
@@ -54,9 +59,26 @@ pub enum ServerError {
     Crypto(#[from] mb_crypto::CryptoError),
     /// The store was sealed under another master key.
     #[error(
-        "the store was sealed under another encryption key: put back the secrets/encryption.key that belongs to it"
+        "the store was sealed under encryption key {stored}, secrets/encryption.key is {own}: put the one here that belongs \
+         to the store; all main servers of a store share it"
     )]
-    OtherMasterKey,
+    OtherMasterKey {
+        /// The store's.
+        stored: KeyId,
+        /// This machine's.
+        own: KeyId,
+    },
+    /// The store's certificates are another authority's.
+    #[error(
+        "the certificates of this store are of the authority {stored}, certs/ca.crt is {own}: put the certs/ca.crt and \
+         certs/ca.key here that belong to the store; all main servers of a store share them"
+    )]
+    OtherAuthority {
+        /// The store's.
+        stored: String,
+        /// This machine's.
+        own: String,
+    },
     /// Mail is configured in a way that cannot work.
     #[error("{0}")]
     Mail(&'static str),
@@ -69,8 +91,10 @@ pub struct Parts {
     pub store: Store,
     /// The certificate authority with its private key.
     pub ca: Ca,
-    /// The key that data keys are wrapped to.
-    pub master: MasterKey,
+    /// The certificates of CAs that are trusted no more but for what was signed under them in the past, PEM; may be empty.
+    pub retired_cas: String,
+    /// The keys of which the active one is what data keys are wrapped to.
+    pub master: MasterKeys,
     /// The file that says where the audit log ended at last; it must not lie where the store does. `None`: nobody does.
     pub audit_head: Option<PathBuf>,
     /// The key that access tokens are signed with.
@@ -85,6 +109,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Names this process in counters.
     pub instance: Instance,
+    /// How long its leadership lasts without being prolonged: so long nobody leads after it was killed.
+    pub lease: Duration,
     /// Cancelled when the process stops: long polls end then.
     pub stopping: CancellationToken,
 }
@@ -135,6 +161,26 @@ impl MainServer {
     /// From now on `notary` signs the audit log: the main server's certificate was renewed.
     pub fn adopt(&self, notary: Notary) {
         self.app.audit.adopt(notary);
+    }
+
+    /// From now on `ca` issues, and its certificates are trusted; those in `retired_cas` for what was signed in the past
+    /// alone. Whether anything is another than before.
+    ///
+    /// # Errors
+    /// [`ServerError`] if a certificate cannot be read, or the store not be written.
+    pub async fn adopt_ca(&self, ca: Ca, retired_cas: &str) -> Result<bool, ServerError> {
+        let trusted = ca.certificate_pem().to_owned();
+        self.app.keys.trust(TrustAnchors::from_pem(&format!("{trusted}\n{retired_cas}"))?);
+        if self.app.authority.is(&ca) {
+            return Ok(false);
+        }
+        let issuer = mb_core::hex::encode(&ca.issuer_id());
+        shared_secrets::note_authority(&self.app.store, &ca).await?;
+        self.app.authority.adopt(ca);
+        self.app.policy.trust(trusted);
+        self.app.store.announce("ca.change", &issuer, "system:main-server").await?;
+        self.app.policy.refresh(&self.app.store).await?;
+        Ok(true)
     }
 
     /// Chains and signs what the audit log holds by now, for a process that answers requests without background work.

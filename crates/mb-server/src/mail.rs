@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use mb_core::{Secret, Timestamp};
 use mb_crypto::CryptoError;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_store::NewMail;
 
@@ -99,8 +99,8 @@ impl Mailer {
     }
 }
 
-/// A mail as it waits in the store, its text sealed for its recipient.
-pub(crate) fn compose(master: &MasterKey, to: &str, subject: &str, text: &str) -> Result<NewMail, CryptoError> {
+/// A mail as it waits in the store, its text sealed for its recipient. It stays useful.
+pub(crate) fn compose(master: &MasterKeys, to: &str, subject: &str, text: &str) -> Result<NewMail, CryptoError> {
     let body = sealed_value::seal(master, Purpose::MailBody, to, text.as_bytes())?;
-    Ok(NewMail { to: to.to_owned(), subject: subject.to_owned(), body: body.into() })
+    Ok(NewMail { to: to.to_owned(), subject: subject.to_owned(), body: body.into(), expires_at: None })
 }

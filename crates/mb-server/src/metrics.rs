@@ -1,18 +1,37 @@
 //! What the main server counts.
 
+use std::sync::Arc;
+
 use mb_api::dto::RegisterResult;
-use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Metrics};
+use mb_core::{Policy, Timestamp};
+use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Histogram, Metrics};
+use tokio::sync::watch;
 
 #[derive(Debug)]
 pub(crate) struct ServerMetrics {
     registered: Counter,
     results: CounterFamily,
     sign_ins: CounterFamily,
+    unopened: CounterFamily,
     pub(crate) dead_letters: Gauge,
+    pub(crate) leader: Gauge,
+    pub(crate) register_seconds: Histogram,
+    pub(crate) store: StoreGauges,
+}
+
+/// What is read from the store from time to time.
+#[derive(Debug)]
+pub(crate) struct StoreGauges {
+    pub(crate) size: Gauge,
+    pub(crate) mail_waiting: Gauge,
+    pub(crate) mail_oldest: Gauge,
 }
 
 impl ServerMetrics {
-    pub(crate) fn register(metrics: &mut Metrics) -> Self {
+    pub(crate) fn register(metrics: &mut Metrics, policy: watch::Receiver<Arc<Policy>>) -> Self {
+        metrics.gauge_of("mb_server_policy_version", "Version of the policy that proxies follow.", move || {
+            as_f64(policy.borrow().version)
+        });
         metrics
             .gauge(
                 "mb_backup_last_success_timestamp_seconds",
@@ -21,11 +40,32 @@ impl ServerMetrics {
             .set(0.0);
         Self {
             dead_letters: metrics.gauge("mb_dead_letters", "Dead letters in the store."),
+            leader: metrics.gauge(
+                "mb_server_leader",
+                "1 while this main server does the work that only one of several does, else 0.",
+            ),
+            register_seconds: metrics.seconds(
+                "mb_store_register_seconds",
+                "Time from handing a batch to the store to the end of its transaction, the wait for others included.",
+            ),
+            store: StoreGauges {
+                size: metrics.gauge("mb_store_size_bytes", "Size of the database on its disk."),
+                mail_waiting: metrics.gauge("mb_mail_waiting", "Mails that wait to be sent."),
+                mail_oldest: metrics.gauge(
+                    "mb_mail_oldest_timestamp_seconds",
+                    "When the oldest of them was given, seconds since 1970; 0 if none waits.",
+                ),
+            },
             registered: metrics.counter("mb_server_registered", "Messages stored for the first time."),
             results: metrics.counter_family(
                 "mb_server_register_results",
                 "Envelopes answered by register, by result: stored, duplicate, quarantined, refused.",
                 "result",
+            ),
+            unopened: metrics.counter_family(
+                "mb_server_unopened",
+                "Messages that somebody asked for and that did not open: no_master_key, no_data_key, bad_data_key, damaged.",
+                "reason",
             ),
             sign_ins: metrics.counter_family(
                 "mb_server_sign_ins",
@@ -38,6 +78,11 @@ impl ServerMetrics {
     /// Counts a sign-in; `result` is `ok` or a problem's code.
     pub(crate) fn sign_in(&self, result: &'static str) {
         self.sign_ins.inc_by(result, 1);
+    }
+
+    /// Counts a message that does not open.
+    pub(crate) fn unopened(&self, reason: &'static str) {
+        self.unopened.inc_by(reason, 1);
     }
 
     pub(crate) fn registered(&self, results: &[RegisterResult]) {
@@ -58,4 +103,18 @@ impl ServerMetrics {
             }
         }
     }
+}
+
+impl StoreGauges {
+    /// `oldest` is when the oldest mail that waits was given.
+    pub(crate) fn mail(&self, waiting: u64, oldest: Option<Timestamp>) {
+        self.mail_waiting.set(as_f64(waiting));
+        self.mail_oldest.set(oldest.map_or(0.0, |at| as_f64(u64::try_from(at.seconds()).unwrap_or(0))));
+    }
+}
+
+/// Counts are far below 2^52, where a double stops being exact.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+pub(crate) fn as_f64(count: u64) -> f64 {
+    count as f64
 }

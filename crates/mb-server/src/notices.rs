@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use mb_api::dto::AuditFault;
 use mb_api::problem::ApiError;
 use mb_core::{NoticeKind, NoticeLevel};
-use mb_store::{NewNotice, NoticeFilter, NoticeKey, StoreError};
+use mb_store::{ListedMessage, NewNotice, NoticeFilter, NoticeKey, StoreError};
 use serde_json::json;
 
 use crate::app::App;
@@ -65,6 +65,14 @@ pub(crate) async fn mail(app: &App) -> Result<(), StoreError> {
         }
     };
     settle(app, kind, wanted).await
+}
+
+/// A message does not open.
+pub(crate) async fn unreadable(app: &App, message: &ListedMessage, reason: &str) -> Result<(), StoreError> {
+    let detail = json!({ "client": message.status.client, "domain": message.domain, "reason": reason });
+    let (kind, level) = (NoticeKind::MessageUnreadable, NoticeLevel::Error);
+    let key = message.status.message_id.to_string();
+    app.store.raise_notice(&NewNotice { kind, key, level, detail }).await.map(drop)
 }
 
 /// The newest dead letter that somebody was told of; `None` until it was looked for.

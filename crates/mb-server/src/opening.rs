@@ -1,4 +1,7 @@
 //! Opening what the store keeps sealed, for those who may see it.
+//!
+//! What does not open is said for that message alone: which key is missing, or that it is not what was accepted. Nothing of
+//! it is ever served.
 
 use std::sync::Arc;
 
@@ -7,10 +10,47 @@ use mb_store::{ExistingMessage, StoreError};
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::keyring::OpenedKey;
+use crate::keyring::{BadKey, OpenedKey};
 
 /// A message's content in the clear, wiped when dropped.
 pub(crate) struct Plain(Zeroizing<Vec<u8>>);
+
+/// Why a message does not open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unopened {
+    /// The master key that its data key needs is not here.
+    NoMasterKey(KeyId),
+    /// Its data key is not stored.
+    NoDataKey(KeyId),
+    /// Its data key is not as its proxy made it.
+    BadDataKey(KeyId),
+    /// The seal does not belong to these bytes and this header: they were swapped, cut or changed.
+    Damaged,
+}
+
+impl Unopened {
+    /// The word for metrics and notices.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::NoMasterKey(_) => "no_master_key",
+            Self::NoDataKey(_) => "no_data_key",
+            Self::BadDataKey(_) => "bad_data_key",
+            Self::Damaged => "damaged",
+        }
+    }
+
+    /// In words for people.
+    pub(crate) fn detail(self) -> String {
+        match self {
+            Self::NoMasterKey(id) => {
+                format!("it is sealed under master key {id}, which this main server does not have")
+            }
+            Self::NoDataKey(id) => format!("its data key {id} is not in the store"),
+            Self::BadDataKey(id) => format!("its data key {id} is not as a proxy of this installation made it"),
+            Self::Damaged => "its seal is broken: it is not what was accepted".to_owned(),
+        }
+    }
+}
 
 impl Plain {
     /// Number, body and metadata; `None` if what was sealed is no content of this version.
@@ -19,19 +59,26 @@ impl Plain {
     }
 }
 
-/// Opens a message; `None` if its key is not there, or the seal does not belong to this header.
-pub(crate) async fn open(app: &App, message: &ExistingMessage) -> Result<Option<Plain>, StoreError> {
-    let Some(opened) = key(app, message.header.key_id).await? else { return Ok(None) };
+/// Opens a message, if that can be done.
+pub(crate) async fn open(app: &App, message: &ExistingMessage) -> Result<Result<Plain, Unopened>, StoreError> {
+    let opened = match key(app, message.header.key_id).await? {
+        Ok(opened) => opened,
+        Err(unopened) => return Ok(Err(unopened)),
+    };
     let mut header = Vec::with_capacity(256);
     message.header.encode(&mut header);
-    Ok(opened.key.open_parts(&header, &message.sealed).ok().map(Plain))
+    let plain = opened.key.open_parts(&header, &message.sealed).map(Plain).map_err(|_| Unopened::Damaged);
+    Ok(plain.and_then(|plain| if plain.content().is_some() { Ok(plain) } else { Err(Unopened::Damaged) }))
 }
 
 /// A data key that was proven before, from memory or from the store.
-pub(crate) async fn key(app: &App, id: KeyId) -> Result<Option<Arc<OpenedKey>>, StoreError> {
+pub(crate) async fn key(app: &App, id: KeyId) -> Result<Result<Arc<OpenedKey>, Unopened>, StoreError> {
     if let Some(opened) = app.keys.find(id) {
-        return Ok(Some(opened));
+        return Ok(Ok(opened));
     }
-    let row = app.store.data_key(id).await?;
-    Ok(row.and_then(|row| app.keys.open(&row.record, true).ok()))
+    let Some(row) = app.store.data_key(id).await? else { return Ok(Err(Unopened::NoDataKey(id))) };
+    Ok(app.keys.open_stored(&row).map_err(|bad| match bad {
+        BadKey::UnknownMaster(master) => Unopened::NoMasterKey(master),
+        BadKey::Malformed | BadKey::Signer | BadKey::Wrapping => Unopened::BadDataKey(id),
+    }))
 }

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mb_api::dto::PolicyQuery;
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
-use mb_core::{Identity, Policy};
-use mb_store::{Store, StoreError};
+use mb_core::{Identity, Policy, Timestamp, hex};
+use mb_crypto::master::MasterKeys;
+use mb_store::{Heartbeat, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
@@ -23,22 +26,25 @@ pub(crate) struct PolicyFeed {
     revoked_proxies: ArcSwap<BTreeSet<CertificateRef>>,
     /// Held from the reading of a policy to its sending: of two refreshes the later one is read later.
     refreshing: Mutex<()>,
-    /// The newest question of each proxy, by its certificate's fingerprint.
+    /// The newest question that each proxy has asked here, by [`id`].
     followers: watch::Sender<HashMap<String, Follower>>,
-    ca_pem: String,
-    master_key: MasterPublicKey,
+    /// Proxies that ask any main server of this store, as of the last look into it.
+    known: AtomicU32,
+    ca_pem: ArcSwap<String>,
+    master: Arc<MasterKeys>,
 }
 
 impl PolicyFeed {
-    pub(crate) async fn open(store: &Store, ca_pem: String, master_key: MasterPublicKey) -> Result<Self, StoreError> {
-        let (first, revoked_proxies) = build(store, &ca_pem, &master_key).await?;
+    pub(crate) async fn open(store: &Store, ca_pem: String, master: Arc<MasterKeys>) -> Result<Self, StoreError> {
+        let (first, revoked_proxies) = build(store, &ca_pem, master.public()).await?;
         Ok(Self {
             sender: watch::Sender::new(Arc::new(first)),
             revoked_proxies: ArcSwap::from_pointee(revoked_proxies),
             refreshing: Mutex::new(()),
             followers: watch::Sender::new(HashMap::new()),
-            ca_pem,
-            master_key,
+            known: AtomicU32::new(0),
+            ca_pem: ArcSwap::from_pointee(ca_pem),
+            master,
         })
     }
 
@@ -59,11 +65,17 @@ impl PolicyFeed {
     }
 
     /// Notes that a proxy asks, which it does with the version that it has adopted.
-    pub(crate) fn asked(&self, proxy: &Arc<Identity>, since: Option<u64>) {
-        let follower = Follower { identity: Arc::clone(proxy), since, at: Instant::now() };
+    pub(crate) fn asked(&self, proxy: &Arc<Identity>, query: PolicyQuery, now: Timestamp) {
+        let follower = Follower {
+            identity: Arc::clone(proxy),
+            since: query.since,
+            clock_ahead_ms: query.now.map(|theirs| theirs.saturating_sub(now.micros()) / 1000),
+            at: Instant::now(),
+            noted: false,
+        };
         self.followers.send_modify(|followers| {
             followers.retain(|_, follower| follower.at.elapsed() < FOLLOWS);
-            followers.insert(proxy.fingerprint.clone(), follower);
+            followers.insert(id(proxy, query.instance), follower);
         });
         self.count_proxies();
     }
@@ -80,9 +92,32 @@ impl PolicyFeed {
         });
     }
 
+    /// Those of the store are all of them, but one that has just begun to ask here is counted at once.
     fn live_proxies(&self) -> u32 {
-        let live = self.followers.borrow().values().filter(|follower| follower.at.elapsed() < FOLLOWS).count();
-        u32::try_from(live).unwrap_or(u32::MAX)
+        let here = self.followers.borrow().values().filter(|follower| follower.at.elapsed() < FOLLOWS).count();
+        u32::try_from(here).unwrap_or(u32::MAX).max(self.known.load(Ordering::Relaxed))
+    }
+
+    /// Notes in the store who has asked here since the last time, and reads how many ask anywhere.
+    async fn share(&self, store: &Store) -> Result<(), StoreError> {
+        let (heartbeats, asked): (Vec<_>, Vec<_>) = {
+            let followers = self.followers.borrow();
+            followers.iter().filter(|(_, follower)| !follower.noted).map(Follower::heartbeat).unzip()
+        };
+        if !heartbeats.is_empty() {
+            store.proxies_seen(&heartbeats).await?;
+            self.followers.send_if_modified(|followers| {
+                for (heartbeat, at) in heartbeats.iter().zip(asked) {
+                    if let Some(follower) = followers.get_mut(&heartbeat.id).filter(|follower| follower.at == at) {
+                        follower.noted = true;
+                    }
+                }
+                // Nobody waits for that.
+                false
+            });
+        }
+        self.known.store(store.live_proxies(FOLLOWS).await?, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Waits until every proxy that asks here and may go on has adopted the current policy, or for [`ADOPTION`].
@@ -95,10 +130,15 @@ impl PolicyFeed {
         }
     }
 
+    /// The CAs that edges trust from the next refresh on.
+    pub(crate) fn trust(&self, ca_pem: String) {
+        self.ca_pem.store(Arc::new(ca_pem));
+    }
+
     /// Reads the policy anew after a change made here.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.refreshing.lock().await;
-        let (mut policy, revoked_proxies) = build(store, &self.ca_pem, &self.master_key).await?;
+        let (mut policy, revoked_proxies) = build(store, &self.ca_pem.load(), self.master.public()).await?;
         policy.limits.proxies = self.live_proxies();
         self.revoked_proxies.store(Arc::new(revoked_proxies));
         self.sender.send_if_modified(|held| {
@@ -111,9 +151,12 @@ impl PolicyFeed {
         Ok(())
     }
 
-    /// Reads the policy anew if the store's version is another: a change made by another main server. Notices proxies that
-    /// ask no more.
+    /// Reads the policy anew if the store's version is another: a change made by another main server. Shares with the other
+    /// main servers who asks here, and notices proxies that ask no more.
     pub(crate) async fn follow(&self, store: &Store) {
+        if let Err(error) = self.share(store).await {
+            mb_runtime::logging::limited("proxies", || tracing::warn!(%error, "proxies not counted"));
+        }
         self.count_proxies();
         let outcome = match store.policy_version().await {
             Ok(version) if version == self.current().version => return,
@@ -126,15 +169,34 @@ impl PolicyFeed {
     }
 }
 
+/// What a proxy is known by: its own number, or for one that has none its certificate.
+fn id(proxy: &Identity, instance: Option<u64>) -> String {
+    instance.map_or_else(|| proxy.fingerprint.clone(), |instance| hex::encode(&instance.to_be_bytes()))
+}
+
 /// A proxy that polls.
 #[derive(Debug)]
 struct Follower {
     identity: Arc<Identity>,
     since: Option<u64>,
+    clock_ahead_ms: Option<i64>,
     at: Instant,
+    /// Whether the store has it.
+    noted: bool,
 }
 
 impl Follower {
+    /// What the store is told, and of when it is.
+    fn heartbeat((id, follower): (&String, &Self)) -> (Heartbeat, Instant) {
+        let heartbeat = Heartbeat {
+            id: id.clone(),
+            name: follower.identity.name.clone(),
+            policy_version: follower.since,
+            clock_ahead_ms: follower.clock_ahead_ms,
+        };
+        (heartbeat, follower.at)
+    }
+
     /// Whether nobody needs to wait until it adopts `policy`.
     fn is_done(&self, policy: &Policy) -> bool {
         self.since.is_some_and(|since| since >= policy.version)
@@ -146,13 +208,13 @@ impl Follower {
 async fn build(
     store: &Store,
     ca_pem: &str,
-    master_key: &MasterPublicKey,
+    master_key: MasterPublicKey,
 ) -> Result<(Policy, BTreeSet<CertificateRef>), StoreError> {
     let parts = store.policy_parts().await?;
     let policy = Policy {
         version: parts.version,
         ca_pem: ca_pem.to_owned(),
-        master_key: master_key.clone(),
+        master_key,
         revoked: parts.revoked,
         suspended: parts.suspended,
         domains: parts.domains.iter().map(|(name, rules)| (name.clone(), rules.body_rules())).collect(),

@@ -5,7 +5,13 @@ mod auth;
 mod certificates;
 mod clients;
 mod confirm;
+mod dead_letters;
+mod deliveries;
+mod destinations;
 mod domains;
+mod enrolment;
+mod keys;
+mod message_actions;
 mod messages;
 mod notices;
 mod openapi;
@@ -13,8 +19,11 @@ mod pki;
 mod policy;
 mod profile;
 mod public;
+mod pull;
 mod register;
+mod revocations;
 mod sessions;
+mod signing;
 mod stats;
 mod status;
 mod store;
@@ -39,13 +48,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CRL_DER, get(pki::crl_der))
         .route(paths::PKI_RENEW, post(pki::renew))
         .route(paths::REGISTER, post(register::register))
+        .route(paths::DELIVERIES_LEASE, post(deliveries::lease))
+        .route(paths::DELIVERIES_REPORT, post(deliveries::report))
         .route(paths::CONFIRM, post(confirm::confirm))
         .route(paths::STATUS, post(status::status))
+        .route(paths::CANCEL, post(message_actions::cancel_for))
         .route(paths::POLICY, get(policy::policy))
+        .route(paths::REVOCATIONS, post(revocations::merge))
+        .route(paths::KEY_REPORT, post(keys::report))
         .route(paths::CERTIFICATES_GENERATE, post(certificates::generate))
         .route(paths::CERTIFICATES_REVOKE, post(certificates::revoke))
+        .route(paths::CERTIFICATES_SIGN, post(signing::sign))
+        .route(paths::CERTIFICATES_RENEW, post(signing::renew))
+        .route(paths::PKI_ENROLL, post(enrolment::enrol))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
         .merge(administration())
+        .merge(delivery())
         .merge(people())
         .merge(openapi::router())
         .with_state(app)
@@ -60,6 +78,7 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::CLIENT, get(clients::show))
         .route(paths::CLIENT_STATUS, put(clients::set_status))
         .route(paths::CLIENT_RATE_LIMIT, put(clients::set_rate_limit))
+        .route(paths::CLIENT_ENROLL, post(enrolment::offer))
         .route(paths::DOMAINS, get(domains::list).post(domains::create))
         .route(paths::DOMAIN, get(domains::show).put(domains::set))
         .route(paths::AUDIT, get(audit::list))
@@ -68,10 +87,37 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
         .route(paths::STATS, get(stats::stats))
         .route(paths::NEW_EPOCH, post(store::new_epoch))
+        .route(paths::KEYS, get(keys::list))
+        .route(paths::KEYS_PREPARE, post(keys::prepare))
+        .route(paths::KEYS_ROTATE, post(keys::rotate))
+        .route(paths::KEYS_REWRAP, post(keys::rewrap))
+        .route(paths::KEY, delete(keys::delete))
+        .route(paths::KEY_PROXY, delete(keys::forget_proxy))
+}
+
+/// Destinations, and what became of what they should take.
+fn delivery() -> Router<Arc<App>> {
+    let one = get(destinations::show).put(destinations::set).delete(destinations::delete);
+    Router::new()
+        .route(paths::DESTINATIONS, get(destinations::list).post(destinations::create))
+        .route(paths::DESTINATION, one)
+        .route(paths::DESTINATION_STATE, put(destinations::set_state))
+        .route(paths::DESTINATION_SECRET, post(destinations::rotate_secret))
+        .route(paths::DESTINATION_TEST, post(destinations::test))
+        .route(paths::DESTINATION_REPLAY, post(message_actions::replay))
+        .route(paths::DEAD_LETTERS, get(dead_letters::list))
+        .route(paths::DEAD_LETTERS_REDRIVE, post(dead_letters::redrive))
+        .route(paths::DEAD_LETTERS_PURGE, post(dead_letters::purge))
+        .route(paths::MESSAGE_RETRY, post(message_actions::retry))
+        .route(paths::MESSAGE_CANCEL, post(message_actions::cancel))
+        .route(paths::MESSAGE_EXPUNGE, post(message_actions::expunge))
+        .route(paths::PULL, post(pull::pull))
+        .route(paths::PULL_ACK, post(pull::ack))
+        .route(paths::PULL_NACK, post(pull::nack))
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
-async fn announce(app: &App) -> Result<(), ApiError> {
+pub(crate) async fn announce(app: &App) -> Result<(), ApiError> {
     app.policy.refresh(&app.store).await.map_err(store_fault)?;
     app.policy.adopted().await;
     Ok(())

@@ -3,6 +3,7 @@
 mod access;
 mod asking;
 mod auditing;
+mod changing_ca;
 mod clients;
 mod domains;
 mod figures;
@@ -13,4 +14,6 @@ mod messages;
 mod notices;
 mod people;
 mod registering;
+mod rotating;
+mod shared_secrets;
 mod watching;

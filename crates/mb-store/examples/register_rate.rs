@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mb_core::{ClientName, Clock, DomainName, Header, IdSource, KeyId, MessageState, Topic};
-use mb_store::{NewMessage, RegisterBatch, Store};
+use mb_store::{NewMessage, RegisterBatch, Routed, Store};
 
 const CLIENTS: u64 = 1000;
 const SEALED_BYTES: usize = 230;
@@ -82,7 +82,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                 let messages = (0..per_call).map(|_| message(&mut random, &ids, &clients)).collect();
                 let (keys, dead_letters) = (Vec::new(), Vec::new());
-                store.register(RegisterBatch { keys, messages, dead_letters, instance: "rate".into() }).await?;
+                store
+                    .register(RegisterBatch {
+                        keys,
+                        messages,
+                        dead_letters,
+                        routed: Routed::default(),
+                        instance: "rate".into(),
+                    })
+                    .await?;
             }
             Ok::<_, mb_store::StoreError>(())
         });

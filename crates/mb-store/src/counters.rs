@@ -27,12 +27,24 @@ pub enum CounterEvent {
     Cancelled,
     /// A dead letter came into the store.
     DeadLettered,
+    /// A message that had failed is on its way again.
+    Reopened,
+    /// A message that was counted as delivered, since nothing waited for it, was withdrawn before its time.
+    Withdrawn,
 }
 
 impl CounterEvent {
     /// Every event.
-    pub const ALL: [Self; 6] =
-        [Self::Registered, Self::Delivered, Self::Failed, Self::Expired, Self::Cancelled, Self::DeadLettered];
+    pub const ALL: [Self; 8] = [
+        Self::Registered,
+        Self::Delivered,
+        Self::Failed,
+        Self::Expired,
+        Self::Cancelled,
+        Self::DeadLettered,
+        Self::Reopened,
+        Self::Withdrawn,
+    ];
 
     /// The word used in the store and the API.
     pub const fn as_str(self) -> &'static str {
@@ -43,12 +55,23 @@ impl CounterEvent {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::DeadLettered => "dead_lettered",
+            Self::Reopened => "reopened",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
     /// Parses [`CounterEvent::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.as_str() == text)
+    }
+
+    /// What takes a message out of this state again.
+    const fn out_of(state: MessageState) -> Option<Self> {
+        match state {
+            MessageState::Failed => Some(Self::Reopened),
+            MessageState::Delivered => Some(Self::Withdrawn),
+            _ => None,
+        }
     }
 
     /// What a message that is stored in this state counts as besides [`CounterEvent::Registered`].
@@ -82,9 +105,24 @@ type Key<'a> = (i64, &'a str, CounterEvent, &'a str);
 impl<'a> Additions<'a> {
     pub(crate) fn message(&mut self, instance: &'a str, domain: &'a DomainName, state: MessageState, at: Timestamp) {
         self.add(instance, domain.as_str(), CounterEvent::Registered, at);
+        self.finished(instance, domain, state, at);
+    }
+
+    /// A message that was not final became so.
+    pub(crate) fn finished(&mut self, instance: &'a str, domain: &'a DomainName, state: MessageState, at: Timestamp) {
         if let Some(event) = CounterEvent::of_state(state) {
             self.add(instance, domain.as_str(), event, at);
         }
+    }
+
+    /// A message that had failed is on its way again.
+    pub(crate) fn reopened(&mut self, instance: &'a str, domain: &'a DomainName, at: Timestamp) {
+        self.add(instance, domain.as_str(), CounterEvent::Reopened, at);
+    }
+
+    /// A message that was counted as delivered is so no more.
+    pub(crate) fn withdrawn(&mut self, instance: &'a str, domain: &'a DomainName, at: Timestamp) {
+        self.add(instance, domain.as_str(), CounterEvent::Withdrawn, at);
     }
 
     pub(crate) fn dead_letter(&mut self, instance: &'a str, domain: Option<&'a DomainName>, at: Timestamp) {
@@ -154,7 +192,9 @@ impl Store {
         let counts = self.event_counts(domain, from, to).await?;
         let of = |event| counts.get(&event).copied().unwrap_or(0);
         let finals = MessageState::ALL.into_iter().filter_map(|state| Some((state, CounterEvent::of_state(state)?)));
-        let mut by_status = finals.map(|(state, event)| (state, of(event))).collect::<Vec<_>>();
+        let left = |state| CounterEvent::out_of(state).map_or(0, of);
+        let mut by_status =
+            finals.map(|(state, event)| (state, of(event).saturating_sub(left(state)))).collect::<Vec<_>>();
         let closed = by_status.iter().map(|(_, count)| count).sum::<u64>();
         by_status.push((MessageState::Processing, of(CounterEvent::Registered).saturating_sub(closed)));
         Ok(by_status)

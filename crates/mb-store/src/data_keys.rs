@@ -24,16 +24,18 @@ pub struct DataKeyRow {
     pub proxy_serial: Vec<u8>,
     /// When the proxy made it.
     pub created_at: Timestamp,
+    /// The key as it was sealed anew under `master_key_id`; `None` while the record's own wrapping is the one that counts.
+    pub rewrapped: Option<Bytes>,
 }
 
-const BY_ID: &str = "SELECT key_id, master_key_id, record, proxy_name, proxy_serial, created_at \
+const BY_ID: &str = "SELECT key_id, master_key_id, record, proxy_name, proxy_serial, created_at, rewrapped \
                      FROM data_keys WHERE key_id = ?";
-const NEWEST: &str = "SELECT key_id, master_key_id, record, proxy_name, proxy_serial, created_at \
+const NEWEST: &str = "SELECT key_id, master_key_id, record, proxy_name, proxy_serial, created_at, rewrapped \
                       FROM data_keys ORDER BY created_at DESC LIMIT ?";
 const INSERT: &str = "INSERT INTO data_keys (key_id, master_key_id, record, proxy_name, proxy_serial, created_at) \
                       VALUES (?, ?, ?, ?, ?, ?)";
 
-fn read(row: &Row) -> Result<DataKeyRow, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<DataKeyRow, StoreError> {
     Ok(DataKeyRow {
         key_id: row.key_id(0)?,
         master_key_id: row.key_id(1)?,
@@ -41,6 +43,7 @@ fn read(row: &Row) -> Result<DataKeyRow, StoreError> {
         proxy_name: row.text(3)?.to_owned(),
         proxy_serial: row.blob(4)?.to_vec(),
         created_at: row.time(5)?,
+        rewrapped: row.optional_blob(6)?.map(Bytes::copy_from_slice),
     })
 }
 

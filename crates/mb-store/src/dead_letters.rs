@@ -1,10 +1,12 @@
 //! Dead letters: what cannot be stored as a message, kept with its raw envelope until someone decides.
 
 use bytes::Bytes;
-use mb_core::{Header, MessageId, Timestamp};
+use mb_core::{ClientName, DestinationId, DomainName, Header, MessageId, Timestamp, Topic};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::Store;
+use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
 use crate::value::{Row, Value};
@@ -49,6 +51,71 @@ pub struct DeadLetterRow {
     pub created_at: Timestamp,
 }
 
+/// Which dead letters are meant; `None` matches all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeadLetterFilter {
+    /// Their tenant.
+    pub domain: Option<DomainName>,
+    /// Where they should have gone.
+    pub destination: Option<DestinationId>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The message.
+    pub message: Option<MessageId>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+}
+
+/// A dead letter as it is listed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedDeadLetter {
+    /// Its id.
+    pub id: i64,
+    /// The id that the envelope bears.
+    pub message_id: MessageId,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// Who sent it, if that could be read.
+    pub client: Option<ClientName>,
+    /// The tenant, if it could be read.
+    pub domain: Option<DomainName>,
+    /// What it is about, if it could be read.
+    pub topic: Option<Topic>,
+    /// Where it should have gone; `None`: it never became a message.
+    pub destination: Option<DestinationId>,
+    /// How often that was tried.
+    pub attempts: Option<u64>,
+    /// What last went wrong.
+    pub last_error: Option<String>,
+}
+
+pub(crate) const PAGE: &str = "SELECT dead_letters.id, dead_letters.message_id, reason, dead_letters.created_at, \
+     client_id, domain, topic, dead_letters.destination_id, attempts, last_error FROM dead_letters \
+     LEFT JOIN deliveries ON deliveries.message_id = dead_letters.message_id \
+     AND deliveries.destination_id = dead_letters.destination_id \
+     WHERE dead_letters.id < ?1 AND (?2 IS NULL OR domain = ?2) \
+     AND (?3 IS NULL OR dead_letters.destination_id = ?3) AND (?4 IS NULL OR reason = ?4) \
+     AND (?5 IS NULL OR dead_letters.message_id = ?5) AND (?6 IS NULL OR dead_letters.created_at >= ?6) \
+     ORDER BY dead_letters.id DESC LIMIT ?7";
+
+fn read_listed(row: &Row) -> Result<ListedDeadLetter, StoreError> {
+    let is = |at: usize| row.optional_text(at).map(|text| text.is_some());
+    Ok(ListedDeadLetter {
+        id: row.int(0)?,
+        message_id: row.message_id(1)?,
+        reason: row.text(2)?.to_owned(),
+        created_at: row.time(3)?,
+        client: is(4)?.then(|| row.client(4)).transpose()?,
+        domain: is(5)?.then(|| row.domain(5)).transpose()?,
+        topic: is(6)?.then(|| row.topic(6)).transpose()?,
+        destination: row.optional_int(7)?.map(DestinationId::new),
+        attempts: row.optional_int(8)?.and_then(|count| u64::try_from(count).ok()),
+        last_error: row.optional_text(9)?.map(str::to_owned),
+    })
+}
+
 const EXISTS: &str = "SELECT 1 FROM dead_letters WHERE message_id = ? AND digest = ?";
 const INSERT: &str = "INSERT INTO dead_letters (message_id, digest, reason, envelope, client_id, domain, topic, \
                       queued_at, deliver_at, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -66,11 +133,81 @@ fn read(row: &Row) -> Result<DeadLetterRow, StoreError> {
 }
 
 impl Store {
+    /// Dead letters that match, older than `before` (all if `None`), newest first, at most `limit`.
+    pub async fn dead_letter_page(
+        &self,
+        filter: &DeadLetterFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<ListedDeadLetter>, StoreError> {
+        let values = [
+            Value::Int(before.unwrap_or(i64::MAX)),
+            Value::text(filter.domain.as_ref().map(DomainName::as_str)),
+            Value::int(filter.destination.map(DestinationId::get)),
+            filter.reason.as_deref().map_or(Value::Null, Value::name),
+            Value::blob(filter.message.as_ref().map(|id| id.as_bytes().as_slice())),
+            Value::time(filter.since),
+            Value::Int(limit.into()),
+        ];
+        self.backend().fetch(PAGE, values).await?.iter().map(read_listed).collect()
+    }
+
+    /// A dead letter with its envelope.
+    pub async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRow>, StoreError> {
+        let sql = "SELECT id, message_id, reason, envelope, created_at FROM dead_letters WHERE id = ?";
+        self.backend().fetch_optional(sql, [Value::Int(id)]).await?.as_ref().map(read).transpose()
+    }
+
+    /// Removes dead letters for good; how many there were. Their deliveries stay as they are: given up.
+    pub async fn purge_dead_letters(&self, ids: &[i64], action: &str, actor: &str) -> Result<u64, StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let mut purged = 0;
+        for id in ids {
+            purged += tx.execute("DELETE FROM dead_letters WHERE id = ?", [Value::Int(*id)]).await?;
+        }
+        let detail = json!({ "letters": ids, "removed": purged });
+        audit::insert(&mut tx, &Change::new(self, actor, action, "dead letters").detail(detail)).await?;
+        tx.commit().await?;
+        Ok(purged)
+    }
+
     /// Dead letters older than `before` (all if `None`), newest first, at most `limit`.
     pub async fn dead_letters(&self, before: Option<i64>, limit: u32) -> Result<Vec<DeadLetterRow>, StoreError> {
         let values = [Value::Int(before.unwrap_or(i64::MAX)), Value::Int(limit.into())];
         self.backend().fetch(OLDER, values).await?.iter().map(read).collect()
     }
+}
+
+/// Stands for a delivery that was given up; whether it was inserted. The message is stored, so its envelope is not kept
+/// once more.
+pub(crate) async fn insert_delivery(
+    tx: &mut Transaction,
+    message: MessageId,
+    destination: DestinationId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let digest = Sha256::digest(format!("destination {destination}"));
+    let (id, digest) = (Value::Blob(message.as_bytes()), Value::Blob(&digest));
+    if tx.fetch_optional(EXISTS, [id, digest]).await?.is_some() {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO dead_letters (message_id, digest, reason, envelope, client_id, domain, topic, queued_at, \
+               deliver_at, expires_at, created_at, destination_id) SELECT message_id, ?, ?, ?, client_id, domain, topic, \
+               queued_at, deliver_at, expires_at, ?, ? FROM messages WHERE message_id = ?";
+    let (now, destination) = (Value::Time(now), Value::Int(destination.get()));
+    tx.execute(sql, [digest, Value::Text(reason), Value::Blob(&[]), now, destination, id]).await?;
+    Ok(true)
+}
+
+/// Removes what stands for a delivery that was given up and is open again.
+pub(crate) async fn remove_delivery(
+    tx: &mut Transaction,
+    message: MessageId,
+    destination: DestinationId,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM dead_letters WHERE message_id = ? AND destination_id = ?";
+    tx.execute(sql, [Value::Blob(message.as_bytes()), Value::Int(destination.get())]).await.map(drop)
 }
 
 /// Inserts the letter unless the same envelope lies there already; whether it was inserted.

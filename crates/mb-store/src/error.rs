@@ -70,6 +70,9 @@ pub enum StoreError {
     /// What a change refers to is not there.
     #[error("there is no such {0}")]
     Missing(&'static str),
+    /// What a call was decided by has changed meanwhile; the caller decides anew.
+    #[error("the destinations have changed")]
+    Superseded,
     /// The change would leave nobody who may do everything.
     #[error("this is the last active admin whose account does not end")]
     LastAdmin,

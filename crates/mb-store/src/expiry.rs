@@ -4,10 +4,11 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::value::{Row, Value};
 
-const OVER: [(&str, &str); 4] = [
+const OVER: [(&str, &str); 5] = [
     ("SELECT id FROM sessions WHERE expires_at <= ? LIMIT ?", "DELETE FROM sessions WHERE id = ?"),
     ("SELECT id FROM sessions WHERE idle_until <= ? LIMIT ?", "DELETE FROM sessions WHERE id = ?"),
     ("SELECT id FROM refresh_tokens WHERE expires_at <= ? LIMIT ?", "DELETE FROM refresh_tokens WHERE id = ?"),
+    ("SELECT id FROM enrolment_tokens WHERE expires_at <= ? LIMIT ?", "DELETE FROM enrolment_tokens WHERE id = ?"),
     ("SELECT id FROM reset_tokens WHERE expires_at <= ? LIMIT ?", "DELETE FROM reset_tokens WHERE id = ?"),
 ];
 
@@ -20,7 +21,7 @@ fn id(row: &Row) -> Result<Value<'_>, StoreError> {
 }
 
 impl Store {
-    /// Removes at most `limit` each of expired and idle sessions, refresh tokens and reset tokens; how many rows that was.
+    /// Removes at most `limit` each of expired and idle sessions, refresh, enrolment and reset tokens; how many rows that was.
     /// There may be more as long as it is not 0. That time has passed is nobody's deed, so it has no audit row.
     pub async fn purge_expired(&self, limit: u32) -> Result<u64, StoreError> {
         let values = [Value::Time(self.now()), Value::Int(limit.into())];

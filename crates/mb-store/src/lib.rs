@@ -11,25 +11,35 @@ mod audit;
 mod audit_chain;
 mod audit_list;
 mod backend;
+mod bulk;
 mod certificates;
 mod clients;
 mod counters;
 mod data_keys;
 mod dead_letters;
+mod deliveries;
+mod destinations;
 mod domains;
+mod enrolment;
 mod error;
 mod expiry;
+mod key_reports;
 mod leases;
 mod mail;
+#[cfg(test)]
+mod many_rows;
+mod merging;
 mod message_list;
 mod messages;
 mod migration;
 mod mysql;
 mod notices;
 mod policy;
+mod proxies;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;
+mod rewrap;
 mod second_factor;
 mod sessions;
 mod settings;
@@ -56,19 +66,29 @@ pub use certificates::{CertificateFilter, CertificateRow, CertificateStatus, Rev
 pub use clients::{Client, ClientFilter};
 pub use counters::{CounterEvent, Instance};
 pub use data_keys::DataKeyRow;
-pub use dead_letters::{DeadLetterRow, NewDeadLetter};
+pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
+pub use deliveries::{
+    AttemptReport, Begin, Cancelled, DeliveryRow, LEASE, LeaseAsk, Leased, Leasing, NewDelivery, NextDue, Replay,
+    Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
+};
+pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;
+pub use enrolment::{Claim, EnrolmentTerms, NewEnrolment};
 pub use error::StoreError;
+pub use key_reports::KeyReport;
 pub use mail::{Mail, MailBacklog, MailOutcome, NewMail};
 pub use mb_core::{ClientStatus, UserRole};
 pub use message_list::{ListedMessage, MessageFilter, MessagePage, MessagePlace};
 pub use messages::{ExistingMessage, MessageRow, MessageStatus};
 pub use migration::MigrationStatus;
+pub use mysql::inspect::ServerReport;
 pub use notices::{NewNotice, Notice, NoticeFilter, NoticeKey};
 pub use policy::PolicyParts;
+pub use proxies::{Heartbeat, SeenProxy};
 pub use refresh_tokens::{NewRefreshToken, Rotation};
-pub use register::{NewMessage, RegisterBatch, Registered, Registration};
+pub use register::{NewMessage, RegisterBatch, Registered, Registration, Routed};
 pub use reset_tokens::NewResetToken;
+pub use rewrap::{SealedColumn, SealedRow};
 pub use second_factor::RecoveryCode;
 pub use sessions::{MAX_SESSIONS_PER_USER, NewSession, Session, SessionKey};
 pub use stats::{ClientCounts, MessageStats};
@@ -105,7 +125,7 @@ impl Store {
         let (jobs, waiting) = mpsc::channel(writer::QUEUE);
         let closing = Arc::new(Notify::new());
         let last_fault = Arc::new(LastFault::default());
-        let run = writer::run(backend.clone(), waiting, Arc::clone(&closing), Arc::clone(&last_fault));
+        let run = writer::run(backend.clone(), clock.clone(), waiting, Arc::clone(&closing), Arc::clone(&last_fault));
         let writer = Mutex::new(Some(tokio::spawn(run)));
         let shared = Shared { backend, clock, jobs, closing, writer, last_fault };
         Ok(Self { shared: Arc::new(shared) })
@@ -128,6 +148,14 @@ impl Store {
             return Err(StoreError::Closed);
         }
         self.shared.last_fault.get().map_or(Ok(()), Err)
+    }
+
+    /// What the database server says about itself; `None` for a file, which has none.
+    pub async fn server_report(&self) -> Result<Option<ServerReport>, StoreError> {
+        match self.backend() {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::MySql(db) => db.inspect().await.map(Some),
+        }
     }
 
     /// Bytes on disk.

@@ -23,6 +23,8 @@ pub struct NewMail {
     pub subject: String,
     /// The body, sealed or plain; opaque here.
     pub body: Bytes,
+    /// From when on it is of no use to its reader.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A mail that was leased for an attempt.
@@ -38,6 +40,8 @@ pub struct Mail {
     pub body: Bytes,
     /// When it was given.
     pub created_at: Timestamp,
+    /// As in [`NewMail`].
+    pub expires_at: Option<Timestamp>,
     /// Which attempt this is, from 1.
     pub attempt: u64,
 }
@@ -62,13 +66,13 @@ pub struct MailBacklog {
     pub oldest: Option<Timestamp>,
 }
 
-const DUE: &str = "SELECT id, recipient, subject, body, created_at, attempts FROM mail_outbox \
+const DUE: &str = "SELECT id, recipient, subject, body, created_at, expires_at, attempts FROM mail_outbox \
                    WHERE next_attempt_at <= ? ORDER BY next_attempt_at, id LIMIT ?";
 
 /// What another one is leasing is passed by; where there is one writer, no other one is.
 const LEASE: Dialects = Dialects {
     sqlite: DUE,
-    mysql: "SELECT id, recipient, subject, body, created_at, attempts FROM mail_outbox \
+    mysql: "SELECT id, recipient, subject, body, created_at, expires_at, attempts FROM mail_outbox \
             WHERE next_attempt_at <= ? ORDER BY next_attempt_at, id LIMIT ? FOR UPDATE SKIP LOCKED",
 };
 
@@ -79,7 +83,8 @@ fn read(row: &Row) -> Result<Mail, StoreError> {
         subject: row.text(2)?.to_owned(),
         body: Bytes::copy_from_slice(row.blob(3)?),
         created_at: row.time(4)?,
-        attempt: row.unsigned(5)? + 1,
+        expires_at: row.optional_time(5)?,
+        attempt: row.unsigned(6)? + 1,
     })
 }
 
@@ -151,8 +156,9 @@ impl Store {
 
 /// Stores a mail in the transaction of what causes it.
 pub(crate) async fn insert(tx: &mut Transaction, mail: &NewMail, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "INSERT INTO mail_outbox (recipient, subject, body, created_at, next_attempt_at) VALUES (?, ?, ?, ?, ?)";
-    let now = Value::Time(now);
-    let values = [Value::Text(&mail.to), Value::Text(&mail.subject), Value::Blob(&mail.body), now, now];
+    let sql = "INSERT INTO mail_outbox (recipient, subject, body, expires_at, created_at, next_attempt_at) \
+               VALUES (?, ?, ?, ?, ?, ?)";
+    let (now, expires_at) = (Value::Time(now), mail.expires_at.map_or(Value::Null, Value::Time));
+    let values = [Value::Text(&mail.to), Value::Text(&mail.subject), Value::Blob(&mail.body), expires_at, now, now];
     tx.execute(sql, values).await.map(drop)
 }

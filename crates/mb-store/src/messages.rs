@@ -16,7 +16,7 @@ use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 /// The most ids in one statement; more are asked for in several.
-const IDS_PER_STATEMENT: usize = 1000;
+pub(crate) const IDS_PER_STATEMENT: usize = 1000;
 
 /// How a message stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -282,6 +282,11 @@ impl Store {
     }
 }
 
+/// Reads the columns of [`EXISTING`].
+pub(crate) fn read_existing(row: &Row) -> Result<ExistingMessage, StoreError> {
+    Ok(ExistingMessage { header: read_header(row)?, sealed: Bytes::copy_from_slice(row.blob(8)?) })
+}
+
 /// Which of `ids` are in `messages`, as this transaction sees it.
 pub(crate) async fn present(tx: &mut Transaction, ids: &[MessageId]) -> Result<Vec<MessageId>, StoreError> {
     let mut present = Vec::new();
@@ -298,8 +303,7 @@ pub(crate) async fn existing(tx: &mut Transaction, ids: &[MessageId]) -> Result<
     let mut existing = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(IDS_PER_STATEMENT) {
         for row in tx.fetch(EXISTING, id_values(chunk)).await? {
-            let sealed = Bytes::copy_from_slice(row.blob(8)?);
-            existing.push(ExistingMessage { header: read_header(&row)?, sealed });
+            existing.push(read_existing(&row)?);
         }
     }
     Ok(existing)

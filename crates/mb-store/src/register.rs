@@ -10,17 +10,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use mb_core::{Header, MessageId, MessageState, Timestamp};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+use mb_core::{Clock, Header, MessageId, MessageState, Timestamp};
 
 use crate::backend::{Backend, Transaction};
+use crate::bulk::Insert;
 use crate::counters::{Additions, Instance};
 use crate::data_keys::{self, DataKeyRow};
 use crate::dead_letters::{self, NewDeadLetter};
+use crate::deliveries::{self, Begin, Beginning, MessageIds, NewDelivery};
 use crate::error::StoreError;
 use crate::messages::{self, ExistingMessage};
 use crate::settings;
-use crate::statement::Statement;
 use crate::value::Value;
 
 /// A message to store.
@@ -50,8 +50,19 @@ pub struct RegisterBatch {
     /// What cannot be stored as a message; those that are known are passed over, and those whose id is a stored message's,
     /// unless they are there for that.
     pub dead_letters: Vec<NewDeadLetter>,
+    /// Where the messages go.
+    pub routed: Routed,
     /// Under whose name to count.
     pub instance: Instance,
+}
+
+/// Where the messages of a call go.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Routed {
+    /// The version of the destinations that decided; if another holds by now, the call fails. `None` asks for none.
+    pub version: Option<u64>,
+    /// The deliveries, in the order of their messages.
+    pub deliveries: Vec<NewDelivery>,
 }
 
 /// What became of a message or dead letter.
@@ -85,39 +96,10 @@ const STATEMENT_BYTES: usize = 2 * 1024 * 1024;
 /// How often the same is tried while others stand in the way.
 const ATTEMPTS: u32 = 5;
 
-static INSERTS: LazyLock<[Insert; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_text));
+const INTO: &str = "messages (message_id, client_id, domain, topic, queued_at, deliver_at, expires_at, key_id, \
+                    sender_number_hashed, encrypted_body, status, registered_at, delivered_at)";
 
-/// An INSERT of a number of rows.
-#[derive(Clone, Debug)]
-struct Insert {
-    sqlite: SqlStr,
-    mysql: SqlStr,
-}
-
-impl Statement for Insert {
-    fn sqlite(self) -> SqlStr {
-        self.sqlite
-    }
-
-    fn mysql(self) -> SqlStr {
-        self.mysql
-    }
-}
-
-/// OR FAIL leaves the undoing to the transaction. `SQLite`'s default (ABORT) would copy each page before a statement
-/// changes it, only to be able to undo that statement alone; here that costs a fifth of the rate.
-fn insert_text(rows: usize) -> Insert {
-    let row = format!("({})", ["?"; COLUMNS].join(", "));
-    let text = format!(
-        "INTO messages (message_id, client_id, domain, topic, queued_at, deliver_at, expires_at, key_id, \
-         sender_number_hashed, encrypted_body, status, registered_at, delivered_at) VALUES {}",
-        vec![row; rows].join(", ")
-    );
-    Insert {
-        sqlite: AssertSqlSafe(format!("INSERT OR FAIL {text}")).into_sql_str(),
-        mysql: AssertSqlSafe(format!("INSERT {text}")).into_sql_str(),
-    }
-}
+static INSERTS: LazyLock<[Insert; SIZES.len()]> = LazyLock::new(|| SIZES.map(|rows| Insert::new(INTO, COLUMNS, rows)));
 
 impl NewMessage {
     fn values(&self) -> [Value<'_>; COLUMNS] {
@@ -159,25 +141,33 @@ enum Expect {
 }
 
 /// Registers all batches in one transaction; per batch, what became of it.
-pub(crate) async fn register(backend: &Backend, batches: &[&RegisterBatch]) -> Result<Vec<Registration>, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Superseded`] if a call was routed by other destinations than there are by now.
+pub(crate) async fn register(
+    backend: &Backend,
+    clock: &Clock,
+    batches: &[&RegisterBatch],
+) -> Result<Vec<Registration>, StoreError> {
     let mut expect = Expect::AllNew;
     for _ in 1..ATTEMPTS {
-        match attempt(backend, batches, expect).await {
+        match attempt(backend, clock, batches, expect).await {
             Err(error) if error.is_unique_violation() => expect = Expect::SomeKnown,
             Err(error) if error.is_conflict() => {}
             answers => return answers,
         }
     }
-    attempt(backend, batches, expect).await
+    attempt(backend, clock, batches, expect).await
 }
 
 async fn attempt(
     backend: &Backend,
+    clock: &Clock,
     batches: &[&RegisterBatch],
     expect: Expect,
 ) -> Result<Vec<Registration>, StoreError> {
     let mut tx = backend.begin_registering().await?;
-    match write(&mut tx, batches, expect).await {
+    match write(&mut tx, clock, batches, expect).await {
         Ok(answers) => {
             tx.commit().await?;
             Ok(answers)
@@ -192,10 +182,14 @@ async fn attempt(
 
 async fn write(
     tx: &mut Transaction,
+    clock: &Clock,
     batches: &[&RegisterBatch],
     expect: Expect,
 ) -> Result<Vec<Registration>, StoreError> {
-    let epoch = settings::epoch(tx).await?;
+    let (epoch, destinations) = settings::epoch_and_destinations(tx).await?;
+    if batches.iter().any(|batch| batch.routed.version.is_some_and(|version| version != destinations)) {
+        return Err(StoreError::Superseded);
+    }
     let mut seen = HashSet::new();
     for key in batches.iter().flat_map(|batch| &batch.keys).filter(|key| seen.insert(key.key_id)) {
         data_keys::insert_if_absent(tx, key).await?;
@@ -206,12 +200,15 @@ async fn write(
         Expect::SomeKnown => duplicates(tx, &messages).await?,
     };
     insert_messages(tx, &messages, &duplicates).await?;
+    let mut counters = Additions::default();
+    if batches.iter().any(|batch| !batch.routed.deliveries.is_empty()) {
+        insert_deliveries(tx, clock, batches, &duplicates, &mut counters).await?;
+    }
     let mut ids = duplicates.iter().map(|&at| messages[at].header.message_id).collect::<HashSet<_>>();
     let letters = batches.iter().flat_map(|batch| &batch.dead_letters);
     ids.extend(letters.filter(|letter| letter.yields_to_message()).map(|letter| letter.message_id));
     let known = messages::existing(tx, &ids.into_iter().collect::<Vec<_>>()).await?;
     let known = known.into_iter().map(|row| (row.header.message_id, row)).collect::<Known>();
-    let mut counters = Additions::default();
     let mut at = 0;
     for batch in batches {
         for message in &batch.messages {
@@ -251,6 +248,36 @@ async fn insert_messages(
         let (size, statement) = statement_for(light(rest));
         insert(tx, statement, &rest[..size]).await?;
         rest = &rest[size..];
+    }
+    Ok(())
+}
+
+/// Inserts the deliveries of the messages that went in; those that are given up at once become dead letters.
+async fn insert_deliveries<'a>(
+    tx: &mut Transaction,
+    clock: &Clock,
+    batches: &[&'a RegisterBatch],
+    duplicates: &HashSet<usize>,
+    counters: &mut Additions<'a>,
+) -> Result<(), StoreError> {
+    let now = tx.now(clock).await?;
+    let (mut beginnings, mut dead, mut first) = (Vec::new(), Vec::new(), 0);
+    for batch in batches {
+        for delivery in batch.routed.deliveries.iter().filter(|new| !duplicates.contains(&(first + new.message))) {
+            let header = &batch.messages[delivery.message].header;
+            let (id, deliver_at, expires_at) = (&header.message_id, header.deliver_at, header.expires_at);
+            beginnings.push(Beginning { message: MessageIds { id, deliver_at, expires_at }, delivery });
+            if let Begin::Dead(reason) = delivery.begin {
+                dead.push((*batch, header, delivery.destination, reason));
+            }
+        }
+        first += batch.messages.len();
+    }
+    deliveries::insert(tx, &beginnings, now).await?;
+    for (batch, header, destination, reason) in dead {
+        if dead_letters::insert_delivery(tx, header.message_id, destination, reason, now).await? {
+            counters.dead_letter(&batch.instance, Some(&header.domain), now);
+        }
     }
     Ok(())
 }

@@ -1,16 +1,20 @@
 //! Single values that belong to the store as a whole: its epoch, the policy's version, wrapped keys.
 
+use mb_core::{KeyId, Timestamp};
+
 use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::merging;
 use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 const EPOCH: &str = "epoch";
 const POLICY_VERSION: &str = "policy_version";
+const DESTINATIONS_VERSION: &str = "destinations_version";
 
-/// More changes of the policy than happen between two backups.
+/// More changes than happen between two backups.
 const LEAP: u64 = 1 << 24;
 
 const SELECT: &str = "SELECT value FROM settings WHERE name = ?";
@@ -29,16 +33,42 @@ impl Store {
     /// Gives the store a new epoch, so that proxies offer again all that they keep.
     pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
         let mut tx = self.backend().begin().await?;
-        mint_epoch(&mut tx).await?;
+        mint_epoch(&mut tx, self.now()).await?;
         let epoch = epoch(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;
         Ok(epoch)
     }
 
+    /// Names the master key that is in use from now on, under a setting, and announces it to the edge.
+    pub async fn announce_master_key(&self, setting: &str, id: KeyId, actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let values = [Value::Blob(id.as_bytes()), Value::Text(setting)];
+        if tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await? == 0 {
+            tx.execute("INSERT INTO settings (value, name) VALUES (?, ?)", values).await?;
+        }
+        bump_policy(&mut tx).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "keys.use", &id.to_string())).await?;
+        tx.commit().await
+    }
+
+    /// Announces to the edge that what the main server says of itself is another.
+    pub async fn announce(&self, action: &str, object: &str, actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        bump_policy(&mut tx).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, action, object)).await?;
+        tx.commit().await
+    }
+
     /// The policy's version; it counts up with every change of what the edge must know.
     pub async fn policy_version(&self) -> Result<u64, StoreError> {
         let row = self.backend().fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?;
+        version(row)
+    }
+
+    /// The version of the destinations; it counts up with every change of what routing depends on.
+    pub async fn destinations_version(&self) -> Result<u64, StoreError> {
+        let row = self.backend().fetch_optional(SELECT, [Value::Text(DESTINATIONS_VERSION)]).await?;
         version(row)
     }
 
@@ -63,11 +93,24 @@ impl Store {
         tx.commit().await?;
         Ok(value.to_vec())
     }
+
+    /// Stores `value` under the name, whatever was there.
+    pub async fn replace_setting(&self, name: &str, value: &[u8], actor: &str) -> Result<(), StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let sql = match tx.fetch_optional(SELECT, [Value::Text(name)]).await? {
+            Some(_) => "UPDATE settings SET value = ? WHERE name = ?",
+            None => "INSERT INTO settings (value, name) VALUES (?, ?)",
+        };
+        tx.execute(sql, [Value::Blob(value), Value::Text(name)]).await?;
+        audit::insert(&mut tx, &Change::new(self, actor, "setting.replace", name)).await?;
+        tx.commit().await
+    }
 }
 
-/// Gives the store another epoch.
-pub(crate) async fn mint_epoch(tx: &mut Transaction) -> Result<(), StoreError> {
-    tx.execute(MINT, [Value::Text(EPOCH)]).await.map(drop)
+/// Gives the store another epoch, from now on.
+pub(crate) async fn mint_epoch(tx: &mut Transaction, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(MINT, [Value::Text(EPOCH)]).await?;
+    merging::note_epoch(tx, now).await
 }
 
 /// The store's epoch as this transaction sees it.
@@ -76,23 +119,45 @@ pub(crate) async fn epoch(tx: &mut Transaction) -> Result<[u8; 16], StoreError> 
     row.ok_or(StoreError::Missing("epoch"))?.array(0)
 }
 
-/// Moves the policy's version beyond all that may have been handed out since the store's rows were copied.
-pub(crate) async fn leap_policy(tx: &mut Transaction) -> Result<(), StoreError> {
-    move_policy(tx, LEAP).await.map(drop)
+/// Moves the versions of policy and destinations beyond all that may have been handed out since the store's rows were
+/// copied.
+pub(crate) async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
+    bump(tx, POLICY_VERSION, LEAP).await?;
+    bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
+}
+
+/// The store's epoch and the version of its destinations, as this transaction sees them.
+pub(crate) async fn epoch_and_destinations(tx: &mut Transaction) -> Result<([u8; 16], u64), StoreError> {
+    let sql = "SELECT name, value FROM settings WHERE name IN (?, ?)";
+    let mut found = (None, None);
+    for row in tx.fetch(sql, [Value::Text(EPOCH), Value::Text(DESTINATIONS_VERSION)]).await? {
+        match row.text(0)? {
+            EPOCH => found.0 = Some(row.array(1)?),
+            _ => found.1 = Some(row.array(1).map(u64::from_be_bytes)?),
+        }
+    }
+    let (epoch, destinations) = found;
+    let destinations = destinations.ok_or(StoreError::Missing("version of the destinations"))?;
+    Ok((epoch.ok_or(StoreError::Missing("epoch"))?, destinations))
 }
 
 /// Counts the policy's version up, in the transaction of the change that it announces.
 pub(crate) async fn bump_policy(tx: &mut Transaction) -> Result<u64, StoreError> {
-    move_policy(tx, 1).await
+    bump(tx, POLICY_VERSION, 1).await
 }
 
-async fn move_policy(tx: &mut Transaction, by: u64) -> Result<u64, StoreError> {
-    let next = version(tx.fetch_optional(SELECT, [Value::Text(POLICY_VERSION)]).await?)? + by;
-    let values = [Value::Blob(&next.to_be_bytes()), Value::Text(POLICY_VERSION)];
+/// Counts the destinations' version up, in the transaction of the change.
+pub(crate) async fn bump_destinations(tx: &mut Transaction) -> Result<u64, StoreError> {
+    bump(tx, DESTINATIONS_VERSION, 1).await
+}
+
+async fn bump(tx: &mut Transaction, name: &str, by: u64) -> Result<u64, StoreError> {
+    let next = version(tx.fetch_optional(SELECT, [Value::Text(name)]).await?)? + by;
+    let values = [Value::Blob(&next.to_be_bytes()), Value::Text(name)];
     tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await?;
     Ok(next)
 }
 
 fn version(row: Option<Row>) -> Result<u64, StoreError> {
-    row.ok_or(StoreError::Missing("policy version"))?.array(0).map(u64::from_be_bytes)
+    row.ok_or(StoreError::Missing("version"))?.array(0).map(u64::from_be_bytes)
 }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mb_core::Clock;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::backend::Backend;
@@ -33,7 +34,7 @@ impl LastFault {
     fn note<T>(&self, outcome: &Result<T, StoreError>) {
         let fault = match outcome {
             Ok(_) => None,
-            Err(StoreError::Busy(_)) => return,
+            Err(StoreError::Busy(_) | StoreError::Superseded) => return,
             Err(error) => Some(error.clone()),
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
@@ -49,6 +50,7 @@ pub(crate) struct Job {
 /// Writes until `closing` is notified or every sender is gone, then what still waits.
 pub(crate) async fn run(
     backend: Backend,
+    clock: Clock,
     mut jobs: mpsc::Receiver<Job>,
     closing: Arc<Notify>,
     last_fault: Arc<LastFault>,
@@ -67,7 +69,7 @@ pub(crate) async fn run(
         let Some(first) = next.take() else { return };
         let mut group = vec![first];
         next = fill(&mut group, &mut jobs);
-        commit(&backend, group, &last_fault).await;
+        commit(&backend, &clock, group, &last_fault).await;
     }
 }
 
@@ -88,9 +90,9 @@ fn fill(group: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
 
 /// Writes a group and answers each of its calls. A fault that lies in what is written is found by writing each call
 /// alone, so that no call fails for another's sake.
-async fn commit(backend: &Backend, group: Vec<Job>, last_fault: &LastFault) {
+async fn commit(backend: &Backend, clock: &Clock, group: Vec<Job>, last_fault: &LastFault) {
     let (batches, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.batch, job.answer)).unzip();
-    let outcome = register::register(backend, &batches.iter().collect::<Vec<_>>()).await;
+    let outcome = register::register(backend, clock, &batches.iter().collect::<Vec<_>>()).await;
     last_fault.note(&outcome);
     match outcome {
         Ok(results) => {
@@ -105,7 +107,7 @@ async fn commit(backend: &Backend, group: Vec<Job>, last_fault: &LastFault) {
         }
         Err(_) => {
             for (answer, batch) in answers.into_iter().zip(&batches) {
-                let result = register::register(backend, &[batch]).await;
+                let result = register::register(backend, clock, &[batch]).await;
                 last_fault.note(&result);
                 tell(answer, result.and_then(|mut results| results.pop().ok_or(StoreError::Closed)));
             }

@@ -1,8 +1,10 @@
-//! The worker: takes envelopes off the queue and registers them with the main server.
+//! The worker: takes envelopes off the queue and registers them with the main server, and takes what the main server has
+//! opened to its destinations.
 //!
 //! It opens nothing and stores nothing: an envelope is bytes to it. Whatever fails, an envelope stays in the queue until
-//! the main server has said what became of it.
+//! the main server has said what became of it, and a delivery stays due until its attempt was reported.
 
+mod deliver;
 mod metrics;
 mod pace;
 mod redis;
@@ -20,6 +22,8 @@ use mb_queue::Queue;
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use mb_runtime::metrics::Metrics;
 
+use crate::deliver::Deliverer;
+pub use crate::deliver::DeliveryConfig;
 use crate::metrics::WorkerMetrics;
 use crate::pace::Pace;
 pub use crate::redis::redis_queue;
@@ -37,6 +41,8 @@ pub struct WorkerConfig {
     pub retry: Duration,
     /// How long the queue lets a claimed envelope be; after it another worker may claim it.
     pub lease: Duration,
+    /// How it delivers.
+    pub delivery: DeliveryConfig,
 }
 
 /// A running worker.
@@ -51,13 +57,25 @@ pub(crate) struct Shared {
     pub(crate) server: Client,
     pub(crate) config: WorkerConfig,
     pub(crate) clock: Clock,
-    pub(crate) metrics: WorkerMetrics,
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    pub(crate) deliverer: Arc<Deliverer>,
     pub(crate) pace: Pace,
     /// When register last failed, microseconds; 0 = the last call succeeded.
     failing_since: AtomicI64,
 }
 
 impl Shared {
+    fn failing_since(&self) -> Option<Timestamp> {
+        match self.failing_since.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Timestamp::from_micros(micros)),
+        }
+    }
+
+    fn failing_for(&self) -> Duration {
+        self.failing_since().map_or(Duration::ZERO, |since| self.clock.now().since(since))
+    }
+
     pub(crate) fn note(&self, succeeded: bool) {
         if succeeded {
             self.failing_since.store(0, Ordering::Relaxed);
@@ -78,15 +96,31 @@ impl Worker {
         lifecycle: &Lifecycle,
         metrics: &mut Metrics,
     ) -> Self {
+        let own = Arc::new(WorkerMetrics::register(metrics));
+        let deliverer = Deliverer::start(
+            config.name.clone(),
+            config.delivery.clone(),
+            server.clone(),
+            clock.clone(),
+            Arc::clone(&own),
+            lifecycle,
+        );
         let shared = Arc::new(Shared {
             queue,
             server,
             clock,
-            metrics: WorkerMetrics::register(metrics),
+            metrics: own,
+            deliverer,
             failing_since: AtomicI64::new(0),
             pace: Pace::new(),
             config,
         });
+        let watched = Arc::downgrade(&shared);
+        metrics.gauge_of(
+            "mb_worker_failing_seconds",
+            "For how long the main server takes no batch; 0 while it does.",
+            move || watched.upgrade().map_or(0.0, |shared| shared.failing_for().as_secs_f64()),
+        );
         for _ in 0..shared.config.concurrency {
             let run = register::run(Arc::clone(&shared), lifecycle.soft());
             lifecycle.spawn("register", Criticality::Critical, run);
@@ -96,9 +130,6 @@ impl Worker {
 
     /// Since when the main server has not taken a batch; `None` while it does.
     pub fn failing_since(&self) -> Option<Timestamp> {
-        match self.shared.failing_since.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Timestamp::from_micros(micros)),
-        }
+        self.shared.failing_since()
     }
 }

@@ -23,7 +23,11 @@ pub fn redis_queue(
 
 fn register(metrics: &mut Metrics, health: &RedisHealth) {
     let watched = health.clone();
-    metrics.gauge_of("mb_queue_depth", "Units of one or more messages in the queue.", move || as_f64(watched.depth()));
+    metrics.gauge_of(
+        "mb_queue_depth",
+        "What waits in the queue: units of one or more messages in Redis; embedded, the journal's unconfirmed messages.",
+        move || as_f64(watched.depth()),
+    );
     let watched = health.clone();
     metrics.gauge_of(
         "mb_worker_queue_failing_seconds",

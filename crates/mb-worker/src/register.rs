@@ -15,6 +15,7 @@ use bytes::Bytes;
 use mb_api::RequestId;
 use mb_api::client::ClientError;
 use mb_api::dto::{RegisterAnswer, RegisterResult};
+use mb_core::envelope::Envelope;
 use mb_core::handover::Batch;
 use mb_queue::{Claimed, Entry, Tag};
 use tokio::time::Instant;
@@ -47,7 +48,8 @@ async fn hand_over(shared: &Shared, claimed: Claimed, deadline: Instant, soft: &
     let mut parts = VecDeque::from([(entries, Patience::with_batch())]);
     while let Some((entries, patience)) = parts.pop_front() {
         match register(shared, &entries, &keys, patience, deadline, soft).await {
-            Outcome::Answered(answer) => {
+            Outcome::Answered(mut answer) => {
+                shared.deliverer.accept(std::mem::take(&mut answer.leased));
                 shared.metrics.answered(&answer.results);
                 log_results(&answer.results);
                 let (refused, present): (Vec<_>, Vec<_>) = entries
@@ -110,9 +112,13 @@ async fn register(
     let request_id = RequestId::fresh();
     let mut pause = shared.config.retry;
     loop {
-        let error = match shared.server.register(body.clone(), Some(&request_id)).await {
+        let begun = Instant::now();
+        let answer = shared.server.register(body.clone(), &shared.deliverer.takes(), Some(&request_id)).await;
+        shared.metrics.register_seconds.observe_duration(begun.elapsed());
+        let error = match answer {
             Ok(answer) if answer.results.len() == entries.len() => {
                 shared.note(true);
+                trace(entries, &answer, &request_id);
                 return Outcome::Answered(answer);
             }
             Ok(_) => ClientError::BadAnswer("one result per envelope expected".to_owned()),
@@ -148,6 +154,23 @@ fn encode(entries: &[Entry], keys: &[Bytes]) -> Bytes {
 
 fn tags(entries: &[Entry]) -> Vec<Tag> {
     entries.iter().map(|entry| entry.tag).collect()
+}
+
+/// Ties each message to the call by which the main server's log knows its batch.
+fn trace(entries: &[Entry], answer: &RegisterAnswer, request: &RequestId) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for (entry, result) in entries.iter().zip(&answer.results) {
+        if let Ok(envelope) = Envelope::parse(&entry.envelope) {
+            tracing::debug!(
+                request.id = %request,
+                message.id = %envelope.header.message_id,
+                result = ?result,
+                "message registered"
+            );
+        }
+    }
 }
 
 fn log_results(results: &[RegisterResult]) {

@@ -1,5 +1,7 @@
 //! The worker against a main server that misbehaves, over a real journal.
 
+mod hostile;
+
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,12 +14,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use mb_api::client::Transport;
+use mb_api::dto::delivery::LeasedDeliveries;
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
 use mb_api::peer::Peer;
 use mb_api::{ApiError, ProblemCode, RequestId, paths};
 use mb_core::envelope::{self, SignedKey};
 use mb_core::handover::Batch;
-use mb_core::{ClientName, DomainName, Header, KeyId, MessageId, Topic};
+use mb_core::{ClientName, DomainName, Egress, Header, KeyId, MessageId, Topic};
 use mb_queue::{Append, Disk, Journal, JournalConfig};
 use tempfile::TempDir;
 
@@ -54,7 +57,8 @@ async fn register(State(server): State<Arc<MainServer>>, body: Bytes) -> Respons
     };
     let results = ids.iter().map(result).collect();
     server.taken.lock().expect("no panic while held").extend(ids.iter().filter(|id| Some(**id) != server.refuses));
-    axum::Json(RegisterAnswer { epoch: Epoch::from_bytes([1; 16]), results }).into_response()
+    axum::Json(RegisterAnswer { epoch: Epoch::from_bytes([1; 16]), results, leased: LeasedDeliveries::default() })
+        .into_response()
 }
 
 fn id(number: u8) -> MessageId {
@@ -111,6 +115,7 @@ async fn start(server: MainServer, count: u8) -> Setup {
         batch: 100,
         retry: Duration::from_millis(1),
         lease: Duration::from_mins(1),
+        delivery: DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) },
     };
     let lifecycle = Lifecycle::new();
     let queue = Queue::Embedded(journal.clone());

@@ -161,6 +161,7 @@ async fn issue_with(access: &Access, layout: &Layout, names: Vec<String>) -> Res
             validity_days: None,
             role: Some(Role::Client),
             alt_names: Vec::new(),
+            pkcs12: false,
         };
         let generated = access.client.generate_certificate(&ask).await.with_context(|| format!("issue {name}"))?;
         keep(layout, &name, Role::Client, &generated)?;

@@ -12,6 +12,7 @@ mod http2;
 mod idle;
 mod load;
 mod payload;
+mod receiver;
 mod report;
 mod schedule;
 mod tally;
@@ -28,6 +29,7 @@ use anyhow::Context as _;
 use mb_core::ClientName;
 use rustls::ClientConfig;
 
+use crate::config::{self, Resolved};
 use crate::output;
 
 pub use args::{BenchArgs, Format, Http, MAX_CLIENTS, parse_duration};
@@ -41,6 +43,7 @@ pub(crate) use verify::{Asker, Verdict, verify};
 use echo::Echo;
 use idle::Held;
 use load::Load;
+use receiver::Receiver;
 use report::Report;
 use schedule::{Limit, Schedule};
 
@@ -60,9 +63,13 @@ pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Res
     let configs = |http| clients.iter().map(|client| client.tls(http)).collect::<anyhow::Result<Vec<_>>>();
     let tls = configs(args.http)?;
     let echo = if args.echo { Some(Echo::start(data_dir, args.http, shape).await?) } else { None };
+    let receiver = match args.receive {
+        Some(port) => Some(Receiver::start(port).await?),
+        None => None,
+    };
     let target = match &echo {
         Some(echo) => Target::local(echo.address.port()),
-        None => Target::find(&args.url).await?,
+        None => Target::find(&proxy_url(args.url.as_deref(), data_dir)?).await?,
     };
     let verify_stored = !args.no_verify && echo.is_none();
     if let Some(time) = args.warmup {
@@ -80,6 +87,7 @@ pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Res
     };
     let mut report = Report::new(outcome, verdict.as_ref());
     report.idle = held.map(Held::count);
+    report.webhooks = receiver.map(|receiver| receiver.received());
     for fault in &report.faults {
         output::note(fault);
     }
@@ -115,6 +123,18 @@ async fn warm_up(args: &BenchArgs, target: &Target, tls: &[Arc<ClientConfig>], t
 }
 
 /// The clients to play; those that have no certificate yet get one.
+/// The proxy that was named, or this machine's at the configured port.
+///
+/// # Errors
+/// The configuration cannot be read.
+pub(crate) fn proxy_url(named: Option<&str>, data_dir: &Path) -> anyhow::Result<String> {
+    if let Some(url) = named {
+        return Ok(url.to_owned());
+    }
+    let resolved = Resolved::load(data_dir, &config::environment_pairs())?;
+    Ok(format!("https://localhost:{}", resolved.config.proxy.port))
+}
+
 async fn credentials(args: &BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Result<Vec<Credentials>> {
     let Some(count) = args.clients else {
         let given = Credentials::given(data_dir, args.cert.as_deref(), args.key.as_deref(), args.ca.as_deref());

@@ -8,11 +8,13 @@ mod certificates;
 mod crl;
 mod mail;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Role, Secret};
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_runtime::metrics::Metrics;
 use mb_server::{MainServer, Notary, Parts, PeopleConfig};
 use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Resolved};
 use crate::layout::{Layout, read_secret, read_text};
 
+pub(crate) use certificates::host_name;
 pub use certificates::{DEMO, component_certificates, demo_client};
 pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
 
@@ -60,33 +63,21 @@ async fn new_ca(layout: &Layout, store: &Store, clock: &Clock) -> Result<Ca> {
     Ok(ca)
 }
 
-/// The master key on disk; `None` if it is missing.
-fn present_master_key(layout: &Layout) -> Result<Option<MasterKey>> {
+/// The master keys on disk; `None` if the active one is missing.
+///
+/// # Errors
+/// A file cannot be read, or others can.
+pub fn present_master_keys(layout: &Layout) -> Result<Option<MasterKeys>> {
     let path = layout.encryption_key();
-    if !path.exists() {
-        return Ok(None);
-    }
-    let key = MasterKey::from_text(read_secret(&path)?.expose());
-    key.map(Some).with_context(|| format!("read {}", path.display()))
+    MasterKeys::open(&path).with_context(|| format!("read {}", path.display()))
 }
 
-async fn new_master_key(layout: &Layout, store: &Store) -> Result<MasterKey> {
+async fn new_master_key(layout: &Layout, store: &Store) -> Result<MasterKeys> {
     let path = layout.encryption_key();
     if holds_sealed(store).await? {
         bail!("{} is missing: put back the key that the database was sealed under", path.display());
     }
-    let key = MasterKey::generate().context("make the encryption key")?;
-    mb_crypto::files::write_private(&path, key.to_text().expose().as_bytes()).context("write encryption.key")?;
-    Ok(key)
-}
-
-/// Writes the public half where it is missing or another key's.
-fn keep_public_half(layout: &Layout, key: &MasterKey) -> Result<()> {
-    let (path, text) = (layout.encryption_public_key(), mb_crypto::master::public_to_text(&key.public()));
-    if std::fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes()) {
-        return Ok(());
-    }
-    mb_crypto::files::write_public(&path, text.as_bytes()).context("write encryption.key.pub")
+    MasterKeys::create(&path).context("make the encryption key")
 }
 
 /// `JWT_SECRET`, or the one on disk, made if there is none: losing it costs a refresh, nothing more.
@@ -128,6 +119,21 @@ pub async fn open_store(layout: &Layout, config: &Config, clock: &Clock) -> Resu
     Store::open(&url, clock.clone()).await.with_context(|| format!("open the database {}", path.display()))
 }
 
+/// Looks whether the database server keeps what it has answered: in production one that does not is refused.
+async fn refuse_forgetful(store: &Store, config: &Config) -> Result<()> {
+    let report = store.server_report().await.context("ask the database server for its settings")?;
+    let Some(Err(reason)) = report.map(|report| report.is_durable()) else { return Ok(()) };
+    if config.is_production() && !config.store.allow_forgetful {
+        bail!(
+            "the database's {reason}: a power failure of its machine loses messages that proxies were told are stored. Set \
+             innodb_flush_log_at_trx_commit = 1 and sync_binlog = 1 (deployment/config/mysql.cnf), or set \
+             store.allow_forgetful = true"
+        );
+    }
+    tracing::warn!(reason, "the database may lose what it has answered when its machine loses power");
+    Ok(())
+}
+
 /// Opens the main server on its files, making what is missing.
 ///
 /// # Errors
@@ -141,9 +147,10 @@ pub async fn main_server(
     stopping: CancellationToken,
 ) -> Result<(MainServer, Store)> {
     // What is there is read before anything is changed.
-    let (ca, master) = (present_ca(layout)?, present_master_key(layout)?);
+    let (ca, master) = (present_ca(layout)?, present_master_keys(layout)?);
     let jwt = jwt_secret(layout, resolved)?;
     let store = open_store(layout, &resolved.config, clock).await?;
+    refuse_forgetful(&store, &resolved.config).await?;
     store.migrate().await.context("migrate the database")?;
     let ca = match ca {
         Some(ca) => ca,
@@ -153,15 +160,15 @@ pub async fn main_server(
         Some(master) => master,
         None => new_master_key(layout, &store).await?,
     };
-    keep_public_half(layout, &master)?;
-    let instance = Instance::from(format!("main-server-{}", certificates::host_name().unwrap_or_default()));
-    let own_names = resolved.config.server.own_names().into_iter().chain(certificates::host_name()).collect();
+    let instance = Instance::from(format!("main-server-{}", host_name().unwrap_or_default()));
+    let own_names = resolved.config.server.own_names().into_iter().chain(host_name()).collect();
     let people = PeopleConfig { portal_url: resolved.config.portal.url.clone() };
     let mail = mail::settings(layout, resolved)?;
     let parts = Parts {
         store: store.clone(),
         ca,
         master,
+        retired_cas: layout.read_retired_cas()?,
         audit_head: Some(layout.audit_head()),
         jwt,
         own_names,
@@ -169,6 +176,7 @@ pub async fn main_server(
         mail,
         clock: clock.clone(),
         instance,
+        lease: Duration::from_secs(resolved.config.server.lease),
         stopping,
     };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;

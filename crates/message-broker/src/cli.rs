@@ -6,11 +6,14 @@ mod admin;
 mod ca;
 mod completions;
 mod config;
+mod enroll;
 mod journal;
+mod keys;
 mod migrate;
 mod openapi;
 mod process;
 mod role;
+mod split;
 mod up;
 
 use std::path::PathBuf;
@@ -22,10 +25,12 @@ use mb_core::Role;
 
 use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
+use crate::generate::GenerateArgs;
 use crate::layout::Layout;
+use crate::listen::ListenArgs;
 use crate::send::SendArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, doctor, output, send, torture};
+use crate::{access, bench, doctor, generate, listen, output, send, torture};
 
 /// Takes in messages over mutual TLS, loses none, and hands them on.
 #[derive(Debug, Parser)]
@@ -55,18 +60,30 @@ enum Command {
     /// Issue, list, verify and revoke certificates
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Rotate the master keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Administer people, clients, domains, messages and the store
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Get a first certificate with a token, for a key that is made here
+    Enroll(enroll::EnrollArgs),
     /// Submit one message
     Send(SendArgs),
+    /// Consume a pull destination: print each message or run a command for it
+    Listen(ListenArgs),
     /// Measure a running broker
     Bench(BenchArgs),
+    /// Fill a database with generated messages, to look at speed and plans on a large store
+    #[command(hide = true)]
+    Generate(GenerateArgs),
     /// Crash a throw-away broker under load and count what it kept
     Torture(TortureArgs),
     /// Look at and repair the proxy's journal
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Make a data directory for each role, with that role's secrets alone
+    SplitSecrets(split::SplitArgs),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -108,14 +125,19 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Portal => role::run(&layout, Role::Portal),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
+        Command::Keys(command) => runtime()?.block_on(keys::run(&layout, command)),
         Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
+        Command::Enroll(args) => runtime()?.block_on(enroll::run(&layout, args)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
+        Command::Listen(args) => runtime()?.block_on(listen::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;
             runtime()?.block_on(bench::run(args, layout.root(), access::issuer(&layout)))
         }
+        Command::Generate(args) => runtime()?.block_on(generate::run(&layout, args)),
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
+        Command::SplitSecrets(args) => split::run(&layout, &args),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
         Command::Completions(args) => completions::run(&args),

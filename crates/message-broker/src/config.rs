@@ -70,6 +70,15 @@ impl Resolved {
         Ok(resolved)
     }
 
+    /// The names of the secrets that are others than those of `earlier`, as far as the settings themselves tell.
+    pub fn changed_secrets<'a>(&'a self, earlier: &'a Self) -> impl Iterator<Item = &'a str> {
+        let differs = |name: &&str| {
+            let of = |resolved: &Self| resolved.secret(name).ok().flatten().map(|secret| secret.expose().clone());
+            of(self) != of(earlier)
+        };
+        layers::SECRETS.iter().copied().filter(differs).collect::<Vec<_>>().into_iter()
+    }
+
     /// A secret from the environment, a file named by `NAME_FILE`, or `.env`. Secrets never come from TOML or flags.
     ///
     /// # Errors
@@ -140,6 +149,8 @@ mod tests {
         assert!(error("[store]\nurl = \"postgres://x\"", &[]).contains("sqlite"));
         assert!(error("", &[("PORTAL_URL", "portal.example")]).contains("portal.url"));
         assert!(error("[log]\nlevel = \"loud\"", &[]).contains("log.level"));
+        assert!(error("", &[("ENCRYPTION_KEY_PATH", "/etc/other.key")]).contains("secrets/encryption.key"));
+        load("", &[("ENCRYPTION_KEY_PATH", "secrets/encryption.key")]).expect("the guide's own path");
         assert!(error("[proxy\n", &[]).contains("message-broker.toml"));
     }
 

@@ -4,9 +4,11 @@
 //! `--preflight` nothing needs to be installed yet: what a first start makes is then not missed.
 
 mod certificates;
+mod database;
 mod disk;
 mod files;
 mod finding;
+mod grants;
 mod ports;
 mod queue;
 mod secrets;

@@ -77,6 +77,20 @@ impl Layout {
         self.root.join("certs/ca.crt")
     }
 
+    /// The certificates of CAs that are trusted for what was signed in the past alone.
+    pub fn retired_cas(&self) -> PathBuf {
+        self.root.join("certs/ca.retired.crt")
+    }
+
+    /// What [`Layout::retired_cas`] holds; nothing if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_retired_cas(&self) -> Result<String> {
+        let path = self.retired_cas();
+        if path.exists() { read_text(&path) } else { Ok(String::new()) }
+    }
+
     /// The CA's private key.
     pub fn ca_key(&self) -> PathBuf {
         self.root.join("certs/ca.key")
@@ -90,11 +104,6 @@ impl Layout {
     /// The private half of the master key.
     pub fn encryption_key(&self) -> PathBuf {
         self.root.join("secrets/encryption.key")
-    }
-
-    /// The public half of the master key.
-    pub fn encryption_public_key(&self) -> PathBuf {
-        self.root.join("secrets/encryption.key.pub")
     }
 
     /// Where the audit log ended at last.
@@ -122,6 +131,16 @@ impl Layout {
         self.root.join("locks").join(format!("{role}.lock"))
     }
 
+    /// Holds a new text when processes are to read their settings again.
+    pub fn reload_request(&self) -> PathBuf {
+        self.root.join("locks/reload.request")
+    }
+
+    /// What the process of that id says of it.
+    pub fn reload_answer(&self, pid: u32) -> PathBuf {
+        self.root.join("locks").join(format!("reload-{pid}.json"))
+    }
+
     /// What the holder of that lock says of itself.
     pub fn lock_holder(&self, role: &str) -> PathBuf {
         self.root.join("locks").join(format!("{role}.json"))
@@ -147,7 +166,10 @@ impl Layout {
         let list = |path: &Path| std::fs::read_dir(path).with_context(|| format!("read {}", path.display()));
         for entry in list(&certs)? {
             let path = entry.with_context(|| format!("read {}", certs.display()))?.path();
-            if path.extension().is_some_and(|extension| extension == "crt") && path != self.ca_certificate() {
+            if path.extension().is_some_and(|extension| extension == "crt")
+                && path != self.ca_certificate()
+                && path != self.retired_cas()
+            {
                 return Ok(true);
             }
         }

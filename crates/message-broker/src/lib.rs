@@ -9,12 +9,15 @@ pub mod bootstrap;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+pub mod generate;
 pub mod layout;
+mod listen;
 pub mod lock;
 mod logs;
 pub mod output;
 #[cfg(test)]
 mod reference;
+pub mod reload;
 pub mod send;
 pub mod torture;
 pub mod weakness;

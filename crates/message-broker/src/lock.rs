@@ -67,7 +67,10 @@ impl RoleLock {
         match file.try_lock() {
             Ok(()) => {
                 let lock = Self { _file: file, holder: layout.lock_holder(role) };
-                lock.announce(None)?;
+                // Whoever waits may not see by whom it is held. A full disk keeps nobody from handing over what is journalled.
+                if let Err(error) = lock.announce(None) {
+                    tracing::warn!(error = format!("{error:#}"), "lock held, its holder not named");
+                }
                 Ok(Ok(lock))
             }
             Err(TryLockError::WouldBlock) => {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use mb_core::Clock;
-use mb_runtime::logging::{self, Component, Format, LogFiles, Logs};
+use mb_runtime::logging::{self, Component, Format, Level, LogFiles, Logs};
 
 use crate::config::{Config, LogFormat};
 use crate::layout::Layout;
@@ -11,7 +11,7 @@ use crate::layout::Layout;
 ///
 /// # Errors
 /// The level is none, or the files' thread cannot be started.
-pub(crate) fn start(layout: &Layout, config: &Config, components: &'static [Component]) -> Result<Logs> {
+pub(crate) fn start(layout: &Layout, config: &Config, components: &'static [Component]) -> Result<(Logs, Level)> {
     let format = match config.log.format {
         LogFormat::Auto => Format::Auto,
         LogFormat::Pretty => Format::Text,

@@ -10,7 +10,7 @@ use clap::CommandFactory;
 use crate::cli::Cli;
 use crate::config::{self, DEFAULT};
 
-fn compare(name: &str, text: &str) {
+pub(crate) fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     if config::environment("MB_TEST_BLESS").is_some() {
         std::fs::write(&path, text).expect("docs/ can be written");

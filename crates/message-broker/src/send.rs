@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::bench::{Credentials, Fault, Http, Http1, Target, message_ids, parse_duration, problem_detail};
+use crate::bench::{self, Credentials, Fault, Http, Http1, Target, message_ids, parse_duration, problem_detail};
 use crate::output;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -34,9 +34,9 @@ pub struct SendArgs {
     /// The same key and client is the same message, however often it is sent
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
-    /// The proxy
-    #[arg(long, default_value = "https://localhost:8001", value_name = "URL")]
-    pub url: String,
+    /// The proxy; the default is this machine's, at the configured port
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// Client certificate (PEM); the default is that of client demo
     #[arg(long, requires = "key", value_name = "FILE")]
     pub cert: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct SendArgs {
 pub async fn run(args: SendArgs, data_dir: &Path) -> anyhow::Result<ExitCode> {
     let client = Credentials::given(data_dir, args.cert.as_deref(), args.key.as_deref(), args.ca.as_deref());
     let tls = client.tls(Http::One)?;
-    let target = Target::find(&args.url).await?;
+    let target = Target::find(&bench::proxy_url(args.url.as_deref(), data_dir)?).await?;
     let request = submission(&args, &target.authority)?;
     let mut connection = Http1::connect(&target, &tls, args.timeout).await.context("connect to the proxy")?;
     let (id, text) = {

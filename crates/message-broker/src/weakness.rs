@@ -35,15 +35,17 @@ pub struct Weakness {
     pub problem: String,
 }
 
-/// Refuses weak secrets where `ENVIRONMENT=production` asks for that.
+/// Refuses weak secrets where `ENVIRONMENT=production` asks for that. Only a main server needs `JWT_SECRET`: where it is
+/// not at home it must not be known.
 ///
 /// # Errors
 /// Names every weak secret, never its value.
-pub fn refuse_in_production(resolved: &Resolved) -> Result<()> {
+pub fn refuse_in_production(resolved: &Resolved, signs_tokens: bool) -> Result<()> {
     if !resolved.config.is_production() {
         return Ok(());
     }
-    let found = find(resolved)?;
+    let mut found = find(resolved)?;
+    found.retain(|weak| signs_tokens || weak.name != "JWT_SECRET");
     if found.is_empty() {
         return Ok(());
     }
@@ -115,15 +117,16 @@ mod tests {
             &[production, ("JWT_SECRET", "YourVeryLongRandomSecretKeyHere-0123456789")],
             &[production, GOOD, ("ADMIN_PASSWORD", "AdminPass123!")],
         ] {
-            let error = refuse_in_production(&resolved(weak)).expect_err("refused").to_string();
+            let error = refuse_in_production(&resolved(weak), true).expect_err("refused").to_string();
             assert!(error.contains("JWT_SECRET") || error.contains("ADMIN_PASSWORD"), "{error}");
             assert!(!error.contains("AdminPass123") && !error.contains("YourVery"), "{error}");
         }
-        refuse_in_production(&resolved(&[production, GOOD])).expect("strong");
+        refuse_in_production(&resolved(&[production, GOOD]), true).expect("strong");
+        refuse_in_production(&resolved(&[production]), false).expect("it signs no tokens");
     }
 
     #[test]
     fn elsewhere_nothing_is_refused() {
-        refuse_in_production(&resolved(&[("JWT_SECRET", "short")])).expect("development");
+        refuse_in_production(&resolved(&[("JWT_SECRET", "short")]), true).expect("development");
     }
 }

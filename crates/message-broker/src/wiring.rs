@@ -11,7 +11,7 @@ mod queue;
 mod server;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -28,7 +28,9 @@ use mb_store::Store;
 
 use crate::config::Config;
 use crate::layout::{Layout, read_secret, read_text};
+use crate::reload::Knob;
 
+use certificates::OwnPair;
 pub(crate) use certificates::renewal_due;
 use link::Link;
 pub use ports::{Ports, bind};
@@ -43,6 +45,7 @@ pub fn journal_config(layout: &Layout, config: &Config) -> JournalConfig {
         segment_bytes: config.journal.segment_bytes,
         max_bytes: config.journal.max_bytes,
         keep_for: Duration::from_secs(config.journal.keep_for),
+        window_entries: config.journal.window,
         reforward_after: Duration::from_secs(2 * config.redis.forward_again),
         passed_after: Duration::from_secs(config.redis.forward_again),
         ..JournalConfig::new(layout.journal())
@@ -79,6 +82,22 @@ impl Running {
     }
 }
 
+/// What can be changed of the roles that were started.
+#[derive(Debug, Default)]
+pub struct Knobs(Mutex<Vec<Knob>>);
+
+impl Knobs {
+    /// One more.
+    pub fn add(&self, knob: Knob) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(knob);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Knob> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// What every role is built from.
 #[derive(Debug)]
 pub struct Wiring<'a> {
@@ -90,6 +109,8 @@ pub struct Wiring<'a> {
     pub clock: Clock,
     /// Where tasks run.
     pub lifecycle: &'a Lifecycle,
+    /// What can be changed later is put here.
+    pub knobs: &'a Knobs,
 }
 
 impl Wiring<'_> {
@@ -127,10 +148,11 @@ impl Wiring<'_> {
         router: Router,
         health: Health,
         aliases: &[&str],
-        sources: Vec<Metrics>,
+        mut sources: Vec<Metrics>,
         access: Access,
     ) -> Router {
         let router = router.merge(Arc::new(health).router(aliases));
+        sources.push(Metrics::of_process(env!("CARGO_PKG_VERSION"), &self.clock));
         if self.config.metrics.enabled { router.merge(mb_runtime::metrics::router(sources, access)) } else { router }
     }
 
@@ -138,12 +160,29 @@ impl Wiring<'_> {
         let (chain, key) = self.layout.component(role.as_str());
         let (chain, key) = (read_text(&chain)?, read_secret(&key)?);
         let ca = read_text(&self.layout.ca_certificate())?;
-        let config = mb_crypto::tls::server_config(&chain, key.expose(), &ca)
-            .with_context(|| format!("read certs/{role}.crt"))?;
+        let config = match self.own_pair(role) {
+            Some(own) => own.server_config(&ca)?,
+            None => mb_crypto::tls::server_config(&chain, key.expose(), &ca)
+                .with_context(|| format!("read certs/{role}.crt"))?,
+        };
         Ok(Arc::new(ReloadableServerConfig::new(config)))
+    }
+
+    /// What the listener of `role` shows to the public, if that is configured.
+    fn own_pair(&self, role: Role) -> Option<OwnPair> {
+        let (certificate, key) = match role {
+            Role::Proxy => (&self.config.proxy.certificate, &self.config.proxy.key),
+            Role::Portal => (&self.config.portal.certificate, &self.config.portal.key),
+            _ => return None,
+        };
+        let place = |path: &String| self.layout.root().join(path);
+        (!certificate.is_empty()).then(|| OwnPair { certificate: place(certificate), key: place(key) })
     }
 }
 
 fn connections(most: usize) -> Limits {
     Limits { connections: most, ..Limits::default() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("mb-runtime", &["mb-core", "mb-api", "mb-crypto"]),
     ("mb-portal", &["mb-core", "mb-api", "mb-runtime"]),
     ("mb-proxy", &["mb-core", "mb-api", "mb-crypto", "mb-queue", "mb-runtime"]),
-    // The worker carries sealed messages and has no key to any: it does without the cryptography.
-    ("mb-worker", &["mb-core", "mb-api", "mb-queue", "mb-runtime"]),
+    ("mb-worker", &["mb-core", "mb-api", "mb-crypto", "mb-queue", "mb-runtime"]),
     ("mb-server", &["mb-core", "mb-api", "mb-crypto", "mb-store", "mb-runtime"]),
     (
         "message-broker",

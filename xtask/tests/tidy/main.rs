@@ -3,6 +3,7 @@
 
 mod documents;
 mod layering;
+mod monitoring;
 mod sources;
 mod tree;
 

@@ -31,7 +31,16 @@ impl Client {
 
     /// The CA certificate, PEM.
     pub async fn ca_certificate(&self) -> Result<String, ClientError> {
-        let response = self.send(bare(Method::GET, paths::CA_CERTIFICATE)?, DEADLINE).await?;
+        self.text(paths::CA_CERTIFICATE).await
+    }
+
+    /// The revocation list, signed anew, PEM.
+    pub async fn revocation_list(&self) -> Result<String, ClientError> {
+        self.text(paths::CRL_PEM).await
+    }
+
+    async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let response = self.send(bare(Method::GET, path)?, DEADLINE).await?;
         String::from_utf8(response.into_body().into()).map_err(|error| ClientError::BadAnswer(error.to_string()))
     }
 }

@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use mb_core::{ClientStatus, Identity, MessageState, Role, Timestamp};
 
 use super::*;
+use crate::dto::delivery::LeasedDeliveries;
 use crate::dto::{
     Epoch, MessageQuery, MessageRow, NewSession, OtpNeeded, RegisterResult, SecretText, SetClientStatus, tests::policy,
 };
@@ -41,11 +42,16 @@ async fn a_batch_arrives_as_it_was_sent_and_the_peer_is_the_callers() {
         assert_eq!(headers[request_id::HEADER], "trace-1");
         assert!(!id.as_str().is_empty());
         assert_eq!(&body[..], b"bytes");
-        Json(RegisterAnswer { epoch: Epoch::from_bytes([1; 16]), results: vec![RegisterResult::Stored] })
+        Json(RegisterAnswer {
+            epoch: Epoch::from_bytes([1; 16]),
+            results: vec![RegisterResult::Stored],
+            leased: LeasedDeliveries::default(),
+        })
     }
     let client = client(Router::new().route(paths::REGISTER, post(register)));
     let id = RequestId::from_header(&HeaderValue::from_static("trace-1"));
-    let answer = client.register(Bytes::from_static(b"bytes"), id.as_ref()).await.expect("answered");
+    let answer =
+        client.register(Bytes::from_static(b"bytes"), &RegisterQuery::default(), id.as_ref()).await.expect("answered");
     assert_eq!(answer.results, [RegisterResult::Stored]);
 }
 

@@ -3,7 +3,11 @@
 mod audit;
 mod certificates;
 mod clients;
+mod deliveries;
+mod destinations;
 mod domains;
+mod enrolment;
+mod keys;
 mod notices;
 mod stats;
 mod store;
@@ -14,7 +18,19 @@ pub use certificates::{
     CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
+pub use deliveries::{
+    CancelRequest, ChooseDeadLetters, DeadLetterQuery, DeadLetterRow, DeadLettersDone, DeliveryRow, MAX_LETTERS,
+    ReplayMessages, Replayed, Retried,
+};
+pub use destinations::{
+    CreateDestination, CreatedDestination, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest,
+    RotatedSecret, SetDestinationState,
+};
 pub use domains::{CreateDomain, DomainRow, DomainSettings};
+pub use enrolment::{
+    CreateEnrolment, Enrol, Enrolment, Pkcs12File, RenewCertificate, SignCertificate, SignedCertificate,
+};
+pub use keys::{KeyProxy, KeyReport, KeyState, MasterKey, MasterKeyRow, MasterKeys, RewrapKeys, RewrapProgress};
 pub use notices::{NoticeQuery, NoticeRow};
 pub use stats::{Stats, StatsPeriod, StatsQuery};
 pub use store::NewEpoch;

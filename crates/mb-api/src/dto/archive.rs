@@ -3,12 +3,14 @@
 use std::fmt;
 
 use mb_core::{
-    ClientName, DomainName, FieldError, MessageId, MessageIdPrefix, MessageState, Timestamp, Topic, submission,
+    AttemptClass, ClientName, DomainName, FieldError, MessageId, MessageIdPrefix, MessageState, Timestamp, Topic,
+    submission,
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::SecretText;
-use crate::page::{Cursor, PageQuery};
+use super::{DeliveryRow, SecretText};
+use crate::cursor::{Cursor, List};
+use crate::page;
 use crate::problem::ApiError;
 use crate::schema;
 
@@ -74,7 +76,7 @@ impl MessageQuery {
         if !errors.is_empty() {
             return Err(ApiError::invalid(errors));
         }
-        PageQuery { limit: self.limit, cursor: self.cursor.clone() }.resolve()
+        page::resolve(List::Messages, self.limit, self.cursor.as_deref())
     }
 }
 
@@ -151,7 +153,10 @@ pub struct MessageDetail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::AnyObject>)]
     pub metadata: Option<Metadata>,
-    /// What was tried, oldest first.
+    /// Where it goes, and how far it has come.
+    #[serde(default)]
+    pub deliveries: Vec<DeliveryRow>,
+    /// What was tried, oldest first; at most the first 500.
     pub attempts: Vec<AttemptRow>,
 }
 
@@ -179,7 +184,7 @@ pub enum AttemptOutcome {
 }
 
 /// One attempt to deliver.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct AttemptRow {
     /// Its place among the message's attempts.
     pub id: u64,
@@ -190,8 +195,18 @@ pub struct AttemptRow {
     pub at: Timestamp,
     /// How long it took.
     pub duration_ms: u64,
-    /// How it ended.
+    /// What it means.
     pub outcome: AttemptOutcome,
+    /// How it ended.
+    #[schema(value_type = schema::AttemptClass)]
+    pub class: AttemptClass,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// Who made it.
+    pub worker: String,
+    /// The beginning of what was answered; absent if the message was not opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<SecretText>,
     /// What was answered, or why nothing was.
     pub detail: Option<String>,
 }

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use mb_core::policy::CertificateRef;
 use mb_core::{KeyId, MessageId, Policy};
 use utoipa::{IntoParams, ToSchema};
 
+use super::delivery::LeasedDeliveries;
 use crate::schema;
 
 /// The store's identity: a random value minted at creation and at every restore. An edge that sees a new one offers
@@ -65,13 +67,16 @@ pub enum RegisterResult {
 }
 
 /// The answer to a batch of envelopes.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct RegisterAnswer {
     /// The store's epoch.
     #[schema(value_type = schema::Hex128)]
     pub epoch: Epoch,
     /// One result per envelope, in order.
     pub results: Vec<RegisterResult>,
+    /// What the worker takes along to deliver.
+    #[serde(default, skip_serializing_if = "LeasedDeliveries::is_empty")]
+    pub leased: LeasedDeliveries,
 }
 
 /// A proxy's question: which of these does the store lack?
@@ -94,6 +99,15 @@ pub struct ConfirmAnswer {
     pub lacking: Vec<MessageId>,
 }
 
+/// Revocations that a proxy holds and the newest policy does not name.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownRevocations {
+    /// The certificates.
+    #[schema(value_type = Vec<schema::AnyObject>)]
+    pub revoked: Vec<CertificateRef>,
+}
+
 /// The query of the policy's long poll.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -104,11 +118,18 @@ pub struct PolicyQuery {
     /// The number of live proxies in it; absent: a change of that alone is no news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxies: Option<u32>,
+    /// A proxy's own number: several may share a certificate, and each counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<u64>,
+    /// What time it is there, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<i64>,
 }
 
 impl PolicyQuery {
     /// The question of who holds this policy, or none.
     pub fn of(held: Option<&Policy>) -> Self {
-        Self { since: held.map(|policy| policy.version), proxies: held.map(|policy| policy.limits.proxies) }
+        let (since, proxies) = held.map(|policy| (policy.version, policy.limits.proxies)).unzip();
+        Self { since, proxies, ..Self::default() }
     }
 }

@@ -29,7 +29,7 @@ impl Head {
     pub fn to_text(&self, key: &ChainKey) -> String {
         let Self { position, hash, checkpoints, at } = self;
         let line = format!("{FORMAT} {position} {} {checkpoints} {}", hex::encode(hash), at.micros());
-        let tag = hmac::sign(&key.0, line.as_bytes());
+        let tag = hmac::sign(&key.key, line.as_bytes());
         format!("{line} {}\n", hex::encode(tag.as_ref()))
     }
 
@@ -41,7 +41,7 @@ impl Head {
         let broken = || CryptoError::malformed("audit head", "it is no line of an audit head");
         let (line, tag) = text.trim_end().rsplit_once(' ').ok_or_else(broken)?;
         let tag = hex::decode(tag).ok_or_else(broken)?;
-        hmac::verify(&key.0, line.as_bytes(), &tag).map_err(|_| CryptoError::Forged)?;
+        hmac::verify(&key.key, line.as_bytes(), &tag).map_err(|_| CryptoError::Forged)?;
         let [FORMAT, position, hash, checkpoints, at] = line.split(' ').collect::<Vec<_>>()[..] else {
             return Err(broken());
         };

@@ -5,11 +5,12 @@
 
 use mb_core::{Identity, Secret};
 use rcgen::{
-    CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256,
+    CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, DnValue, PKCS_ECDSA_P256_SHA256,
     PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, PKCS_RSA_SHA384, PKCS_RSA_SHA512, PublicKey, PublicKeyData,
 };
 
 use super::{Ca, IssueRequest, new_key};
+use crate::digest::sha256;
 use crate::{CryptoError, identity};
 
 /// The longest request that is read: RSA with 8192 bits and a long subject takes about 5 KiB.
@@ -22,6 +23,7 @@ const RSA_2048: usize = 256;
 #[derive(Debug)]
 pub struct SigningRequest {
     public_key: PublicKey,
+    common_name: Option<String>,
 }
 
 /// A certificate for a key that its holder keeps.
@@ -46,6 +48,11 @@ impl SigningRequest {
         }
         let request = CertificateSigningRequestParams::from_pem(text)
             .map_err(|error| CryptoError::malformed("signing request", error))?;
+        let common_name = match request.params.distinguished_name.get(&DnType::CommonName) {
+            Some(DnValue::Utf8String(name)) => Some(name.clone()),
+            Some(DnValue::PrintableString(name)) => Some(name.to_string()),
+            _ => None,
+        };
         let public_key = request.public_key;
         let algorithm = public_key.algorithm();
         let rsa = [&PKCS_RSA_SHA256, &PKCS_RSA_SHA384, &PKCS_RSA_SHA512].contains(&algorithm);
@@ -53,7 +60,17 @@ impl SigningRequest {
         if rsa && public_key.der_bytes().len() < RSA_2048 {
             return Err(bad("an RSA key needs at least 2048 bits"));
         }
-        if rsa || elliptic { Ok(Self { public_key }) } else { Err(bad("keys of this kind are not taken")) }
+        if rsa || elliptic { Ok(Self { public_key, common_name }) } else { Err(bad("keys of this kind are not taken")) }
+    }
+
+    /// The name that its sender would like to have; nothing rests on it.
+    pub fn common_name(&self) -> Option<&str> {
+        self.common_name.as_deref()
+    }
+
+    /// SHA-256 of the public key.
+    pub fn key_digest(&self) -> [u8; 32] {
+        sha256(&[self.public_key.der_bytes()])
     }
 
     /// Makes a key, ECDSA P-256, and a request for it: the private key as PKCS#8 PEM, the request as PEM.

@@ -1,37 +1,22 @@
-//! Issuing a certificate. Its key stands in the answer to this form and nowhere else: nobody keeps it here.
+//! Issuing a certificate. Its key is shown once, on the page that the answer leads to.
 
-use askama::Template;
-use mb_api::dto::{GenerateCertificate, GeneratedCertificate};
+use std::time::Instant;
+
+use axum::extract::State;
+use mb_api::dto::GenerateCertificate;
 use mb_core::{ClientName, DomainName, Role};
 
 use super::client::number;
-use crate::certificate_files::Download;
+use crate::Portal;
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input, spoken};
 use crate::form::Form;
 use crate::form_page::FormPage;
+use crate::handing_out::Issued;
 use crate::person::{Admin, Person};
-use crate::respond::{mend, page};
-use crate::shell::{Section, Shell};
+use crate::respond::{mend, page, see_other};
+use crate::shell::Section;
 use crate::stop::Answer;
-use crate::view::when;
-
-/// The certificate and, this once, its key.
-#[derive(Template)]
-#[template(path = "certificate_issued.html")]
-struct IssuedPage {
-    shell: Shell,
-    name: ClientName,
-    issued: GeneratedCertificate,
-    downloads: Vec<Download>,
-    archive: Download,
-}
-
-impl IssuedPage {
-    fn key(&self) -> &str {
-        self.issued.private_key.secret().expose()
-    }
-}
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
@@ -48,19 +33,18 @@ pub(crate) async fn get(Admin(person): Admin) -> Answer {
     page(&form(&person, &asked, &Errors::default()))
 }
 
-pub(crate) async fn post(Admin(person): Admin, Form(asked): Form<Asked>) -> Answer {
+pub(crate) async fn post(State(portal): State<Portal>, Admin(person): Admin, Form(asked): Form<Asked>) -> Answer {
     let ask = match asked.parse() {
         Ok(ask) => ask,
         Err(errors) => return mend(&form(&person, &asked, &errors)),
     };
     match person.client.generate_certificate(&ask).await {
-        Ok(issued) => page(&IssuedPage {
-            shell: person.shell(Section::Certificates),
-            downloads: Download::each(ask.client_id.as_str(), &issued),
-            archive: Download::archive(ask.client_id.as_str(), &issued),
-            name: ask.client_id,
-            issued,
-        }),
+        Ok(certificate) => {
+            let next = format!("/admin/certificates/{}/issued", certificate.id);
+            let issued = Issued { name: ask.client_id, certificate };
+            portal.handing_out.put(person.profile().id, issued, Instant::now());
+            Ok(see_other(&next))
+        }
         Err(error) => mend(&form(&person, &asked, &Errors::from_refusal(error)?)),
     }
 }
@@ -80,7 +64,7 @@ impl Asked {
         let alt_names = self.alt_names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         match client_id {
             Some(client_id) if errors.is_empty() => {
-                Ok(GenerateCertificate { client_id, domain, validity_days, role, alt_names })
+                Ok(GenerateCertificate { client_id, domain, validity_days, role, alt_names, pkcs12: false })
             }
             _ => Err(errors),
         }

@@ -58,6 +58,7 @@ const fn words(kind: NoticeKind) -> (&'static str, &'static str) {
         NoticeKind::DestinationDisabled => ("A destination was disabled", "Mend it, then enable it again."),
         NoticeKind::AuditBroken => ("The audit log does not verify", "Verify it and look at what is wrong."),
         NoticeKind::MailFailing => ("Mail cannot be sent", "Check the mail server's settings."),
+        NoticeKind::MessageUnreadable => ("A message cannot be opened", "See which key it needs, or restore it."),
     }
 }
 
@@ -90,6 +91,7 @@ fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
             Some((about, Some(time("since")?)))
         }
         NoticeKind::AuditBroken => Some((format!("At row {}: {}", number("position")?, text("detail")?), None)),
+        NoticeKind::MessageUnreadable => Some((format!("It was not served: {}", text("reason")?), None)),
         NoticeKind::BackupFailed | NoticeKind::JournalDamaged | NoticeKind::DestinationDisabled => None,
     }
 }

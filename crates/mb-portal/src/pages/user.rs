@@ -4,10 +4,10 @@ use askama::Template;
 use axum::extract::Path;
 use mb_api::dto::{SessionRow, UserRow};
 use mb_core::account::{UserAction, may_manage};
-use mb_core::{UserId, UserRole};
+use mb_core::{Timestamp, UserId, UserRole};
 
 use super::profile::device;
-use super::user_new::roles;
+use super::user_new::{expiry_field, roles};
 use crate::errors::Errors;
 use crate::field::{Field, spoken};
 use crate::person::{Person, UserManager};
@@ -25,6 +25,7 @@ struct UserPage {
     above: Option<String>,
     role: Field,
     client: Field,
+    expiry: Field,
     password: Field,
     actor: UserRole,
     /// Whether it is the one who looks.
@@ -51,6 +52,11 @@ pub(super) fn id_of(text: &str) -> Result<UserId, Stop> {
     text.parse().map(UserId::new).map_err(|_| Stop::not_found())
 }
 
+/// As the field of a form takes a time: in UTC, to the second.
+fn typed(at: Timestamp) -> String {
+    at.to_string().chars().take(19).collect()
+}
+
 async fn view(person: &Person, id: UserId, errors: &Errors) -> Result<UserPage, Stop> {
     let user = person.client.user(&id).await?;
     let actor = person.profile().role;
@@ -62,9 +68,10 @@ async fn view(person: &Person, id: UserId, errors: &Errors) -> Result<UserPage, 
     let client = user.client_id.as_ref().map(ToString::to_string).unwrap_or_default();
     Ok(UserPage {
         shell: person.shell(Section::Users),
-        above: errors.above(&["role", "client_id", "new_password"]).map(str::to_owned),
+        above: errors.above(&["role", "client_id", "expires_at", "new_password"]).map(str::to_owned),
         role: Field::new("role", "Role", roles(), user.role.as_str(), errors),
         client: Field::line("client_id", "Client", &client, errors).optional(),
+        expiry: expiry_field(&user.expires_at.map(typed).unwrap_or_default(), errors),
         password: Field::password("new_password", "New password", "new-password", errors).hint(Field::PASSWORD_HINT),
         own: person.profile().id == id,
         sessions,

@@ -2,10 +2,11 @@
 
 use axum::extract::Path;
 use mb_api::ClientError;
-use mb_api::dto::{SecretText, SetUserClient, SetUserPassword, SetUserRole, SetUserStatus};
+use mb_api::dto::{SecretText, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserStatus};
 use mb_core::{ClientName, UserId, UserRole};
 
 use super::user::{again, id_of};
+use super::user_new::end_of_account;
 use crate::errors::Errors;
 use crate::flash::Flash;
 use crate::form::{Empty, Form};
@@ -21,6 +22,11 @@ pub(crate) struct RoleForm {
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct ClientForm {
     client_id: String,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct ExpiryForm {
+    expires_at: String,
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -53,6 +59,17 @@ pub(crate) async fn client(Admin(person): Admin, Path(id): Path<String>, Form(fo
         return again(&person, id, &errors).await;
     }
     let outcome = person.client.set_user_client(&id, &SetUserClient { client_id: client_id.flatten() }).await;
+    changed(&person, id, outcome, Flash::UserChanged).await
+}
+
+pub(crate) async fn expiry(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<ExpiryForm>) -> Answer {
+    let id = id_of(&id)?;
+    let mut errors = Errors::default();
+    let expires_at = end_of_account(&form.expires_at, &mut errors);
+    if !errors.is_empty() {
+        return again(&person, id, &errors).await;
+    }
+    let outcome = person.client.set_user_expiry(&id, &SetUserExpiry { expires_at }).await;
     changed(&person, id, outcome, Flash::UserChanged).await
 }
 

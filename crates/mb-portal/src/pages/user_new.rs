@@ -1,8 +1,9 @@
 //! Adding a user.
 
 use mb_api::dto::{CreateUser, SecretText};
-use mb_core::{ClientName, Email, UserRole};
+use mb_core::{ClientName, Email, Timestamp, UserRole};
 
+use super::messages::time;
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input, spoken};
 use crate::flash::Flash;
@@ -20,14 +21,17 @@ pub(crate) struct NewUser {
     role: String,
     #[serde(default)]
     client_id: String,
+    #[serde(default)]
+    expires_at: String,
 }
 
 pub(crate) async fn get(Admin(person): Admin) -> Answer {
-    page(&form(&person, ["", "user", ""], &Errors::default()))
+    page(&form(&person, ["", "user", "", ""], &Errors::default()))
 }
 
 pub(crate) async fn post(Admin(person): Admin, Form(typed): Form<NewUser>) -> Answer {
-    let again = |errors: &Errors| form(&person, [&typed.email, &typed.role, &typed.client_id], errors);
+    let again =
+        |errors: &Errors| form(&person, [&typed.email, &typed.role, &typed.client_id, &typed.expires_at], errors);
     let ask = match parse(&typed) {
         Ok(ask) => ask,
         Err(errors) => return mend(&again(&errors)),
@@ -48,13 +52,30 @@ fn parse(typed: &NewUser) -> Result<CreateUser, Errors> {
     } else {
         errors.need("client_id", ClientName::parse(client), "No client has such a name")
     };
+    let expires_at = end_of_account(&typed.expires_at, &mut errors);
     match (email, role) {
         (Some(email), Some(role)) if errors.is_empty() => {
             let password = typed.password.clone();
-            Ok(CreateUser { email, password, role, client_id, expires_at: None, may_send: false })
+            Ok(CreateUser { email, password, role, client_id, expires_at, may_send: false })
         }
         _ => Err(errors),
     }
+}
+
+/// When an account ends, as it was typed; nothing is never.
+pub(super) fn end_of_account(typed: &str, errors: &mut Errors) -> Option<Timestamp> {
+    let typed = typed.trim();
+    if typed.is_empty() {
+        return None;
+    }
+    errors.need("expires_at", time(typed), "Enter a whole date and time, or nothing")
+}
+
+/// The field for it.
+pub(super) fn expiry_field(typed: &str, errors: &Errors) -> Field {
+    Field::new("expires_at", "Account ends (UTC)", Input::Line("datetime-local"), typed, errors)
+        .optional()
+        .hint("From then on nobody signs in to it, and its sessions are over. Empty: never.")
 }
 
 /// The roles to choose from.
@@ -62,13 +83,13 @@ pub(super) fn roles() -> Input {
     Input::Choice(UserRole::ALL.iter().map(|role| Choice::new(role.as_str(), spoken(role.as_str()))).collect())
 }
 
-fn form(person: &Person, [email, role, client]: [&str; 3], errors: &Errors) -> FormPage {
+fn form(person: &Person, [email, role, client, end]: [&str; 4], errors: &Errors) -> FormPage {
     FormPage {
         shell: person.shell(Section::Users),
         title: "Add a user".into(),
         up: Some(("/admin/users".into(), "Users")),
         action: "/admin/users/new".into(),
-        above: errors.above(&["email", "password", "role", "client_id"]).map(str::to_owned),
+        above: errors.above(&["email", "password", "role", "client_id", "expires_at"]).map(str::to_owned),
         intro: None,
         fields: vec![
             Field::new("email", "E-mail address", Input::Line("email"), email, errors),
@@ -78,6 +99,7 @@ fn form(person: &Person, [email, role, client]: [&str; 3], errors: &Errors) -> F
             Field::line("client_id", "Client", client, errors)
                 .optional()
                 .hint("The client whose messages a plain user sees. Without one it sees none."),
+            expiry_field(end, errors),
         ],
         button: "Add the user",
         grave: false,

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use axum::http::HeaderMap;
 use mb_api::problem::{ApiError, ProblemCode};
+use mb_api::request_id::RequestId;
 use mb_core::submission::Rejection;
 use mb_core::{Content, Header, MessageId, Submission, Timestamp};
 use mb_queue::{Append, AppendError, Appended};
@@ -118,6 +119,16 @@ pub(crate) fn accepted(id: MessageId, queued_at: Timestamp, appended: &Appended)
             Err(ApiError::new(ProblemCode::IdempotencyConflict, detail))
         }
     }
+}
+
+/// Ties the request's id to the message's, by which every later role speaks of it.
+pub(crate) fn note(request: Option<&RequestId>, accepted: &Accepted) {
+    tracing::debug!(
+        request.id = request.map(tracing::field::display),
+        message.id = %accepted.message_id,
+        replayed = accepted.replayed,
+        "message accepted"
+    );
 }
 
 /// Why the journal took nothing.

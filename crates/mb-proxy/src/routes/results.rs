@@ -157,6 +157,9 @@ impl<'a> Results<'a> {
                     result.inspect_err(|_| self.quota.give_back(&charge))
                 }
             };
+            if let Ok(accepted) = &result {
+                accept::note(Some(&self.request_id), accepted);
+            }
             self.write(result);
         }
         Ok(())

@@ -103,6 +103,24 @@ pub(crate) fn read(disk: &Disk, path: &Path) -> io::Result<Vec<Incoming>> {
 }
 
 impl Journal {
+    /// The signed keys that anything here is sealed under, confirmed and set aside included; blocks.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] if a file cannot be read; then nobody knows what it needs.
+    pub fn signed_keys(&self) -> Result<Vec<Bytes>, JournalError> {
+        let shared = self.shared();
+        let mut keys = shared.signed_keys().map_err(JournalError::io("read", &shared.config.dir))?;
+        for reason in Aside::ALL {
+            for path in self.aside_files(reason)? {
+                let entries = read(&shared.disk, &path).map_err(JournalError::io("read", &path))?;
+                keys.extend(entries.into_iter().map(|entry| entry.key));
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
+    }
+
     /// The entries that were set aside for a reason, oldest first; blocks.
     ///
     /// # Errors

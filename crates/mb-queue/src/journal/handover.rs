@@ -352,6 +352,11 @@ impl Handover {
         (state.depth(), state.window.oldest())
     }
 
+    /// Unconfirmed entries that are in the window.
+    pub(crate) fn open(&self) -> u64 {
+        self.lock().window.open()
+    }
+
     /// Ends the cursor's thread and every wait.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

@@ -38,6 +38,8 @@ pub(crate) struct Health {
     pub(crate) full: Flag,
     /// No segment can be made; for the log alone.
     pub(crate) no_segment: Flag,
+    /// An index file cannot be read; for the log alone, and until the next start.
+    pub(crate) no_index: Flag,
     pub(crate) write_failed: Flag,
     pub(crate) read_failed: Flag,
     pub(crate) upkeep_failed: Flag,

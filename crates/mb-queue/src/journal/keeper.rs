@@ -104,7 +104,7 @@ impl Upkeep {
             self.probe(shared),
             copy_damaged(shared),
             write_indexes(shared),
-            self.save_watermark(shared).and_then(|()| drop_kept(shared)),
+            self.save_watermark(shared).and_then(|()| self.drop_kept(shared)),
             set_aside(shared, Aside::Stale),
             set_aside(shared, Aside::Refused),
         ];
@@ -149,7 +149,7 @@ impl Upkeep {
     fn make(&mut self, shared: &Shared) -> Result<Segment, AppendError> {
         let capacity = shared.config.segment_size();
         while shared.table.bytes() + capacity > shared.config.max_bytes {
-            if !drop_one(shared, |_| true).map_err(|error| refused(shared, &error))? {
+            if !self.make_room(shared).map_err(|error| refused(shared, &error))? {
                 return Err(AppendError::Full);
             }
         }
@@ -166,7 +166,7 @@ impl Upkeep {
                 }
                 Err(error) => {
                     let is_full = error.kind() == io::ErrorKind::StorageFull;
-                    if !(is_full && drop_one(shared, |_| true).map_err(|error| refused(shared, &error))?) {
+                    if !(is_full && self.make_room(shared).map_err(|error| refused(shared, &error))?) {
                         self.refused_at = Some(Instant::now());
                         return Err(refused(shared, &error));
                     }
@@ -202,6 +202,32 @@ impl Upkeep {
             gone::forget(&shared.disk, &shared.config.dir, now.seq)?;
         }
         Ok(())
+    }
+
+    /// Drops the oldest confirmed segment, whatever it is kept for.
+    fn make_room(&mut self, shared: &Shared) -> io::Result<bool> {
+        if let Err(error) = self.save_watermark(shared) {
+            // On a full disk room matters more; what is dropped is remembered by itself then.
+            tracing::debug!(error = %error, "watermark not saved before a segment is dropped");
+        }
+        drop_one(shared, self.saved, |_| true)
+    }
+
+    /// Drops confirmed segments that are kept long enough or take too much, oldest first.
+    fn drop_kept(&self, shared: &Shared) -> io::Result<()> {
+        let config = &shared.config;
+        loop {
+            let bytes = shared.handover.kept(&shared.table).bytes;
+            let is_unwanted = |segment: &Segment| {
+                let marks = segment.marks();
+                let is_empty = marks.next_seq == segment.first_seq();
+                let is_old = marks.kept_since.is_some_and(|since| since.elapsed() > config.keep_for);
+                is_empty || is_old || bytes > config.keep_bytes()
+            };
+            if !drop_one(shared, self.saved, is_unwanted)? {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -249,33 +275,17 @@ fn write_indexes(shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Drops confirmed segments that are kept long enough or take too much, oldest first.
-fn drop_kept(shared: &Shared) -> io::Result<()> {
-    let config = &shared.config;
-    loop {
-        let bytes = shared.handover.kept(&shared.table).bytes;
-        let is_unwanted = |segment: &Segment| {
-            let marks = segment.marks();
-            let is_empty = marks.next_seq == segment.first_seq();
-            let is_old = marks.kept_since.is_some_and(|since| since.elapsed() > config.keep_for);
-            is_empty || is_old || bytes > config.keep_bytes()
-        };
-        if !drop_one(shared, is_unwanted)? {
-            return Ok(());
-        }
-    }
-}
-
-fn drop_one(shared: &Shared, is_unwanted: impl FnOnce(&Segment) -> bool) -> io::Result<bool> {
+/// What the next start reads is the watermark on the disk: a segment that it does not speak of yet is remembered.
+fn drop_one(shared: &Shared, saved: Option<Watermark>, is_unwanted: impl FnOnce(&Segment) -> bool) -> io::Result<bool> {
     let Some(segment) = shared.handover.drop_oldest_kept(&shared.table, is_unwanted) else { return Ok(false) };
     let gone = segment.first_seq()..segment.marks().next_seq;
-    if gone.end > shared.handover.watermark().seq
-        && let Err(error) = gone::note(&shared.disk, &shared.config.dir, &gone)
-    {
-        // On a full disk room matters more; the next start will speak of a missing segment.
-        tracing::warn!(error = %error, "a dropped journal segment is not remembered");
-    }
+    let is_remembered =
+        gone.end <= saved.map_or(0, |saved| saved.seq) || gone::note(&shared.disk, &shared.config.dir, &gone).is_ok();
     segment.remove(&shared.disk)?;
+    // On a full disk room comes first, and then there is some.
+    if !is_remembered && let Err(error) = gone::note(&shared.disk, &shared.config.dir, &gone) {
+        tracing::warn!(error = %error, "a dropped journal segment is not remembered; the next start will miss it");
+    }
     Ok(true)
 }
 

@@ -10,8 +10,14 @@ use mb_core::{Header, MessageId, Timestamp};
 pub struct JournalStatus {
     /// Entries that the store has not confirmed.
     pub depth: u64,
+    /// Those of them that are handed over, or may be at any moment; the rest waits on the disk until there is room.
+    pub open: u64,
+    /// The most that may be.
+    pub open_bound: u64,
     /// Bytes of all segments.
     pub bytes: u64,
+    /// The most that they may take.
+    pub bytes_bound: u64,
     /// When the oldest unconfirmed entry was accepted.
     pub oldest: Option<Timestamp>,
     /// Confirmed segments that are kept.

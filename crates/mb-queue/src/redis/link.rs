@@ -3,8 +3,8 @@
 //! A connection that broke is opened again at once and in silence: Redis closes idle ones (`timeout`), restarts, and hands over
 //! to a replica. Only what lasts longer is told, once when it begins, once a minute while it lasts, and once when it ends.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mb_core::{Clock, Timestamp};
@@ -41,12 +41,15 @@ struct Shared {
     failing_since: AtomicI64,
     depth: AtomicU64,
     removed: AtomicU64,
+    /// When it was last told that Redis cannot be used: once for all connections to it.
+    told: Mutex<Option<Instant>>,
 }
 
 impl RedisHealth {
     pub(super) fn new(clock: Clock) -> Self {
         let (failing_since, depth, removed) = (AtomicI64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { clock, failing_since, depth, removed }) }
+        let told = Mutex::default();
+        Self { shared: Arc::new(Shared { clock, failing_since, depth, removed, told }) }
     }
 
     /// Since when Redis cannot be used; `None` while it can, or before it was tried.
@@ -80,6 +83,23 @@ impl RedisHealth {
         self.shared.depth.store(units, Ordering::Relaxed);
     }
 
+    fn told(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.shared.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a failure since then is to be told now.
+    fn is_due(&self, since: Instant, now: Instant) -> bool {
+        let mut told = self.told();
+        let is_due = match *told {
+            None => now - since >= SILENT,
+            Some(told) => now - told >= REMIND,
+        };
+        if is_due {
+            *told = Some(now);
+        }
+        is_due
+    }
+
     fn note(&self, works: bool) {
         let now = if works { 0 } else { self.shared.clock.now().micros() };
         if works {
@@ -99,12 +119,11 @@ pub(super) struct Link {
     answer: Duration,
     open: Option<MultiplexedConnection>,
     failing: Option<Failing>,
-    told: Option<Instant>,
 }
 
 impl Link {
     pub(super) fn new(config: Arc<RedisConfig>, health: RedisHealth, answer: Duration) -> Self {
-        Self { config, health, answer, open: None, failing: None, told: None }
+        Self { config, health, answer, open: None, failing: None }
     }
 
     /// The open connection, or a new one: then the second is true. Tries until there is one. Safe to cancel.
@@ -130,7 +149,7 @@ impl Link {
         }
         self.failing = None;
         self.health.note(true);
-        if self.told.take().is_some() {
+        if self.health.told().take().is_some() {
             tracing::info!(address = %Shown(&self.config), "redis can be used again");
         }
     }
@@ -148,12 +167,7 @@ impl Link {
             return;
         }
         self.health.note(false);
-        let is_due = match self.told {
-            None => now - since >= SILENT,
-            Some(told) => now - told >= REMIND,
-        };
-        if is_due {
-            self.told = Some(now);
+        if self.health.is_due(since, now) {
             tracing::warn!(error = %error, address = %Shown(&self.config), "redis cannot be used, will try again");
         }
         tokio::time::sleep((BACKOFF.0 * 2_u32.saturating_pow(times.min(10) - 1)).min(BACKOFF.1)).await;

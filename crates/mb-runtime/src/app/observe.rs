@@ -46,8 +46,20 @@ impl Routes {
         };
         let routes = templates.iter().copied().chain(["other"]).map(route).collect();
         let name = |thing: &str| format!("mb_{role}_{thing}");
-        metrics.add(Kind::Counter, &name("requests"), "HTTP requests by route and class of status.", counts);
-        metrics.add(Kind::Histogram, &name("request_seconds"), "Time to the answer's head, by route.", seconds);
+        metrics.add(
+            Kind::Counter,
+            &name("requests"),
+            "HTTP requests by route and class of status.",
+            &["route", "class"],
+            counts,
+        );
+        metrics.add(
+            Kind::Histogram,
+            &name("request_seconds"),
+            "Time to the answer's head, by route.",
+            &["route"],
+            seconds,
+        );
         Self { routes }
     }
 

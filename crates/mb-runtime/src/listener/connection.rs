@@ -40,7 +40,7 @@ where
     let connection = Arc::clone(&entry.connection);
     let io = Watched { io, connection: Arc::clone(&connection) };
     let leftover = (version == Version::One).then(Arc::default);
-    let service = Handler { app: port.app.clone(), peer, connection: Arc::clone(&connection), leftover };
+    let service = Handler { app: port.app.clone(), peer, connection: Arc::clone(&connection), version, leftover };
     let limits = &port.limits;
     match version {
         Version::One => {
@@ -123,7 +123,8 @@ struct Handler {
     app: App,
     peer: Peer,
     connection: Arc<Connection>,
-    /// HTTP/1 alone: an HTTP/2 stream ends without its connection.
+    version: Version,
+    /// HTTP/1 alone: on HTTP/2 every request has its own.
     leftover: Option<Arc<Leftover>>,
 }
 
@@ -138,11 +139,9 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
             None => Expects::Nothing,
             Some(_) => Expects::Continue,
         };
-        let refusal = self.leftover.as_ref().and_then(|_| strict::refusal(&request));
-        let mut request = match &self.leftover {
-            Some(leftover) => request.map(|body| Body::new(Returning::new(body, leftover))),
-            None => request.map(Body::new),
-        };
+        let refusal = if self.version == Version::One { strict::refusal(&request) } else { None };
+        let leftover = self.leftover.clone().unwrap_or_default();
+        let mut request = request.map(|body| Body::new(Returning::new(body, &leftover)));
         request.extensions_mut().insert(self.peer.clone());
         let answer = match refusal {
             None => self.app.clone().call(request),
@@ -152,14 +151,15 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
                 Box::pin(std::future::ready(Ok(response)))
             }
         };
-        Working { answer, leftover: self.leftover.clone(), expects, last: None, _busy: busy }
+        Working { answer, leftover, version: self.version, expects, last: None, _busy: busy }
     }
 }
 
 /// An answer in work, and that it is.
 struct Working {
     answer: <App as Service<Request<Body>>>::Future,
-    leftover: Option<Arc<Leftover>>,
+    leftover: Arc<Leftover>,
+    version: Version,
     expects: Expects,
     /// The answer, as it waits for the rest of its request.
     last: Option<Boxed<Response>>,
@@ -174,9 +174,9 @@ impl Future for Working {
             return last.as_mut().poll(cx).map(Ok);
         }
         let Ok(answer) = ready!(self.answer.as_mut().poll(cx));
-        let Some(rest) = self.leftover.as_deref().and_then(Leftover::take) else { return Poll::Ready(Ok(answer)) };
-        let expects = self.expects;
-        self.last.insert(Box::pin(leftover::discard(rest, expects, answer))).as_mut().poll(cx).map(Ok)
+        let Some(rest) = self.leftover.take() else { return Poll::Ready(Ok(answer)) };
+        let last = leftover::discard(rest, self.version, self.expects, answer);
+        self.last.insert(Box::pin(last)).as_mut().poll(cx).map(Ok)
     }
 }
 

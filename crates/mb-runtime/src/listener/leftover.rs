@@ -1,9 +1,10 @@
 //! The part of a request's body that its handler did not read.
 //!
-//! On HTTP/1 it stands between the answer and the next request. A refusal (no identity, a rate limit, a wrong type) is
-//! often given before the body is read; closing the connection then would cost the client a TLS handshake per refusal,
-//! and it would learn of it only when its next request breaks. So a small rest is read and thrown away; where that is
-//! too much, the answer says `Connection: close`.
+//! A refusal (no identity, a body over the limit, a wrong type) is often given before the body is read. Many clients send
+//! all of it before they look at the answer: on HTTP/1 they would meet a closed connection, on HTTP/2 a reset stream, and
+//! never learn why. So the rest is read and thrown away, piece by piece, before the answer goes out. Where that is too
+//! much, an HTTP/1 answer says `Connection: close`, and on HTTP/2 the stream is let go only behind the answer, which then
+//! counts as complete (RFC 9113, section 8.1).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +18,17 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-/// The most bytes that are read for nothing.
-const MAX_BYTES: u64 = 512 << 10;
-/// The longest time that an answer waits for them.
-const MAX_TIME: Duration = Duration::from_secs(1);
+use super::connection::Version;
 
-/// Where an unread body comes to; a connection has one, because HTTP/1 has one request at a time.
+/// The most bytes that are read for nothing: as many as the largest body that is read whole.
+const MAX_BYTES: u64 = 8 << 20;
+/// The longest time that an answer waits for them.
+const MAX_TIME: Duration = Duration::from_secs(5);
+/// The longest time without any of them: who is silent waits for the answer.
+const MAX_SILENCE: Duration = Duration::from_secs(1);
+
+/// Where an unread body comes to. Every HTTP/2 request has one; an HTTP/1 connection has one, because it has one request
+/// at a time.
 #[derive(Debug, Default)]
 pub(super) struct Leftover(Mutex<Option<Incoming>>);
 
@@ -88,23 +94,53 @@ pub(super) enum Expects {
     Continue,
 }
 
-/// Reads the rest, or marks the answer as the connection's last.
-pub(super) async fn discard(rest: Incoming, expects: Expects, mut answer: Response) -> Response {
-    let given_up = matches!(answer.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
+/// Reads the rest before the answer; where that is too much, makes the answer the last of its connection or stream.
+pub(super) async fn discard(mut rest: Incoming, version: Version, expects: Expects, mut answer: Response) -> Response {
+    let given_up = answer.status() == StatusCode::REQUEST_TIMEOUT;
     let worthwhile = !given_up && expects == Expects::Nothing && rest.size_hint().lower() <= MAX_BYTES;
-    if !worthwhile || !tokio::time::timeout(MAX_TIME, reaches_end(rest)).await.unwrap_or(false) {
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if worthwhile && tokio::time::timeout(MAX_TIME, reaches_end(&mut rest)).await.unwrap_or(false) {
+        return answer;
     }
-    answer
+    match version {
+        Version::One => {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            answer
+        }
+        Version::Two => answer.map(|answer| axum::body::Body::new(Keeping { answer, _rest: rest })),
+    }
 }
 
-async fn reaches_end(mut rest: Incoming) -> bool {
+async fn reaches_end(rest: &mut Incoming) -> bool {
     let mut left = MAX_BYTES;
-    while let Some(frame) = rest.frame().await {
+    loop {
+        let Ok(frame) = tokio::time::timeout(MAX_SILENCE, rest.frame()).await else { return false };
+        let Some(frame) = frame else { return true };
         let Ok(frame) = frame else { return false };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(now_left) = left.checked_sub(length) else { return false };
         left = now_left;
     }
-    true
+}
+
+/// An answer that lets go of its request's stream at its own end.
+struct Keeping {
+    answer: axum::body::Body,
+    _rest: Incoming,
+}
+
+impl Body for Keeping {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.answer).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.answer.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.answer.size_hint()
+    }
 }

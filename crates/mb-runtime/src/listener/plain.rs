@@ -17,7 +17,7 @@ use mb_api::{Peer, RequestId};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::accept::accept;
+use super::accept::{Slots, accept};
 use super::connection::{Port, Version, serve};
 use super::live::Live;
 use super::{Limits, Listener};
@@ -51,13 +51,14 @@ impl PlainServer {
         });
         let port = Arc::new(Port { app, limits, live, lifecycle: lifecycle.clone() });
         let tracker = lifecycle.clone();
-        let loop_ = accept(listener.tcp, limits.connections, lifecycle.soft(), move |stream, addr, slot| {
-            let port = Arc::clone(&port);
-            tracker.track(async move {
-                connection(stream, addr, &port).await;
-                drop(slot);
+        let loop_ =
+            accept(listener.tcp, Slots::new(limits.connections), lifecycle.soft(), move |stream, addr, slot| {
+                let port = Arc::clone(&port);
+                tracker.track(async move {
+                    connection(stream, addr, &port).await;
+                    drop(slot);
+                });
             });
-        });
         lifecycle.spawn("accept", Criticality::Critical, loop_);
     }
 }

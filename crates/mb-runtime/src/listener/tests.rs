@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use http::Version;
 use mb_api::client::{Client, ClientError, Transport};
+use mb_api::dto::delivery::RegisterQuery;
 use mb_api::dto::{Epoch, RegisterAnswer, RegisterResult};
 use mb_api::{Peer, paths};
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
@@ -21,6 +22,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+mod refusing;
 
 use super::*;
 use crate::app::{App, AppConfig};
@@ -67,7 +70,11 @@ async fn register(peer: Peer, request: axum::extract::Request) -> axum::Json<Reg
         (Some(identity), Version::HTTP_2) => RegisterResult::Quarantined(identity.name.clone().into()),
         _ => RegisterResult::Duplicate,
     };
-    axum::Json(RegisterAnswer { epoch: Epoch::from_bytes([1; 16]), results: vec![result] })
+    axum::Json(RegisterAnswer {
+        epoch: Epoch::from_bytes([1; 16]),
+        results: vec![result],
+        leased: mb_api::dto::delivery::LeasedDeliveries::default(),
+    })
 }
 
 fn serve(limits: Limits, plain_text: PlainText) -> Port {
@@ -134,7 +141,7 @@ const WHO: &str = "GET /who HTTP/1.1\r\nhost: localhost\r\n\r\n";
 #[tokio::test]
 async fn the_certificate_names_the_peer_and_the_client_speaks_http_2() {
     let port = serve(Limits::default(), PlainText::Refuse);
-    let answer = port.client(&port.ca).register(Bytes::new(), None).await.expect("answered");
+    let answer = port.client(&port.ca).register(Bytes::new(), &RegisterQuery::default(), None).await.expect("answered");
     assert_eq!(answer.results, [RegisterResult::Quarantined("worker".into())]);
     let mut anonymous = port.connect(None).await;
     assert!(ask(&mut anonymous, WHO, "/1.1!").await.ends_with("nobody HTTP/1.1!"));
@@ -149,7 +156,7 @@ async fn the_certificate_names_the_peer_and_the_client_speaks_http_2() {
 #[tokio::test]
 async fn a_certificate_of_another_ca_does_not_get_in() {
     let port = serve(Limits::default(), PlainText::Refuse);
-    let error = port.client(&ca()).register(Bytes::new(), None).await.expect_err("refused");
+    let error = port.client(&ca()).register(Bytes::new(), &RegisterQuery::default(), None).await.expect_err("refused");
     assert!(matches!(error, ClientError::Unreachable(_)), "{error}");
 }
 
@@ -265,6 +272,21 @@ async fn a_refusal_before_the_body_keeps_the_connection_if_the_body_is_small() {
     let waiting = refused("content-length: 9\r\nexpect: 100-continue\r\n");
     let answer = ask(&mut stream, &waiting, "}").await;
     assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("connection: close"), "{answer}");
+}
+
+#[test]
+fn a_bound_that_changes_holds_for_the_next_connection() {
+    let slots = accept::Slots::new(1);
+    let first = slots.take();
+    assert!(first.is_some() && slots.take().is_none());
+    slots.set_most(2);
+    let second = slots.take();
+    assert!(second.is_some() && slots.take().is_none());
+    slots.set_most(1);
+    drop(second);
+    assert!(slots.take().is_none(), "one is still open");
+    drop(first);
+    assert!(slots.take().is_some());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::accept::accept;
+use super::accept::{Slots, accept};
 use super::connection::{Port, Version, serve};
 use super::live::Live;
 use super::plain::{PlainText, answer_plain_text};
@@ -49,8 +49,8 @@ impl TlsServer {
         Self { listener, tls, app, limits: Limits::default(), policy: None, plain_text: PlainText::Refuse }
     }
 
-    /// Serves on the lifecycle until its soft stop; returns at once.
-    pub fn start(self, lifecycle: &Lifecycle) {
+    /// Serves on the lifecycle until its soft stop; returns at once, with the bound of connections, which may be changed.
+    pub fn start(self, lifecycle: &Lifecycle) -> Slots {
         let Self { listener, tls, app, limits, policy, plain_text } = self;
         let live = Live::default();
         lifecycle.spawn("connection watch", Criticality::Critical, {
@@ -62,7 +62,8 @@ impl TlsServer {
         let shared =
             Arc::new(Shared { tls, plain_text, port: Port { app, limits, live, lifecycle: lifecycle.clone() } });
         let tracker = lifecycle.clone();
-        let loop_ = accept(listener.tcp, limits.connections, lifecycle.soft(), move |stream, addr, slot| {
+        let slots = Slots::new(limits.connections);
+        let loop_ = accept(listener.tcp, slots.clone(), lifecycle.soft(), move |stream, addr, slot| {
             let shared = Arc::clone(&shared);
             tracker.track(async move {
                 shared.connection(stream, addr).await;
@@ -70,6 +71,7 @@ impl TlsServer {
             });
         });
         lifecycle.spawn("accept", Criticality::Critical, loop_);
+        slots
     }
 }
 

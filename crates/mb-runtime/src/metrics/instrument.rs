@@ -161,6 +161,25 @@ impl<F: Fn() -> Distribution> EncodeMetric for ReadDistribution<F> {
     }
 }
 
+/// A counter whose value is read when it is asked for.
+pub(super) struct ReadCounter<F>(pub(super) F);
+
+impl<F> fmt::Debug for ReadCounter<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadCounter")
+    }
+}
+
+impl<F: Fn() -> f64> EncodeMetric for ReadCounter<F> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_counter::<NoLabelSet, f64, f64>(&(self.0)(), None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
 /// A gauge whose value is read when it is asked for.
 pub(super) struct Read<F>(pub(super) F);
 

@@ -74,6 +74,8 @@ pub(crate) async fn lacks(store: &Store, head: &Head, checkpoints: u64) -> Resul
 pub(crate) struct Witness {
     /// `None` until they were counted, and after one was added.
     checkpoints: Option<u64>,
+    /// What was said of it at last: a contradiction stays until somebody sees to it, and is said once.
+    said: Option<String>,
 }
 
 impl Witness {
@@ -106,14 +108,16 @@ impl Witness {
         if let Some(last) = last
             && let Some(detail) = lacks(&app.store, &last, checkpoints).await?
         {
-            logging::limited("audit cut off", || {
+            if self.said.as_ref() != Some(&detail) {
                 tracing::error!(
                     detail,
                     "audit log cut off; remove secrets/audit.head if an older database was put back"
                 );
-            });
+                self.said = Some(detail);
+            }
             return Ok(());
         }
+        self.said = None;
         let head = Head { position, hash, checkpoints, at: app.clock.now() };
         file.write(&head, &app.audit.key).await;
         Ok(())

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use mb_core::Timestamp;
-use mb_crypto::CryptoError;
 use mb_crypto::audit::ChainKey;
-use mb_crypto::master::MasterKey;
 
 use super::chain::Notary;
 use super::head::HeadFile;
@@ -21,9 +19,8 @@ pub(crate) struct AuditState {
 }
 
 impl AuditState {
-    pub(crate) fn new(master: &MasterKey, head: Option<PathBuf>) -> Result<Self, CryptoError> {
-        let key = ChainKey::derive(master)?;
-        Ok(Self { key, head: head.map(HeadFile::new), chains_since: Mutex::default(), adopted: Mutex::default() })
+    pub(crate) fn new(key: ChainKey, head: Option<PathBuf>) -> Self {
+        Self { key, head: head.map(HeadFile::new), chains_since: Mutex::default(), adopted: Mutex::default() }
     }
 
     pub(crate) fn chains_since(&self) -> Option<Timestamp> {

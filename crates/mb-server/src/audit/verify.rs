@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{AuditFault, AuditFaultKind, AuditReport};
-use mb_api::page::Cursor;
 use mb_api::problem::ApiError;
 use mb_core::Timestamp;
 use mb_core::audit::GENESIS;
@@ -37,7 +37,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) const START: Self = Self { position: 0, checkpoint: 0 };
 
-    /// Reads [`Place::cursor`]. A cursor of another list names some place, which is as good as any to begin at.
+    /// Reads [`Place::cursor`].
     pub(crate) fn from_cursor(cursor: Cursor) -> Self {
         let both = u128::from_be_bytes(cursor.id);
         let half = |bits: u128| i64::try_from(bits & u128::from(u64::MAX)).unwrap_or(i64::MAX);
@@ -72,7 +72,7 @@ impl Found {
             signed_position: self.signed_position,
             unchained: self.unchained,
             faults: self.faults,
-            next: self.next.map(|place| place.cursor().encode()),
+            next: self.next.map(|place| place.cursor().encode(List::AuditCheck)),
         }
     }
 
@@ -85,7 +85,7 @@ impl Found {
 
 /// Checks the stretch behind `place`.
 pub(crate) async fn stretch(app: &App, place: Place) -> Result<Found, ApiError> {
-    let anchors = TrustAnchors::from_pem(app.authority.ca_pem()).map_err(ApiError::internal)?;
+    let anchors = app.keys.anchors();
     let stretch = Stretch::read(app, place).await.map_err(store_fault)?;
     let key = app.audit.key.clone();
     // Thousands of hashes and hundreds of signatures: not on a thread that serves requests.

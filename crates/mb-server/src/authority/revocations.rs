@@ -26,7 +26,8 @@ impl Authority {
         let filter = CertificateFilter { status: Some(CertificateStatus::Revoked), ..CertificateFilter::default() };
         let rows = self.store.certificates(&filter).await.map_err(store_fault)?;
         // A list speaks for one authority only.
-        let own = rows.into_iter().filter(|row| row.issuer == self.ca.issuer_id());
+        let ca = self.ca.load_full();
+        let own = rows.into_iter().filter(|row| row.issuer == ca.issuer_id());
         let entries = own.filter_map(|row| {
             let revocation = row.revocation?;
             let reason = RevocationReason::parse(&revocation.reason).unwrap_or_default();
@@ -36,7 +37,7 @@ impl Authority {
         let now = self.clock.now();
         // The time counts up across restarts and restores, which a number kept in the store would not.
         let number = u64::try_from(now.micros()).unwrap_or(1);
-        let pem = self.ca.crl(&entries, number, now).map_err(ApiError::internal)?;
+        let pem = ca.crl(&entries, number, now).map_err(ApiError::internal)?;
         Ok(RevocationList { pem, newest: entries.iter().map(|entry| entry.at).max() })
     }
 }

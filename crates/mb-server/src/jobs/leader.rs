@@ -1,7 +1,6 @@
 //! Which main server leads: one lease in the store for all jobs that must run once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use tokio::sync::watch;
@@ -11,10 +10,8 @@ use crate::app::App;
 
 /// The lease's name.
 const LEASE: &str = "jobs";
-/// How long a lease outlives a main server that died.
-const TTL: Duration = Duration::from_secs(30);
-/// How often it is prolonged. Each time is a write, also where nothing else happens.
-const RENEWAL: Duration = Duration::from_secs(10);
+/// A lease is prolonged so often within its length. Each time is a write, also where nothing else happens.
+const RENEWALS: u32 = 3;
 
 /// Whether this main server leads.
 #[derive(Clone, Debug)]
@@ -53,15 +50,16 @@ pub(super) fn start(app: &Arc<App>, lifecycle: &Lifecycle) -> Lead {
     let (sender, holds) = watch::channel(false);
     let (app, own, soft) = (Arc::clone(app), Arc::clone(&holder), lifecycle.soft());
     lifecycle.spawn("leader", Criticality::Critical, async move {
-        let mut ticks = ticks(RENEWAL);
+        let mut ticks = ticks(app.lease / RENEWALS);
         while soft.run_until_cancelled(ticks.tick()).await.is_some() {
-            let leads = match app.store.try_lead(LEASE, &own, TTL).await {
+            let leads = match app.store.try_lead(LEASE, &own, app.lease).await {
                 Ok(leads) => leads,
                 Err(error) => {
                     mb_runtime::logging::limited("lease", || tracing::warn!(%error, "lease not asked for"));
                     false
                 }
             };
+            app.metrics.leader.set(if leads { 1.0 } else { 0.0 });
             if sender.send_replace(leads) != leads {
                 tracing::info!(leads, "leadership changed");
             }

@@ -1,5 +1,5 @@
-//! What time has ended is removed: sessions, tokens, mails that are done with, notices that were resolved. In steps small
-//! enough that no request waits for one of them.
+//! What time has ended is removed: sessions, tokens, mails that are done with, notices that were resolved, proxies that are
+//! no more. In steps small enough that no request waits for one of them.
 
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ const STEPS: u32 = 20;
 const MAIL_KEPT: Duration = Duration::from_hours(7 * 24);
 /// How long a resolved notice can be seen.
 const NOTICES_KEPT: Duration = Duration::from_hours(90 * 24);
+/// How long it can be seen that there was a proxy: its journal may hold messages for as long.
+const PROXIES_KEPT: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
-    for kind in [Kind::Expired, Kind::Mail, Kind::Notices] {
+    for kind in [Kind::Expired, Kind::Mail, Kind::Notices, Kind::Proxies] {
         for _ in 0..STEPS {
             if kind.step(app).await? == 0 {
                 break;
@@ -28,12 +30,25 @@ pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Ends deliveries whose message has expired, and gives up those of destinations that are disabled or gone.
+pub(crate) async fn deliveries(app: &App) -> Result<(), StoreError> {
+    for _ in 0..STEPS {
+        let expired = app.store.expire_deliveries(&app.instance, STEP).await?;
+        if expired + app.store.bury_deliveries(&app.instance, STEP).await? == 0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     /// Sessions and tokens that are over.
     Expired,
     Mail,
     Notices,
+    Proxies,
 }
 
 impl Kind {
@@ -44,6 +59,7 @@ impl Kind {
             Self::Expired => app.store.purge_expired(STEP).await,
             Self::Mail => app.store.sweep_mail(now.minus(MAIL_KEPT), STEP).await,
             Self::Notices => app.store.sweep_notices(now.minus(NOTICES_KEPT), STEP).await,
+            Self::Proxies => app.store.sweep_proxies(now.minus(PROXIES_KEPT), STEP).await,
         }
     }
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use lettre::Message;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, SinglePart};
-use mb_crypto::master::MasterKey;
+use mb_crypto::master::MasterKeys;
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_store::Mail;
 
 /// Builds the message; the reason if it can never be sent.
-pub(super) fn build(master: &MasterKey, from: &Mailbox, mail: &Mail) -> Result<Message, &'static str> {
+pub(super) fn build(master: &MasterKeys, from: &Mailbox, mail: &Mail) -> Result<Message, &'static str> {
     let to = mail.to.parse().map(|address| Mailbox::new(None, address)).map_err(|_| "the recipient is no address")?;
     let text = sealed_value::open(master, Purpose::MailBody, &mail.to, &mail.body);
     let text = text.map_err(|_| "the text cannot be opened")?;

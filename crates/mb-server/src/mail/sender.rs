@@ -42,6 +42,9 @@ pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
 }
 
 async fn attempt(app: &App, mail: &Mail) -> MailOutcome {
+    if mail.expires_at.is_some_and(|end| end <= app.clock.now()) {
+        return dropped(mail, "it was of no use any more before a mail server took it".to_owned());
+    }
     let sent = match app.mail.transport.from().map(|from| letter::build(&app.master, from, mail)) {
         Some(Err(reason)) => Err(Failure::Lasting(reason.to_owned())),
         Some(Ok(message)) => app.mail.transport.send(message).await,
@@ -53,10 +56,7 @@ async fn attempt(app: &App, mail: &Mail) -> MailOutcome {
             app.mail.succeeded();
             MailOutcome::Sent
         }
-        Err(Failure::Lasting(error)) => {
-            tracing::warn!(mail.id = mail.id, error, "mail given up");
-            MailOutcome::GivenUp(error)
-        }
+        Err(Failure::Lasting(error)) => dropped(mail, error),
         Err(Failure::Passing(error)) => {
             mb_runtime::logging::limited("mail", || tracing::warn!(error, "mail not sent"));
             app.mail.failed(now, error.clone());
@@ -69,7 +69,16 @@ fn again(mail: &Mail, now: Timestamp, error: String) -> MailOutcome {
     let index = usize::try_from(mail.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
     let delay = DELAYS.get(index).or(DELAYS.last()).copied().unwrap_or(GIVE_UP);
     let next = now.plus(delay);
-    if next > mail.created_at.plus(GIVE_UP) { MailOutcome::GivenUp(error) } else { MailOutcome::Retry(next, error) }
+    // What would come after the end is not kept until then: it holds a token.
+    let end = mail.created_at.plus(GIVE_UP);
+    let end = mail.expires_at.map_or(end, |expires_at| end.min(expires_at));
+    if next >= end { dropped(mail, error) } else { MailOutcome::Retry(next, error) }
+}
+
+/// Who waits for the mail will not get it, and this line is all there is to tell why.
+fn dropped(mail: &Mail, error: String) -> MailOutcome {
+    tracing::warn!(mail.id = mail.id, mail.subject, mail.attempt, error, "mail given up");
+    MailOutcome::GivenUp(error)
 }
 
 #[cfg(test)]
@@ -84,6 +93,7 @@ mod tests {
             subject: String::new(),
             body: bytes::Bytes::new(),
             created_at: Timestamp::default(),
+            expires_at: None,
             attempt,
         };
         let (mut now, mut attempts) = (Timestamp::default(), 0);

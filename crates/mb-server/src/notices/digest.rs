@@ -76,5 +76,6 @@ const fn words(kind: NoticeKind) -> &'static str {
         NoticeKind::DestinationDisabled => "a destination was disabled",
         NoticeKind::AuditBroken => "the audit log does not verify",
         NoticeKind::MailFailing => "mail cannot be sent",
+        NoticeKind::MessageUnreadable => "a stored message does not open",
     }
 }

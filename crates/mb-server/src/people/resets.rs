@@ -10,7 +10,6 @@ use std::time::Duration;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::Email;
 use mb_crypto::CryptoError;
-use mb_crypto::sealed_value::{self, Purpose};
 use mb_crypto::token::{Token, TokenKind};
 use mb_runtime::logging;
 use mb_store::{NewMail, NewResetToken, StoreError};
@@ -18,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::mail;
 
 /// How long the mail's link is good.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -94,10 +94,11 @@ async fn reset(app: &App, request: &Request) -> Result<(), Fault> {
         return Ok(());
     }
     let token = Token::generate(TokenKind::PasswordReset);
+    let expires_at = now.plus(LIFETIME);
     let text = text(&app.people.config.portal_url, &token);
-    let body = sealed_value::seal(&app.master, Purpose::MailBody, &user.email, text.as_bytes())?;
-    let mail = NewMail { to: user.email.clone(), subject: SUBJECT.to_owned(), body: body.into() };
-    let new = NewResetToken { digest: token.digest(), user: user.id, expires_at: now.plus(LIFETIME) };
+    let mail = mail::compose(&app.master, &user.email, SUBJECT, &text)?;
+    let mail = NewMail { expires_at: Some(expires_at), ..mail };
+    let new = NewResetToken { digest: token.digest(), user: user.id, expires_at };
     app.store.request_reset(&new, &mail, &format!("peer:{}", request.from)).await?;
     Ok(())
 }

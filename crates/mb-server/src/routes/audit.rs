@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
-use mb_api::page::{Cursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::ApiError;
 use mb_api::{Query, paths};
-use mb_core::{FieldError, hex};
+use mb_core::hex;
 use mb_store::{AuditFilter, AuditPlace, ListedEntry};
 
 use super::{object, store_fault};
@@ -35,7 +36,7 @@ pub(crate) async fn list(
     let filter = AuditFilter { actor, action, object, from, to };
     let after = after.map(|cursor| AuditPlace { at: cursor.at, id: cursor.place() });
     let page = app.store.audit_page(&filter, after, limit).await.map_err(store_fault)?;
-    let next = page.next.map(|next| Cursor::numbered(next.at, next.id).encode());
+    let next = page.next.map(|next| Cursor::numbered(next.at, next.id).encode(List::Audit));
     Ok(Json(Page { data: page.entries.into_iter().map(present).collect(), next }))
 }
 
@@ -54,11 +55,8 @@ pub(crate) async fn verify(
     Query(query): Query<AuditVerifyQuery>,
 ) -> Result<Json<AuditReport>, ApiError> {
     caller.admin()?;
-    let place = query.cursor.as_deref().map_or(Some(Place::START), |text| Cursor::parse(text).map(Place::from_cursor));
-    let place = place.ok_or_else(|| {
-        let detail = "cursor must be a value of 'next' as it was returned";
-        ApiError::invalid(vec![FieldError::new("/cursor", "invalid_cursor", detail)])
-    })?;
+    let cursor = query.cursor.as_deref().map(|text| Cursor::parse(List::AuditCheck, text)).transpose()?;
+    let place = cursor.map_or(Place::START, Place::from_cursor);
     let found = verify::stretch(&app, place).await?;
     Ok(Json(found.report()))
 }

@@ -77,8 +77,10 @@ pub(crate) async fn refresh(State(app): State<Arc<App>>, peer: Peer, body: Body)
 #[utoipa::path(
     post, path = paths::AUTH_LOGOUT, tag = "auth", operation_id = "logout",
     summary = "Sign out",
-    description = "Ends the sign-in that the refresh token, used or not, belongs to, with its access tokens. A token that \
-                   is nobody's is answered alike.",
+    description = "Ends the sign-in that the refresh token, used or not, belongs to: its access token and every refresh \
+                   token of it are refused from the next request on. The user's other sign-ins, on other devices, go on: \
+                   `DELETE /portal/profile/sessions` ends them all, and so do a change or a reset of the password and \
+                   the account's deactivation. A token that is nobody's is answered alike.",
     request_body = RefreshToken,
     responses((status = 204, description = "Signed out"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(()),

@@ -7,22 +7,22 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{
     CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
-    SecretText,
 };
-use mb_api::page::{Cursor, Page, PageQuery};
+use mb_api::page::{Page, PageQuery};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::{FieldError, Role, Timestamp, hex};
 
-use super::{announce, store_fault};
+use super::{announce, signing, store_fault};
 use crate::app::App;
 use crate::authority::{Order, Which};
 use crate::caller::Caller;
 
 /// The most bytes of a request.
-const MAX_BODY: usize = 64 << 10;
+pub(super) const MAX_BODY: usize = 64 << 10;
 /// The longest validity: the CA's own.
 const MAX_DAYS: u32 = 3650;
 
@@ -45,31 +45,34 @@ pub(crate) async fn generate(
     let actor = caller.admin()?;
     let request: GenerateCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let role = request.role.unwrap_or(Role::Client);
-    if request.validity_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-        let detail = format!("validity_days must be 1 to {MAX_DAYS}");
-        return Err(ApiError::invalid(vec![FieldError::new("/validity_days", "out_of_range", detail)]));
-    }
-    if request.domain.is_some() && !role.has_domain() {
-        let detail = "only clients and consumers belong to a domain; alt_names take host names";
-        return Err(ApiError::invalid(vec![FieldError::new("/domain", "not_allowed", detail)]));
-    }
     let order = Order {
         name: request.client_id.as_str().to_owned(),
         role,
         domain: request.domain,
         sans: request.alt_names,
-        validity: request.validity_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+        validity: validity(request.validity_days)?,
     };
+    check_domain(&order)?;
     let issued = app.authority.issue(order, actor.as_str()).await?;
-    let answer = GeneratedCertificate {
-        id: hex::encode(&issued.identity.serial),
-        certificate: issued.certificate_pem,
-        private_key: SecretText::new(issued.private_key_pem.expose().clone()),
-        ca_certificate: app.authority.ca_pem().to_owned(),
-        fingerprint: issued.identity.fingerprint,
-        expires_at: issued.identity.not_after,
-    };
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, Json(signing::once(&app, issued, request.pkcs12).await?)))
+}
+
+/// Days as they are asked for.
+pub(super) fn validity(days: Option<u32>) -> Result<Option<Duration>, ApiError> {
+    if days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
+        let detail = format!("validity_days must be 1 to {MAX_DAYS}");
+        return Err(ApiError::invalid(vec![FieldError::new("/validity_days", "out_of_range", detail)]));
+    }
+    Ok(days.map(|days| Duration::from_secs(u64::from(days) * 86_400)))
+}
+
+/// Whether the order's role has a domain, if it names one.
+pub(super) fn check_domain(order: &Order) -> Result<(), ApiError> {
+    if order.domain.is_none() || order.role.has_domain() {
+        return Ok(());
+    }
+    let detail = "only clients and consumers belong to a domain; alt_names take host names";
+    Err(ApiError::invalid(vec![FieldError::new("/domain", "not_allowed", detail)]))
 }
 
 #[utoipa::path(
@@ -111,12 +114,15 @@ pub(crate) async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<CertificateRow>>, ApiError> {
     caller.admin()?;
-    let (limit, after) = query.resolve()?;
+    let (limit, after) = query.resolve(List::Certificates)?;
     let mut rows =
         app.store.certificate_page(after.map(|cursor| cursor.place()), limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|(place, row)| Cursor::numbered(row.not_before, *place).encode());
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|(place, row)| Cursor::numbered(row.not_before, *place).encode(List::Certificates));
     let now = app.clock.now();
     Ok(Json(Page { data: rows.into_iter().map(|(_, row)| present(row, now)).collect(), next }))
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use mb_api::cursor::{List, NameCursor};
 use mb_api::dto::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
-use mb_api::page::{NameCursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::ApiError;
 use mb_api::{Query, paths};
 use mb_core::domain::MAX_RATE_LIMIT;
@@ -40,7 +41,7 @@ pub(crate) async fn list(
     let mut rows = app.store.client_page(&filter, after, limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| NameCursor::after(row.name.as_str()).encode());
+    let next = rows.last().filter(|_| more).map(|row| NameCursor::after(row.name.as_str()).encode(List::Clients));
     Ok(Json(Page { data: rows.into_iter().map(present).collect(), next }))
 }
 

@@ -6,8 +6,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use mb_api::cursor::{List, NameCursor};
 use mb_api::dto::{CreateDomain, DomainRow, DomainSettings};
-use mb_api::page::{NameCursor, Page, PageQuery};
+use mb_api::page::{Page, PageQuery};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::{DomainName, DomainRules};
@@ -35,12 +36,12 @@ pub(crate) async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DomainRow>>, ApiError> {
     caller.admin()?;
-    let (limit, after) = query.resolve_by_name()?;
+    let (limit, after) = query.resolve_by_name(List::Domains)?;
     let after = after.as_ref().map(NameCursor::name);
     let mut rows = app.store.domain_page(after, limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| NameCursor::after(row.name.as_str()).encode());
+    let next = rows.last().filter(|_| more).map(|row| NameCursor::after(row.name.as_str()).encode(List::Domains));
     Ok(Json(Page { data: rows.into_iter().map(present).collect(), next }))
 }
 

@@ -3,12 +3,15 @@
 //! Numbers in a list are masked, and a message may be looked at without being opened. Opening one is recorded before
 //! anything of it leaves: no record, no body.
 
+mod explain;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata, SecretText};
-use mb_api::page::{Cursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::mask::mask_number;
@@ -19,7 +22,8 @@ use serde_json::json;
 use super::store_fault;
 use crate::app::App;
 use crate::caller::{Caller, View};
-use crate::opening;
+use crate::notices;
+use crate::opening::{self, Unopened};
 
 #[utoipa::path(
     get, path = paths::PORTAL_MESSAGES, tag = "messages", operation_id = "list_messages",
@@ -44,7 +48,7 @@ pub(crate) async fn list(
     for message in &page.messages {
         data.push(row(&app, message, now).await?);
     }
-    Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode()) }))
+    Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode(List::Messages)) }))
 }
 
 #[utoipa::path(
@@ -118,7 +122,7 @@ fn shown(message: &ListedMessage, now: Timestamp) -> MessageState {
 
 async fn row(app: &App, message: &ListedMessage, now: Timestamp) -> Result<MessageRow, ApiError> {
     let plain = match &message.content {
-        Some(content) => opening::open(app, content).await.map_err(store_fault)?,
+        Some(content) => opening::open(app, content).await.map_err(store_fault)?.ok(),
         None => None,
     };
     let number = plain.as_ref().and_then(|plain| plain.content()?.sender_number);
@@ -149,29 +153,41 @@ async fn detail(app: &App, message: &ListedMessage) -> Result<MessageDetail, Api
         sender_number: None,
         message_body: None,
         metadata: None,
-        attempts: Vec::new(),
+        deliveries: explain::deliveries(app, message.status.message_id).await?,
+        attempts: explain::attempts(app, message.status.message_id).await?,
     })
 }
 
 async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut MessageDetail) -> Result<(), ApiError> {
     let plain = match &message.content {
         Some(content) => opening::open(app, content).await.map_err(store_fault)?,
-        None => None,
+        None => Err(Unopened::Damaged),
     };
-    let Some(content) = plain.as_ref().and_then(opening::Plain::content) else {
-        tracing::error!(message.id = %message.status.message_id, "message cannot be opened");
-        let reason =
-            "the message can no longer be opened: its key is missing or its seal is broken; ask with body=false";
-        return Err(ApiError::new(ProblemCode::Conflict, reason));
+    let plain = match plain {
+        Ok(plain) => plain,
+        Err(unopened) => return Err(report(app, message, unopened).await),
     };
+    let content = plain.content().ok_or_else(|| ApiError::internal("opened content is none"))?;
     let about = json!({ "client": message.status.client, "domain": message.domain });
     let id = message.status.message_id.to_string();
     app.store.audit(caller.actor().as_str(), "message.open", &id, about).await.map_err(store_fault)?;
+    explain::open_answers(app, message.status.message_id, &mut detail.attempts).await?;
     detail.sender_number = content.sender_number.map(|number| SecretText::new(number.to_owned()));
     detail.message_body = Some(SecretText::new(content.body.to_owned()));
     // The proxy took nothing but an object; names that were given twice, which older ones let pass, read as the last.
     detail.metadata = content.metadata.and_then(|text| serde_json::from_str(text).ok()).map(Metadata);
     Ok(())
+}
+
+/// Tells everybody concerned that a message does not open: who asks, the log, the metrics, a notice.
+async fn report(app: &App, message: &ListedMessage, unopened: Unopened) -> ApiError {
+    let (id, reason) = (message.status.message_id, unopened.detail());
+    mb_runtime::logging::limited("open", || tracing::error!(message.id = %id, reason, "message cannot be opened"));
+    app.metrics.unopened(unopened.word());
+    if let Err(error) = notices::unreadable(app, message, &reason).await {
+        tracing::warn!(%error, "notice of an unreadable message not stored");
+    }
+    ApiError::new(ProblemCode::Conflict, format!("the message cannot be opened: {reason}; ask with body=false"))
 }
 
 const fn cursor(place: MessagePlace) -> Cursor {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{NoticeQuery, NoticeRow};
-use mb_api::page::{Cursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::ApiError;
 use mb_api::{Query, paths};
 use mb_core::NoticeId;
@@ -36,7 +37,8 @@ pub(crate) async fn list(
     let mut rows = app.store.notice_page(filter, before, limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| Cursor::numbered(row.first_at, row.id.get()).encode());
+    let next =
+        rows.last().filter(|_| more).map(|row| Cursor::numbered(row.first_at, row.id.get()).encode(List::Notices));
     Ok(Json(Page { data: rows.into_iter().map(present).collect(), next }))
 }
 

@@ -24,7 +24,7 @@ const PEM: &str = "application/x-pem-file";
     responses((status = 200, body = String, content_type = "application/x-pem-file")),
 )]
 pub(crate) async fn ca(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, PEM)], app.authority.ca_pem().to_owned())
+    ([(header::CONTENT_TYPE, PEM)], app.authority.ca_pem())
 }
 
 #[utoipa::path(
@@ -54,6 +54,7 @@ pub(crate) async fn crl_der(State(app): State<Arc<App>>) -> Result<impl IntoResp
     summary = "Renew the certificate that the call is made with: a signing request in, a certificate out, both PEM",
     request_body(content = String, content_type = "application/x-pem-file"),
     responses((status = 200, body = String, content_type = "application/x-pem-file")),
+    security(("certificate" = ["server", "proxy", "worker", "portal", "admin", "consumer", "client", "monitoring"])),
 )]
 pub(crate) async fn renew(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<impl IntoResponse, ApiError> {
     let held = peer.authorize(&app.policy.current(), &Role::ALL, app.clock.now())?;

@@ -34,7 +34,7 @@ pub(crate) async fn policy(
 ) -> Result<Response, ApiError> {
     actor::require(&app, &peer, &[Role::Proxy, Role::Worker, Role::Portal])?;
     if let Some(proxy) = peer.identity.as_ref().filter(|identity| identity.role == Role::Proxy) {
-        app.policy.asked(proxy, query.since);
+        app.policy.asked(proxy, query, app.clock.now());
     }
     let mut feed = app.policy.subscribe();
     // "Another", not "newer": after the restore of a backup the store's version may be lower than the caller's.

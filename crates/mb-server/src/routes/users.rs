@@ -10,8 +10,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use mb_api::cursor::{List, NameCursor};
 use mb_api::dto::{CreateUser, UserQuery, UserRow};
-use mb_api::page::{NameCursor, Page};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::account::UserAction;
@@ -62,7 +63,7 @@ pub(crate) async fn list(
     found.sort_by(|a, b| a.email.cmp(&b.email));
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    let next = found.last().filter(|_| more).map(|user| NameCursor::after(user.email.as_str()).encode());
+    let next = found.last().filter(|_| more).map(|user| NameCursor::after(user.email.as_str()).encode(List::Users));
     Ok(Json(Page { data: found.iter().map(accounts::row).collect::<Result<_, _>>()?, next }))
 }
 

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mb_api::dto::delivery::RegisterQuery;
 use mb_api::dto::{PolicyQuery, RevokeCertificate};
 use mb_api::page::PageQuery;
 use mb_api::{ClientError, Peer, ProblemCode};
@@ -23,7 +24,7 @@ async fn every_route_takes_its_own_roles_alone() {
     for role in Role::ALL {
         let client = fixture.client(role).await;
         let expected = |roles: &[Role]| (!roles.contains(&role)).then_some(ProblemCode::WrongRole);
-        let outcome = client.register(Bytes::from_static(b"no batch"), None).await;
+        let outcome = client.register(Bytes::from_static(b"no batch"), &RegisterQuery::default(), None).await;
         assert_eq!(refusal(outcome), expected(&[Role::Worker]), "register as {role}");
         assert_eq!(refusal(client.confirm(Vec::new()).await), expected(&[Role::Proxy]), "confirm as {role}");
         let outcome = client.status(demo.clone(), Vec::new(), None).await;
@@ -40,7 +41,10 @@ async fn without_a_certificate_only_the_public_is_told() {
     let fixture = Fixture::new().await;
     let nobody = fixture.client_of(Peer::default());
     let expected = Some(ProblemCode::NoIdentity);
-    assert_eq!(refusal(nobody.register(Bytes::from_static(b"no batch"), None).await), expected);
+    assert_eq!(
+        refusal(nobody.register(Bytes::from_static(b"no batch"), &RegisterQuery::default(), None).await),
+        expected
+    );
     assert_eq!(refusal(nobody.confirm(Vec::new()).await), expected);
     assert_eq!(refusal(nobody.policy(PolicyQuery::default()).await), expected);
     assert_eq!(refusal(nobody.certificates(&PageQuery::default()).await), expected);
@@ -143,4 +147,22 @@ async fn every_serving_certificate_carries_the_systems_own_names() {
     let (_, request) = mb_crypto::ca::SigningRequest::create("proxy-2").expect("a request");
     let renewed = fixture.server.authority().renew(&held, &request, "test").await.expect("renewed");
     assert!(names(&renewed.certificate_pem).contains(&"broker.example".to_owned()));
+}
+
+#[tokio::test]
+async fn a_new_epoch_is_an_admins_and_signs_everybody_out() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(mb_core::UserRole::Admin, None).await;
+    let epoch = async |who: &super::asking::Asking<'_>| {
+        who.refusal(http::Method::POST, mb_api::paths::NEW_EPOCH, Some(serde_json::json!({}))).await
+    };
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Admin) {
+        assert_eq!(epoch(&fixture.certificate(role).await).await, (403, "wrong_role".to_owned()), "{role}");
+    }
+    let manager = fixture.signed_in(mb_core::UserRole::UserManager, None).await;
+    assert_eq!(epoch(&manager).await, (403, "forbidden".to_owned()));
+    assert_eq!(admin.post(mb_api::paths::NEW_EPOCH, serde_json::json!({})).await.status, 200);
+    assert_eq!(epoch(&admin).await, (401, "invalid_token".to_owned()));
+    let certificate = fixture.certificate(Role::Admin).await;
+    assert_eq!(certificate.post(mb_api::paths::NEW_EPOCH, serde_json::json!({})).await.status, 200);
 }

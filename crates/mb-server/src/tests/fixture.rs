@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use bytes::Bytes;
 use mb_api::client::{Client, Transport};
 use mb_api::dto::RegisterResult;
+use mb_api::dto::delivery::RegisterQuery;
 use mb_api::{Peer, paths};
 use mb_core::envelope::SignedKey;
 use mb_core::handover::Batch;
@@ -65,7 +66,8 @@ impl Fixture {
         let parts = Parts {
             store: store.clone(),
             ca,
-            master,
+            master: master.into(),
+            retired_cas: String::new(),
             audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
@@ -73,6 +75,7 @@ impl Fixture {
             mail,
             clock: clock.clone(),
             instance: "test".into(),
+            lease: std::time::Duration::from_secs(30),
             stopping: CancellationToken::new(),
         };
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
@@ -114,7 +117,7 @@ impl Fixture {
         let mut body = Vec::new();
         batch.encode(&mut body);
         let worker = self.client(Role::Worker).await;
-        let answer = worker.register(Bytes::from(body), None).await.expect("answers");
+        let answer = worker.register(Bytes::from(body), &RegisterQuery::default(), None).await.expect("answers");
         assert_eq!(answer.epoch.as_bytes(), &self.store.epoch().await.expect("reads"));
         answer.results
     }
@@ -159,7 +162,7 @@ async fn issue(server: &MainServer, name: &str, role: Role) -> Issued {
     server.authority().issue(order, "test").await.expect("issues")
 }
 
-fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
+pub(super) fn new_key(master: &MasterPublicKey, proxy: &Issued, now: Timestamp) -> Key {
     let signer = Signer::from_pem(&proxy.certificate_pem, proxy.private_key_pem.expose()).expect("a proxy");
     let (sealing, record) = SealingKey::new(master, &signer, now).expect("a data key");
     Key { sealing, record }

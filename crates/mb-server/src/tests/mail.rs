@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mb_core::{NoticeKind, NoticeLevel, Role, Secret, UserRole};
-use mb_store::NewNotice;
+use mb_store::{NewMail, NewNotice};
 use serde_json::json;
 use smtp::{Manner, Smtp};
 
@@ -87,6 +87,29 @@ async fn what_is_refused_for_now_is_tried_again_and_heals() {
 }
 
 #[tokio::test]
+async fn a_mail_that_has_become_useless_is_dropped_before_another_attempt() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    let end = NOW.plus(Duration::from_hours(1));
+    let mail = compose(&fixture.server.app.master, "ann@example.org", "Reset", "a link for an hour").expect("sealed");
+    fixture.store.enqueue_mail(&NewMail { expires_at: Some(end), ..mail }).await.expect("waits");
+    smtp.behave(Manner::Refuse("451 later"));
+    for minutes in [0, 10, 20, 30, 40, 50] {
+        fixture.clock.set(NOW.plus(Duration::from_mins(minutes)));
+        fixture.send().await;
+    }
+    assert_eq!(fixture.waiting().await, 0, "the next attempt would come too late");
+    let mail = compose(&fixture.server.app.master, "ann@example.org", "Reset", "a link for a moment").expect("sealed");
+    let now = fixture.clock.now();
+    fixture.store.enqueue_mail(&NewMail { expires_at: Some(now), ..mail }).await.expect("waits");
+    smtp.behave(Manner::Take);
+    fixture.send().await;
+    assert_eq!((smtp.taken().len(), fixture.waiting().await), (0, 0));
+    let told = fixture.execute_text("SELECT last_error FROM mail_outbox WHERE given_up_at IS NOT NULL").await;
+    assert!(contains(&told[1], "no use any more"), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_recipient_that_is_refused_for_good_is_given_up_and_hinders_no_other() {
     let smtp = Smtp::start(None).await;
     let fixture = Fixture::mailing(plain(smtp.port)).await;
@@ -113,7 +136,7 @@ async fn without_a_mail_server_only_what_waits_is_missed() {
 async fn starttls_is_required_and_its_certificate_checked() {
     let fixture = Fixture::new().await;
     let issued = fixture.issue("server", Role::Server).await;
-    let ca = fixture.server.authority().ca_pem().to_owned();
+    let ca = fixture.server.authority().ca_pem().clone();
     let key = issued.private_key_pem.expose();
     let tls = Arc::new(mb_crypto::tls::server_config(&issued.certificate_pem, key, &ca).expect("a configuration"));
     let smtp = Smtp::start(Some(tls)).await;

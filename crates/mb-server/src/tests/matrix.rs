@@ -73,9 +73,17 @@ const OWN_MESSAGES: Lets = Lets::AdminsAnd(&[Who::User, Who::Stranger]);
 fn table() -> Vec<(Method, &'static str, Lets)> {
     let mut rows = vec![
         (P, paths::REGISTER, Lets::Roles(&[Role::Worker])),
+        (P, paths::DELIVERIES_LEASE, Lets::Roles(&[Role::Worker])),
+        (P, paths::DELIVERIES_REPORT, Lets::Roles(&[Role::Worker])),
+        (P, paths::CANCEL, Lets::Roles(&[Role::Proxy])),
+        (P, paths::PULL, Lets::Roles(&[Role::Consumer])),
+        (P, paths::PULL_ACK, Lets::Roles(&[Role::Consumer])),
+        (P, paths::PULL_NACK, Lets::Roles(&[Role::Consumer])),
         (P, paths::CONFIRM, Lets::Roles(&[Role::Proxy])),
         (P, paths::STATUS, Lets::Roles(&[Role::Proxy])),
         (G, paths::POLICY, Lets::Roles(&[Role::Proxy, Role::Worker, Role::Portal])),
+        (P, paths::REVOCATIONS, Lets::Roles(&[Role::Proxy])),
+        (P, paths::KEY_REPORT, Lets::Roles(&[Role::Proxy])),
         (P, paths::SESSIONS, Lets::Roles(&[Role::Portal])),
         (P, paths::SESSIONS_OTP, Lets::Roles(&[Role::Portal])),
         // A portal needs a session as well, which none here has.
@@ -90,6 +98,7 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         paths::AUTH_LOGOUT,
         paths::AUTH_FORGOT_PASSWORD,
         paths::AUTH_RESET_PASSWORD,
+        paths::PKI_ENROLL,
     ] {
         rows.push((P, path, Lets::All));
     }
@@ -145,27 +154,51 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::DOMAINS, Lets::Admins),
         (G, paths::DOMAIN, Lets::Admins),
         (U, paths::DOMAIN, Lets::Admins),
+        (G, paths::DESTINATIONS, Lets::Admins),
+        (P, paths::DESTINATIONS, Lets::Admins),
+        (G, paths::DESTINATION, Lets::Admins),
+        (U, paths::DESTINATION, Lets::Admins),
+        (D, paths::DESTINATION, Lets::Admins),
+        (U, paths::DESTINATION_STATE, Lets::Admins),
+        (P, paths::DESTINATION_SECRET, Lets::Admins),
+        (P, paths::DESTINATION_TEST, Lets::Admins),
+        (P, paths::DESTINATION_REPLAY, Lets::Admins),
+        (G, paths::DEAD_LETTERS, Lets::Admins),
+        (P, paths::DEAD_LETTERS_REDRIVE, Lets::Admins),
+        (P, paths::DEAD_LETTERS_PURGE, Lets::Admins),
+        (P, paths::MESSAGE_RETRY, Lets::Admins),
+        (P, paths::MESSAGE_CANCEL, Lets::Admins),
+        (P, paths::MESSAGE_EXPUNGE, Lets::Admins),
         (G, paths::AUDIT, Lets::Admins),
         (G, paths::AUDIT_VERIFY, Lets::Admins),
         (G, paths::NOTICES, Lets::Admins),
         (P, paths::NOTICE_RESOLVE, Lets::Admins),
         (G, paths::STATS, Lets::Admins),
-        (P, paths::NEW_EPOCH, Lets::Admins),
+        (G, paths::KEYS, Lets::Admins),
+        (P, paths::KEYS_PREPARE, Lets::Admins),
+        (P, paths::KEYS_ROTATE, Lets::Admins),
+        (P, paths::KEYS_REWRAP, Lets::Admins),
+        (D, paths::KEY, Lets::Admins),
+        (D, paths::KEY_PROXY, Lets::Admins),
         (P, paths::CERTIFICATES_GENERATE, Lets::Admins),
         (P, paths::CERTIFICATES_REVOKE, Lets::Admins),
+        (P, paths::CERTIFICATES_SIGN, Lets::Admins),
+        (P, paths::CERTIFICATES_RENEW, Lets::Admins),
+        (P, paths::CLIENT_ENROLL, Lets::Admins),
         (G, paths::CERTIFICATES_LIST, Lets::Admins),
     ]
 }
 
-/// Routes that are asked elsewhere: the listener's own, one that a certificate of any role may ask, and one that ends what
+/// Routes that are asked elsewhere: the listener's own, one that a certificate of any role may ask, and those that end what
 /// the others here ask with.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("get", paths::HEALTH),
     ("get", paths::HEALTH_LIVE),
     ("get", paths::HEALTH_READY),
     ("get", paths::METRICS),
     ("post", paths::PKI_RENEW),
     ("delete", paths::PROFILE_SESSIONS),
+    ("post", paths::NEW_EPOCH),
 ];
 
 async fn callers(fixture: &Fixture) -> Vec<(Who, Asking<'_>)> {

@@ -11,6 +11,7 @@ use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
 use crate::settings;
+use crate::user_changes::leap_generations;
 use crate::value::Value;
 
 /// There while a restore is under way.
@@ -111,8 +112,9 @@ impl Store {
     async fn finish(&self, actor: &str, contents: &Contents) -> Result<(), StoreError> {
         let mut tx = self.backend().begin().await?;
         tx.execute("DELETE FROM settings WHERE name = ?", [Value::Text(RESTORING)]).await?;
-        settings::mint_epoch(&mut tx).await?;
-        settings::leap_policy(&mut tx).await?;
+        settings::mint_epoch(&mut tx, self.now()).await?;
+        settings::leap(&mut tx).await?;
+        leap_generations(&mut tx).await?;
         let detail = json!({ "rows": contents.0.values().sum::<u64>() });
         audit::insert(&mut tx, &Change::new(self, actor, "store.restore", "store").detail(detail)).await?;
         tx.commit().await

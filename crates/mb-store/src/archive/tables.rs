@@ -61,7 +61,8 @@ pub(crate) fn to_empty() -> impl Iterator<Item = &'static str> {
 }
 
 /// What lives for a moment only: sign-ins, rights that expire, mail on its way.
-pub(crate) const FLEETING: &[&str] = &["refresh_tokens", "reset_tokens", "sessions", "leases", "mail_outbox"];
+pub(crate) const FLEETING: &[&str] =
+    &["refresh_tokens", "reset_tokens", "sessions", "enrolment_tokens", "leases", "mail_outbox", "proxies"];
 
 /// Parents before children, as foreign keys want it.
 pub(crate) const TABLES: &[Table] = &[
@@ -135,7 +136,12 @@ pub(crate) const TABLES: &[Table] = &[
             ("proxy_name", Text),
             ("proxy_serial", Blob),
             ("created_at", Time),
+            ("rewrapped", Blob),
         ],
+    },
+    Table {
+        name: "key_reports",
+        columns: &[("reporter", Blob), ("role", Text), ("name", Text), ("master_keys", Blob), ("reported_at", Time)],
     },
     Table {
         name: "messages",
@@ -160,6 +166,67 @@ pub(crate) const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "destinations",
+        columns: &[
+            ("id", Int),
+            ("domain", Text),
+            ("name", Text),
+            ("is_live", Int),
+            ("kind", Text),
+            ("state", Text),
+            ("state_reason", Text),
+            ("url", Text),
+            ("topics", Text),
+            ("clients", Text),
+            ("retry", Text),
+            ("concurrency", Int),
+            ("rate", Int),
+            ("secret", Blob),
+            ("previous_secret", Blob),
+            ("previous_until", Time),
+            ("ca", Text),
+            ("client_certificate", Text),
+            ("client_key", Blob),
+            ("created_at", Time),
+            ("changed_at", Time),
+            ("breaker", Text),
+            ("breaker_until", Time),
+        ],
+    },
+    Table {
+        name: "deliveries",
+        columns: &[
+            ("message_id", Blob),
+            ("destination_id", Int),
+            ("state", Text),
+            ("lane", Int),
+            ("due_at", Time),
+            ("expires_at", Time),
+            ("attempts", Int),
+            ("lease_id", Blob),
+            ("leased_by", Text),
+            ("last_error", Text),
+            ("created_at", Time),
+            ("finished_at", Time),
+        ],
+    },
+    Table {
+        name: "attempts",
+        columns: &[
+            ("id", Int),
+            ("message_id", Blob),
+            ("attempt_id", Blob),
+            ("destination_id", Int),
+            ("at", Time),
+            ("duration_us", Int),
+            ("class", Text),
+            ("status", Int),
+            ("detail", Text),
+            ("answer", Blob),
+            ("worker", Text),
+        ],
+    },
+    Table {
         name: "dead_letters",
         columns: &[
             ("id", Int),
@@ -174,6 +241,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("deliver_at", Time),
             ("expires_at", Time),
             ("created_at", Time),
+            ("destination_id", Int),
         ],
     },
     Table {

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use super::*;
 use crate::backend::Backend;
-use crate::{RegisterBatch, Store};
+use crate::{RegisterBatch, Routed, Store};
 use server::{Database, Product};
 
 mod plans;
@@ -64,8 +64,13 @@ async fn a_transaction_that_is_left_behind_is_undone_at_once(product: Product) {
 
 async fn a_registering_connection_that_was_cut_is_replaced(product: Product) {
     let (store, database) = store(product).await;
-    let call =
-        || RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "t".into() };
+    let call = || RegisterBatch {
+        keys: Vec::new(),
+        messages: Vec::new(),
+        dead_letters: Vec::new(),
+        routed: Routed::default(),
+        instance: "t".into(),
+    };
     store.register(call()).await.unwrap();
     let own = "SELECT CONNECTION_ID()";
     let id = sqlx::query_scalar::<_, u64>(own).fetch_one(&mysql(&store).registering).await.unwrap();
@@ -96,4 +101,18 @@ async fn faults_are_sorted_by_what_is_to_be_done(product: Product) {
         assert!(error.to_string().contains(word), "{number}: {error}");
         assert_eq!((error.is_conflict(), error.is_passing()), (conflict, word != "refused"), "{number}");
     }
+}
+
+/// What an operator is told of a server. The tests' own is forgetful on purpose, and its user may do everything.
+async fn a_server_tells_how_it_is_set_up(product: Product) {
+    let (store, database) = store(product).await;
+    let report = store.server_report().await.unwrap().expect("a server");
+    assert_eq!(report.database, database.name);
+    assert_eq!((report.flush_log_at_commit, report.sync_binlog), (Some(0), None));
+    assert!(report.is_durable().is_err_and(|reason| reason.contains("innodb_flush_log_at_trx_commit is 0")));
+    assert_eq!(report.charset, "utf8mb4");
+    assert!(report.max_packet.is_some_and(|bytes| bytes >= 1 << 20), "{report:?}");
+    assert!(report.grants.iter().any(|grant| grant.starts_with("GRANT ") && grant.contains("WITH GRANT OPTION")));
+    assert!(report.now.since(Clock::System.now()) < Duration::from_mins(1));
+    assert!(report.version.chars().next().is_some_and(|c| c.is_ascii_digit()), "{}", report.version);
 }

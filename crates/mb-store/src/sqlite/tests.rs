@@ -4,11 +4,11 @@ use mb_core::Clock;
 use sqlx::SqlSafeStr as _;
 
 use super::*;
-use crate::audit_list;
 use crate::backend::Backend;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
-use crate::{RegisterBatch, Store};
+use crate::{RegisterBatch, Routed, Store};
+use crate::{audit_list, many_rows};
 
 async fn store() -> (Store, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
@@ -36,9 +36,39 @@ async fn count_domains(store: &Store) -> i64 {
     store.backend().fetch_optional("SELECT COUNT(*) FROM domains", []).await.unwrap().unwrap().int(0).unwrap()
 }
 
+/// Rows of ten domains and a hundred clients, spread over time, and what `SQLite` finds out about them by ANALYZE, on which
+/// its plans depend.
+async fn generate(store: &Store) {
+    let rows = 100_i64 << many_rows::doublings(9);
+    let messages = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?) \
+                    INSERT INTO messages (message_id, client_id, domain, topic, queued_at, key_id, \
+                    sender_number_hashed, encrypted_body, status, registered_at) \
+                    SELECT randomblob(16), 'client-' || (i % 100), 'domain-' || (i % 10), 'default', i * 1000000, \
+                    randomblob(16), randomblob(32), randomblob(200), 'delivered', i * 1000000 FROM n";
+    let letters = "INSERT INTO dead_letters (message_id, digest, reason, envelope, client_id, domain, topic, queued_at, \
+                   created_at) SELECT message_id, sender_number_hashed, 'stale', encrypted_body, client_id, domain, \
+                   topic, queued_at, registered_at FROM messages LIMIT ? / 10";
+    let audit = "INSERT INTO audit_log (at, actor, action, object, detail) \
+                 SELECT queued_at, client_id, 'thing.do', domain, '{}' FROM messages LIMIT ? / 10";
+    let mut tx = store.backend().begin().await.unwrap();
+    for sql in [messages, letters, audit] {
+        tx.execute(sql, [Value::Int(rows)]).await.unwrap();
+    }
+    tx.execute("ANALYZE", []).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test]
-async fn hot_statements_search_by_an_index() {
+async fn hot_statements_search_by_their_index_however_many_rows_there_are() {
     let (store, _directory) = store().await;
+    hot_statements_search(&store).await;
+    each_list_goes_by_its_index(&store).await;
+    generate(&store).await;
+    hot_statements_search(&store).await;
+    each_list_goes_by_its_index(&store).await;
+}
+
+async fn hot_statements_search(store: &Store) {
     let lists = [
         candidates::OF_DOMAIN,
         candidates::OF_CLIENT,
@@ -54,7 +84,7 @@ async fn hot_statements_search_by_an_index() {
     let audit = [audit_list::BY_TIME, audit_list::BY_ACTOR, audit_list::BY_OBJECT];
     let by_ids = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES].map(|statement| statement.sqlite);
     for sql in by_ids.into_iter().chain([MESSAGE]).chain(lists).chain(audit) {
-        let plan = plan(&store, sql).await;
+        let plan = plan(store, sql).await;
         let names = |verb: &str, line: &String| {
             ["messages", "dead_letters", "letter", "other", "audit_log"]
                 .iter()
@@ -65,9 +95,7 @@ async fn hot_statements_search_by_an_index() {
     }
 }
 
-#[tokio::test]
-async fn each_list_goes_by_the_index_that_is_made_for_it() {
-    let (store, _directory) = store().await;
+async fn each_list_goes_by_its_index(store: &Store) {
     let expected = [
         (candidates::OF_DOMAIN, "messages_domain (domain=? AND queued_at>? AND queued_at<?)"),
         (candidates::OF_CLIENT, "messages_client (client_id=? AND queued_at>? AND queued_at<?)"),
@@ -81,7 +109,7 @@ async fn each_list_goes_by_the_index_that_is_made_for_it() {
         (audit_list::BY_OBJECT, "audit_log_object (object=? AND at>? AND at<?)"),
     ];
     for (sql, index) in expected {
-        let plan = plan(&store, sql).await;
+        let plan = plan(store, sql).await;
         assert!(plan.iter().any(|line| line.contains(index)), "{index}: {plan:?}");
         // Equal times alone are sorted: a page costs what it shows, not what lies behind it.
         assert!(!plan.iter().any(|line| line == "USE TEMP B-TREE FOR ORDER BY"), "{sql}: {plan:?}");
@@ -141,8 +169,13 @@ async fn a_full_disk_passes() {
         header: None,
         created_at: mb_core::Timestamp::default(),
     };
-    let call =
-        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: vec![letter], instance: "test".into() };
+    let call = RegisterBatch {
+        keys: Vec::new(),
+        messages: Vec::new(),
+        dead_letters: vec![letter],
+        routed: Routed::default(),
+        instance: "test".into(),
+    };
     let error = store.register(call.clone()).await.unwrap_err();
     assert!(matches!(error, StoreError::Full(_)) && error.is_passing(), "{error}");
     assert!(matches!(store.check().await, Err(StoreError::Full(_))), "unhealthy while nothing can be written");
@@ -157,8 +190,13 @@ async fn a_store_whose_writer_has_ended_is_not_well() {
     let (store, _directory) = store().await;
     store.check().await.unwrap();
     store.shared.writer.lock().unwrap().as_ref().unwrap().abort();
-    let call =
-        RegisterBatch { keys: Vec::new(), messages: Vec::new(), dead_letters: Vec::new(), instance: "test".into() };
+    let call = RegisterBatch {
+        keys: Vec::new(),
+        messages: Vec::new(),
+        dead_letters: Vec::new(),
+        routed: Routed::default(),
+        instance: "test".into(),
+    };
     assert!(matches!(store.register(call).await, Err(StoreError::Closed)));
     assert!(matches!(store.check().await, Err(StoreError::Closed)));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mb_core::{ClientName, Clock, DomainName, Header, KeyId, MessageId, MessageState, Timestamp, Topic};
-use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, RegisterBatch, Store};
+use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, RegisterBatch, Routed, Store};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, SqliteConnection};
 
 use crate::server::{Database, Product};
@@ -66,13 +66,16 @@ impl Fixture {
         }
     }
 
-    /// Lets time pass for who asks the database for it: a server's clock cannot be set, so its leases grow older instead.
+    /// Lets time pass for who asks the database for it: a server's clock cannot be set, so what it has noted grows
+    /// older instead.
     pub(crate) async fn pass(&self, time: Duration) {
         self.clock.set(self.clock.now().plus(time));
         if let Place::Server(_) = self.place {
             let micros = time.as_micros();
-            let sql = format!("UPDATE leases SET lease_until = lease_until - INTERVAL {micros} MICROSECOND");
-            self.beside().await.run(&sql).await;
+            for (table, column) in [("leases", "lease_until"), ("proxies", "seen_at")] {
+                let sql = format!("UPDATE {table} SET {column} = {column} - INTERVAL {micros} MICROSECOND");
+                self.beside().await.run(&sql).await;
+            }
         }
     }
 
@@ -177,11 +180,18 @@ pub(crate) fn data_key(n: u8, record: &'static str) -> DataKeyRow {
         proxy_name: "proxy".into(),
         proxy_serial: vec![n],
         created_at: NOW,
+        rewrapped: None,
     }
 }
 
 pub(crate) fn batch(messages: Vec<NewMessage>) -> RegisterBatch {
-    RegisterBatch { keys: Vec::new(), messages, dead_letters: Vec::new(), instance: "one".into() }
+    RegisterBatch {
+        keys: Vec::new(),
+        messages,
+        dead_letters: Vec::new(),
+        routed: Routed::default(),
+        instance: "one".into(),
+    }
 }
 
 pub(crate) fn dead(dead_letters: Vec<NewDeadLetter>) -> RegisterBatch {

@@ -5,8 +5,12 @@ mod administration;
 mod alone_server;
 mod archiving;
 mod auditing;
+mod delivering;
+mod enrolling;
 mod fixture;
+mod keys;
 mod listing;
+mod merging;
 mod outages;
 mod people;
 mod reading;
@@ -60,6 +64,7 @@ on_every_backend! {
         what_is_neither_message_nor_dead_letter_is_lacking,
         a_new_epoch_is_another_one,
         a_client_sees_its_own_messages_alone,
+        names_that_look_alike_stay_apart,
         what_is_only_a_dead_letter_has_failed,
         thousands_of_ids_are_answered;
     administration:
@@ -115,18 +120,40 @@ on_every_backend! {
         rows_are_chained_in_order_and_once,
         checkpoints_are_kept_as_they_were_signed,
         the_log_is_searched_page_by_page;
+    keys:
+        data_keys_are_sealed_anew_in_steps_and_once,
+        a_sealed_value_is_replaced_only_as_it_was_read,
+        a_report_takes_the_place_of_the_one_before;
+    merging:
+        revocations_are_merged_back_after_a_new_epoch_alone;
+    enrolling:
+        a_token_is_the_first_requests_for_good,
+        a_new_token_voids_an_unused_one_of_that_name;
     running:
         a_mail_is_tried_by_one_at_a_time,
         a_mail_waits_for_its_next_attempt_and_is_swept_when_done,
         a_sent_mail_keeps_no_body,
         one_notice_about_a_thing_is_open_at_a_time,
         a_notice_is_mailed_once,
-        one_leads_until_its_lease_ends;
+        one_leads_until_its_lease_ends,
+        proxies_live_as_long_as_they_are_seen;
     tenants:
         a_domains_rules_reach_the_policy,
         a_clients_rate_limit_reaches_the_policy,
         clients_come_in_pages_without_the_archived,
         figures_count_messages_by_age_and_clients_by_what_they_may;
+    delivering:
+        a_delivery_is_leased_by_one_until_its_lease_ends,
+        a_message_is_final_when_its_last_delivery_is,
+        what_is_not_taken_is_tried_again_and_given_up_in_the_end,
+        a_report_under_a_lost_lease_counts_only_if_it_was_taken,
+        fresh_ones_and_repeats_keep_each_other_from_nothing,
+        an_open_breaker_lets_one_delivery_see,
+        gone_disables_and_what_waits_becomes_dead_letters,
+        what_is_scheduled_waits_and_what_expires_ends,
+        a_new_destination_gets_what_came_before,
+        a_message_without_content_stays_out,
+        a_change_of_the_destinations_is_seen_by_who_registers;
 }
 
 macro_rules! on_servers {
@@ -147,6 +174,7 @@ on_servers! {
         who_looks_and_then_acts_takes_turns,
         a_mail_is_leased_by_one_server_at_a_time,
         text_outside_of_the_first_plane_survives,
+        no_column_takes_different_texts_for_equal,
         an_account_with_a_difficult_password_gets_in,
         a_database_that_is_not_there_is_waited_for;
 }

@@ -1,10 +1,10 @@
 //! Reading: what is lacking and how messages stand.
 
 use bytes::Bytes;
-use mb_core::{MessageState, Topic};
-use mb_store::NewDeadLetter;
+use mb_core::{ClientName, ClientStatus, MessageState, Topic};
+use mb_store::{MessageFilter, NewDeadLetter};
 
-use crate::fixture::{Fixture, NOW, batch, client, dead, dead_letter, id, message};
+use crate::fixture::{Fixture, NOW, batch, client, dead, dead_letter, domain, id, message};
 
 pub(crate) async fn what_is_neither_message_nor_dead_letter_is_lacking(fixture: Fixture) {
     let store = &fixture.store;
@@ -45,6 +45,44 @@ pub(crate) async fn a_client_sees_its_own_messages_alone(fixture: Fixture) {
     assert_eq!(foreign.status, MessageState::Delivered);
     assert_eq!((foreign.queued_at, foreign.registered_at, foreign.delivered_at), (NOW, NOW, Some(NOW)));
     assert_eq!((foreign.failed_at, foreign.attempt_count, &foreign.last_error), (None, 0, &None));
+}
+
+/// What a pattern, a number or a collation would take for the same.
+const LOOK_ALIKE: [&str; 12] =
+    ["bar", "bar_", "bar-", "bar_a", "bar-a", "bar.a", "b_r", "100", "1e2", "0100", "strasse", "stra.sse"];
+
+pub(crate) async fn names_that_look_alike_stay_apart(fixture: Fixture) {
+    let store = &fixture.store;
+    let names = LOOK_ALIKE.into_iter().filter(|name| ClientName::parse(name).is_some()).collect::<Vec<_>>();
+    assert!(names.len() >= 10, "{names:?}");
+    let mut messages = Vec::new();
+    for (name, n) in names.iter().zip(1..) {
+        let mut row = message(n);
+        (row.header.client, row.header.domain) = (client(name), domain(name));
+        row.header.topic = Topic::parse(name).unwrap_or_default();
+        messages.push(row);
+        store.ensure_client(&client(name), &domain(name), "ca").await.expect("creates");
+    }
+    let ids = messages.iter().map(|row| row.header.message_id).collect::<Vec<_>>();
+    store.register(batch(messages.clone())).await.expect("registers");
+    for row in &messages {
+        let own = [row.header.message_id];
+        let told = store.statuses(Some(&row.header.client), &ids).await.expect("reads");
+        assert_eq!(told.iter().map(|status| status.message_id).collect::<Vec<_>>(), own);
+        let same_topic = messages.iter().filter(|other| other.header.topic == row.header.topic).count();
+        for (filter, count) in [
+            (MessageFilter { client: Some(row.header.client.clone()), ..MessageFilter::default() }, 1),
+            (MessageFilter { domain: Some(row.header.domain.clone()), ..MessageFilter::default() }, 1),
+            (MessageFilter { topic: Some(row.header.topic.clone()), ..MessageFilter::default() }, same_topic),
+        ] {
+            let page = store.message_page(&filter, None, 100).await.expect("reads");
+            assert_eq!(page.messages.len(), count, "{filter:?}");
+        }
+        store.set_client_status(&row.header.client, ClientStatus::Suspended, "root").await.expect("sets");
+        let suspended = store.policy_parts().await.expect("reads").suspended;
+        assert_eq!(suspended.iter().collect::<Vec<_>>(), [&row.header.client]);
+        store.set_client_status(&row.header.client, ClientStatus::Active, "root").await.expect("sets");
+    }
 }
 
 pub(crate) async fn what_is_only_a_dead_letter_has_failed(fixture: Fixture) {

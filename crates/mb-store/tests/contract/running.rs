@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use mb_core::{NoticeKind, NoticeLevel};
-use mb_store::{MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey};
+use mb_store::{Heartbeat, MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey};
 
 use crate::fixture::{Fixture, NOW};
 
 const LEASE: Duration = Duration::from_mins(1);
 
 fn mail(subject: &str) -> NewMail {
-    NewMail { to: "a@x".into(), subject: subject.into(), body: "secret".into() }
+    NewMail { to: "a@x".into(), subject: subject.into(), body: "secret".into(), expires_at: Some(NOW.plus(LEASE)) }
 }
 
 fn notice(key: &str, level: NoticeLevel) -> NewNotice {
@@ -28,6 +28,7 @@ pub(crate) async fn a_mail_is_tried_by_one_at_a_time(fixture: Fixture) {
     let second = store.lease_mail(9, LEASE).await.expect("leases");
     assert_eq!((first[0].subject.as_str(), second[0].subject.as_str()), ("one", "two"));
     assert_eq!((first.len(), second.len(), first[0].attempt), (1, 1, 1));
+    assert_eq!(first[0].expires_at, Some(NOW.plus(LEASE)));
     assert!(store.lease_mail(9, LEASE).await.expect("asks").is_empty());
     fixture.clock.set(NOW.plus(LEASE));
     let again = store.lease_mail(1, LEASE).await.expect("leases");
@@ -123,4 +124,27 @@ pub(crate) async fn one_leads_until_its_lease_ends(fixture: Fixture) {
     assert!(!lead("one").await, "another's lease is not given back");
     store.end_lead("jobs", winner).await.expect("ends");
     assert!(lead("one").await);
+}
+
+fn heartbeat(id: &str, policy_version: u64, clock_ahead_ms: Option<i64>) -> Heartbeat {
+    Heartbeat { id: id.into(), name: "proxy".into(), policy_version: Some(policy_version), clock_ahead_ms }
+}
+
+pub(crate) async fn proxies_live_as_long_as_they_are_seen(fixture: Fixture) {
+    let store = &fixture.store;
+    let live = async || store.live_proxies(LEASE).await.expect("reads");
+    assert_eq!(live().await, 0);
+    let (one, two) = (heartbeat("one", 1, None), heartbeat("two", 1, Some(-1500)));
+    store.proxies_seen(&[one.clone(), two.clone()]).await.expect("writes");
+    assert_eq!(live().await, 2);
+    fixture.pass(LEASE * 3 / 4).await;
+    let newer = heartbeat("one", 2, Some(3));
+    store.proxies_seen(std::slice::from_ref(&newer)).await.expect("writes");
+    assert_eq!(live().await, 2);
+    fixture.pass(LEASE / 2).await;
+    assert_eq!(live().await, 1);
+    let seen = store.seen_proxies().await.expect("reads");
+    assert_eq!(seen.iter().map(|row| row.heartbeat.clone()).collect::<Vec<_>>(), [newer, two]);
+    assert_eq!(store.sweep_proxies(seen[0].seen_at, 9).await.expect("sweeps"), 1);
+    assert_eq!(store.seen_proxies().await.expect("reads").len(), 1);
 }

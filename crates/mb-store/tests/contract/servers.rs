@@ -131,7 +131,7 @@ pub(crate) async fn who_looks_and_then_acts_takes_turns(fixture: Fixture) {
 pub(crate) async fn a_mail_is_leased_by_one_server_at_a_time(fixture: Fixture) {
     let (one, two) = (fixture.store.clone(), fixture.second().await);
     for n in 0..40 {
-        let mail = NewMail { to: "a@x".into(), subject: n.to_string(), body: "body".into() };
+        let mail = NewMail { to: "a@x".into(), subject: n.to_string(), body: "body".into(), expires_at: None };
         one.enqueue_mail(&mail).await.expect("stores");
     }
     let mut running = tokio::task::JoinSet::new();
@@ -162,6 +162,17 @@ pub(crate) async fn text_outside_of_the_first_plane_survives(fixture: Fixture) {
     assert_eq!(store.certificates(&foreign).await.expect("reads"), []);
     assert_eq!(store.client_page(&mb_store::ClientFilter::default(), Some("\u{1f511}"), 9).await.expect("reads"), []);
     assert_eq!(store.domain_page(Some("\u{1f511}"), 9).await.expect("reads"), []);
+}
+
+pub(crate) async fn no_column_takes_different_texts_for_equal(fixture: Fixture) {
+    let folding = "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.columns WHERE table_schema = DATABASE() \
+                   AND table_name <> '_sqlx_migrations' AND collation_name IS NOT NULL";
+    let mut beside = fixture.beside().await;
+    assert!(beside.number(folding).await > 30, "all columns of text");
+    let folding = format!(
+        "{folding} AND collation_name NOT IN ('ascii_bin', 'utf8mb4_nopad_bin', 'utf8mb4_0900_bin', 'utf8mb4_bin')"
+    );
+    assert_eq!(beside.number(&folding).await, 0);
 }
 
 pub(crate) async fn an_account_with_a_difficult_password_gets_in(fixture: Fixture) {

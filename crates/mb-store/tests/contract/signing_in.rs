@@ -159,7 +159,7 @@ pub(crate) async fn a_reset_token_works_once_and_alone(fixture: Fixture) {
     let store = &fixture.store;
     let owner = user(store, "a@x", UserRole::User).await;
     store.begin_session(&session(&owner, 1)).await.expect("begins");
-    let mail = NewMail { to: "a@x".into(), subject: "reset".into(), body: "sealed".into() };
+    let mail = NewMail { to: "a@x".into(), subject: "reset".into(), body: "sealed".into(), expires_at: None };
     let new = |n| NewResetToken { digest: digest(n), user: owner.id, expires_at: NOW.plus(HOUR) };
     assert!(store.request_reset(&new(1), &mail, "192.0.2.1").await.expect("stores"));
     assert!(store.request_reset(&new(2), &mail, "192.0.2.1").await.expect("stores"));

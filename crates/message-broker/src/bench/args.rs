@@ -15,9 +15,9 @@ pub const MAX_CLIENTS: u32 = 99_999;
 #[derive(clap::Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct BenchArgs {
-    /// The proxy
-    #[arg(long, default_value = "https://localhost:8001", value_name = "URL")]
-    pub url: String,
+    /// The proxy; the default is this machine's, at the configured port
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// Client certificate (PEM); the default is that of client demo. Not used with --clients
     #[arg(long, requires = "key", value_name = "FILE")]
     pub cert: Option<PathBuf>,
@@ -78,6 +78,9 @@ pub struct BenchArgs {
     /// Load a bare mTLS echo in this process instead of a broker: the yardstick of the machine
     #[arg(long)]
     pub echo: bool,
+    /// Take webhooks at this port of 127.0.0.1 meanwhile: the URL of a destination that was made before
+    #[arg(long, value_name = "PORT", conflicts_with = "no_verify")]
+    pub receive: Option<u16>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -58,6 +58,9 @@ pub(super) struct Report {
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) idle: Option<Idle>,
+    /// Webhooks that were taken in this process, repeats among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) webhooks: Option<u64>,
     /// What went wrong, in words.
     #[serde(skip)]
     pub(super) faults: Vec<String>,
@@ -87,6 +90,7 @@ impl Report {
             handshakes: tally.handshakes,
             seconds: round(elapsed.as_secs_f64(), 1000.0),
             idle: None,
+            webhooks: None,
             faults,
         }
     }
@@ -116,6 +120,9 @@ impl Report {
             .extend(counts.into_iter().filter_map(|(name, count)| Some((name, count.filter(|n| *n > 0)?.to_string()))));
         if let Some(Idle { opened, held }) = self.idle {
             lines.push(("idle connections", format!("{opened} opened, {held} still open at the end")));
+        }
+        if let Some(webhooks) = self.webhooks {
+            lines.push(("webhooks", webhooks.to_string()));
         }
         for (code, count) in &self.errors {
             lines.push(("error", format!("{code}: {count}")));

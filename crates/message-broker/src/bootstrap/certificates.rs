@@ -65,7 +65,7 @@ pub async fn demo_client(layout: &Layout, authority: &Authority, store: &Store, 
 /// What certificates on disk are held against.
 #[derive(Debug)]
 struct Judge<'a> {
-    ca_pem: &'a str,
+    ca_pem: String,
     own_names: &'a [String],
     anchors: TrustAnchors,
     store: &'a Store,
@@ -75,7 +75,7 @@ struct Judge<'a> {
 impl<'a> Judge<'a> {
     fn new(authority: &'a Authority, store: &'a Store, clock: &'a Clock) -> Result<Self> {
         let ca_pem = authority.ca_pem();
-        let anchors = TrustAnchors::from_pem(ca_pem).context("read ca.crt")?;
+        let anchors = TrustAnchors::from_pem(&ca_pem).context("read ca.crt")?;
         Ok(Self { ca_pem, own_names: authority.own_names(), anchors, store, clock })
     }
 
@@ -108,7 +108,7 @@ impl<'a> Judge<'a> {
             let lacking = self.own_names.iter().find(|own| !names.iter().any(|name| same_name(name, own)));
             anyhow::ensure!(lacking.is_none(), "it does not carry the name {}", lacking.map_or("", String::as_str));
         }
-        mb_crypto::tls::client_config(Some((chain, key)), self.ca_pem, &[])?;
+        mb_crypto::tls::client_config(Some((chain, key)), &self.ca_pem, &[])?;
         Ok((identity.issuer, identity.serial))
     }
 }
@@ -137,14 +137,14 @@ async fn issue(layout: &Layout, authority: &Authority, order: Order) -> Result<(
         role,
         certificate: &issued.certificate_pem,
         private_key: &issued.private_key_pem,
-        ca_certificate: authority.ca_pem(),
+        ca_certificate: &authority.ca_pem(),
         fingerprint: &issued.identity.fingerprint,
     })?;
     Ok(())
 }
 
 /// This machine's name, if a certificate can carry it.
-pub(super) fn host_name() -> Option<String> {
+pub(crate) fn host_name() -> Option<String> {
     let name = if cfg!(windows) {
         crate::config::environment("COMPUTERNAME")
     } else {

@@ -5,6 +5,8 @@
 
 mod audit;
 mod clients;
+mod dead_letters;
+mod destinations;
 mod domains;
 mod list;
 mod messages;
@@ -37,7 +39,13 @@ pub(crate) enum AdminCommand {
     /// Tenants and their rules
     #[command(subcommand)]
     Domains(domains::DomainsCommand),
-    /// Find and show messages
+    /// Where messages go
+    #[command(subcommand)]
+    Destinations(destinations::DestinationsCommand),
+    /// What could not be delivered, or never became a message
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
+    /// Find and show messages, send them again, withdraw them
     #[command(subcommand)]
     Messages(messages::MessagesCommand),
     /// Read and check the audit log
@@ -58,6 +66,8 @@ pub(crate) async fn run(layout: &Layout, command: AdminCommand) -> Result<ExitCo
         AdminCommand::Users(command) => users::run(layout, command).await,
         AdminCommand::Clients(command) => clients::run(layout, command).await,
         AdminCommand::Domains(command) => domains::run(layout, command).await,
+        AdminCommand::Destinations(command) => destinations::run(layout, command).await,
+        AdminCommand::DeadLetters(command) => dead_letters::run(layout, command).await,
         AdminCommand::Messages(command) => messages::run(layout, command).await,
         AdminCommand::Audit(command) => audit::run(layout, command).await,
         AdminCommand::Notices(command) => notices::run(layout, command).await,

@@ -1,4 +1,6 @@
-//! `ca init|issue|list|verify|revoke`: certificates, through the same routes whether the system runs or not.
+//! `ca`: certificates, through the same routes whether the system runs or not.
+
+mod signing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,13 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mb_api::dto::{CertificateRow, CertificateStatus, GenerateCertificate, RevokeCertificate};
-use mb_api::page::PageQuery;
+use mb_api::page::{Page, PageQuery};
 use mb_core::{ClientName, Clock, DomainName, Role};
 use mb_crypto::TrustAnchors;
 use serde::Serialize;
 
 use super::Format;
-use crate::access::{self, Access};
+use crate::access::Access;
 use crate::layout::{Layout, check_name, read_text};
 use crate::output;
 
@@ -22,6 +24,12 @@ pub(crate) enum CaCommand {
     Init(Format),
     /// Issue a certificate and its private key
     Issue(IssueArgs),
+    /// Make a certificate for a key that its holder keeps
+    Sign(signing::SignArgs),
+    /// Make a new certificate and key for a name that has a valid one, which stays valid
+    Renew(signing::RenewArgs),
+    /// Sign the revocation list anew and write certs/crl.pem
+    Crl(Format),
     /// List certificates
     List {
         /// Only those that are active, expired or revoked
@@ -68,6 +76,9 @@ pub(crate) struct IssueArgs {
     /// Validity in days
     #[arg(long = "days", value_name = "N", conflicts_with = "days", value_parser = clap::value_parser!(u32).range(1..=3650))]
     days_option: Option<u32>,
+    /// Write a PKCS#12 file as well; its password is printed once
+    #[arg(long)]
+    p12: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -81,6 +92,9 @@ pub(crate) async fn run(layout: &Layout, command: CaCommand) -> Result<ExitCode>
     match command {
         CaCommand::Init(format) => init(layout, format).await,
         CaCommand::Issue(args) => issue(layout, args).await,
+        CaCommand::Sign(args) => signing::sign(layout, args).await,
+        CaCommand::Renew(args) => signing::renew(layout, args).await,
+        CaCommand::Crl(format) => signing::crl(layout, format).await,
         CaCommand::List { status, format } => list(layout, status, format).await,
         CaCommand::Verify { file, format } => verify(layout, file, format).await,
         CaCommand::Revoke { name, serial, reason, format } => revoke(layout, name, serial, reason, format).await,
@@ -113,6 +127,23 @@ struct IssuedFiles {
     private_key: PathBuf,
     fingerprint: String,
     expires_at: mb_core::Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pkcs12: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pkcs12_password: Option<String>,
+}
+
+/// What the place of a certificate means: a tenant for roles that have one, else names and addresses.
+fn place_of(text: Option<&str>, role: Role) -> Result<(Option<DomainName>, Vec<String>)> {
+    match (text, role.has_domain()) {
+        (None, _) => Ok((None, Vec::new())),
+        (Some(text), true) => {
+            let domain = DomainName::parse(text)
+                .with_context(|| format!("{text:?} is not a valid domain: {}", mb_core::name::NAME_RULE))?;
+            Ok((Some(domain), Vec::new()))
+        }
+        (Some(text), false) => Ok((None, text.split(',').map(|name| name.trim().to_owned()).collect())),
+    }
 }
 
 async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
@@ -120,43 +151,20 @@ async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
         .with_context(|| format!("{:?} is not a valid name: {}", args.name, mb_core::name::NAME_RULE))?;
     let role = args.role.unwrap_or_else(|| default_role(&args.name));
     check_name(&args.name, role)?;
-    let (domain, alt_names) = match (&args.domain, role.has_domain()) {
-        (None, _) => (None, Vec::new()),
-        (Some(text), true) => {
-            let domain = DomainName::parse(text)
-                .with_context(|| format!("{text:?} is not a valid domain: {}", mb_core::name::NAME_RULE))?;
-            (Some(domain), Vec::new())
-        }
-        (Some(text), false) => (None, text.split(',').map(|name| name.trim().to_owned()).collect()),
-    };
+    let (domain, alt_names) = place_of(args.domain.as_deref(), role)?;
     let ask = GenerateCertificate {
         client_id,
         domain,
         validity_days: args.days.or(args.days_option),
         role: Some(role),
         alt_names,
+        pkcs12: args.p12,
     };
     let access = Access::open(layout).await?;
     let generated = access.client.generate_certificate(&ask).await;
     access.close().await;
     let generated = generated.with_context(|| format!("issue {}", args.name))?;
-    let certificate = access::keep(layout, &args.name, role, &generated)?;
-    let issued = IssuedFiles {
-        id: generated.id,
-        name: args.name,
-        role,
-        private_key: certificate.with_extension("key"),
-        certificate,
-        fingerprint: generated.fingerprint,
-        expires_at: generated.expires_at,
-    };
-    if args.format.json {
-        output::json(&issued)?;
-    } else {
-        output::note(&format!("issued for {} as {}, valid until {}", issued.name, issued.role, issued.expires_at));
-        output::data(&issued.certificate.display().to_string());
-    }
-    Ok(ExitCode::SUCCESS)
+    signing::finish(layout, &args.name, role, generated, args.format)
 }
 
 /// The names of components mean that role (contract, section 6).
@@ -195,7 +203,7 @@ async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result
     let mut rows = rows?;
     rows.retain(|row| wanted.is_none_or(|wanted| row.status == wanted));
     if format.json {
-        output::json(&rows)?;
+        output::json(&Page { data: rows, next: None })?;
         return Ok(ExitCode::SUCCESS);
     }
     for row in rows {

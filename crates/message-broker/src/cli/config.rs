@@ -1,4 +1,6 @@
-//! `config show|check`: the settings in effect.
+//! `config show|check|reload`: the settings in effect.
+
+mod reload;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ pub(crate) enum ConfigCommand {
     },
     /// Check the configuration and say what is wrong with it
     Check,
+    /// Let what runs on this data directory take up changed limits and the log level, as SIGHUP does
+    Reload(Format),
 }
 
 #[derive(Debug, Serialize)]
@@ -34,11 +38,16 @@ struct Row {
 }
 
 pub(crate) fn run(layout: &Layout, command: &ConfigCommand) -> Result<ExitCode> {
+    // Whether the settings are good is said by those who run under them.
+    if let ConfigCommand::Reload(format) = command {
+        return reload::run(layout, *format);
+    }
     let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
     for warning in &resolved.warnings {
         output::note(warning);
     }
     match command {
+        ConfigCommand::Reload(_) => {}
         ConfigCommand::Check => output::note("the configuration is valid"),
         ConfigCommand::Show { sources, format } => {
             let rows: Vec<_> = resolved

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use mb_runtime::logging::Component;
+use mb_runtime::logging::{Component, Level};
 
 use crate::config::{self, Resolved};
 use crate::layout::Layout;
@@ -16,19 +16,19 @@ use crate::{logs, weakness};
 pub(super) fn run(
     layout: &Layout,
     components: &'static [Component],
-    serve: impl FnOnce(&Resolved) -> Result<()>,
+    serve: impl FnOnce(&Resolved, Level) -> Result<()>,
 ) -> Result<ExitCode> {
     layout.create()?;
     let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
-    weakness::refuse_in_production(&resolved)?;
-    let logs = logs::start(layout, &resolved.config, components)?;
+    weakness::refuse_in_production(&resolved, components.contains(&Component::MainServer))?;
+    let (logs, level) = logs::start(layout, &resolved.config, components)?;
     for warning in &resolved.warnings {
         tracing::warn!(warning, "configuration");
     }
     if let Err(error) = mb_runtime::nofile::raise() {
         tracing::warn!(%error, "limit of open files not raised");
     }
-    let ended = serve(&resolved);
+    let ended = serve(&resolved, level);
     if let Err(error) = &ended {
         logs.ended(&format!("{error:#}"));
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Role};
-use mb_runtime::logging::Component;
+use mb_runtime::lifecycle::Hangups;
+use mb_runtime::logging::{Component, Level};
 use mb_runtime::{Lifecycle, Listener, Metrics};
 use mb_server::MainServer;
 use mb_store::{Store, StoreError};
@@ -17,7 +18,8 @@ use crate::bootstrap;
 use crate::config::{QueueBackend, Resolved};
 use crate::layout::Layout;
 use crate::lock::RoleLock;
-use crate::wiring::{self, Running, Wiring};
+use crate::reload::{Knob, Reloader};
+use crate::wiring::{self, Knobs, Running, Wiring};
 
 /// How often a database that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,7 +32,7 @@ pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
         Role::Portal => ("portal", &[Component::Portal]),
         _ => ("main-server", &[Component::MainServer]),
     };
-    process::run(layout, components, |resolved| {
+    process::run(layout, components, |resolved, level| {
         let embedded = resolved.config.queue.backend == QueueBackend::Embedded;
         if embedded && matches!(role, Role::Proxy | Role::Worker) {
             bail!(
@@ -39,18 +41,32 @@ pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
             );
         }
         let lock = RoleLock::take(layout, name)?;
-        runtime()?.block_on(serve(layout, resolved, role, &lock))
+        runtime()?.block_on(serve(layout, resolved, role, &lock, (level, components)))
     })
 }
 
-async fn serve(layout: &Layout, resolved: &Resolved, role: Role, lock: &RoleLock) -> Result<()> {
+async fn serve(
+    layout: &Layout,
+    resolved: &Resolved,
+    role: Role,
+    lock: &RoleLock,
+    (level, components): (Level, &'static [Component]),
+) -> Result<()> {
     let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
     let listener = wiring::bind(&resolved.config, role)?;
-    let wiring = Wiring { layout, config: &resolved.config, clock: Clock::System, lifecycle: &lifecycle };
+    // From here on it ends nothing, though it is heeded only once the role runs.
+    let hangups = Hangups::new().context("listen for SIGHUP")?;
+    let knobs = Knobs::default();
+    knobs.add(Knob::LogLevel(level));
     let starting = async {
+        let (config, clock) = (&resolved.config, Clock::System);
+        let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs };
         let started = start(&wiring, resolved, role, listener, lock).await;
         match &started {
-            Ok(Some(_)) => tracing::info!("started"),
+            Ok(Some(_)) => {
+                Reloader::new(layout, components, resolved, knobs.all()).start(&lifecycle, hangups);
+                tracing::info!("started");
+            }
             Ok(None) | Err(_) => lifecycle.stop(),
         }
         started

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mb_core::Clock;
-use mb_runtime::logging::Component;
+use mb_runtime::lifecycle::{Hangups, Signals};
+use mb_runtime::logging::{Component, Level};
 use mb_runtime::{Lifecycle, Metrics};
 use mb_store::Store;
 
@@ -16,19 +17,21 @@ use crate::config::{self, Resolved};
 use crate::layout::Layout;
 use crate::lock::RoleLock;
 use crate::output;
-use crate::wiring::{Ports, Wiring};
+use crate::reload::{Knob, Reloader};
+use crate::wiring::{Knobs, Ports, Wiring};
 
 const ROLES: [&str; 4] = ["main-server", "proxy", "worker", "portal"];
 
 pub(crate) fn run(layout: &Layout) -> Result<ExitCode> {
-    process::run(layout, &Component::ALL, |resolved| serve(layout, resolved))
+    process::run(layout, &Component::ALL, |resolved, level| serve(layout, resolved, level))
 }
 
-fn serve(layout: &Layout, resolved: &Resolved) -> Result<()> {
+fn serve(layout: &Layout, resolved: &Resolved, level: Level) -> Result<()> {
     let email = resolved.secret("ADMIN_EMAIL")?.map(|email| email.expose().clone());
     let password = resolved.secret("ADMIN_PASSWORD")?;
     let locks = ROLES.iter().map(|role| RoleLock::take(layout, role)).collect::<Result<Vec<_>>>()?;
     runtime()?.block_on(async {
+        let hangups = Hangups::new().context("listen for SIGHUP")?;
         let ports = Ports::bind(&resolved.config)?;
         let clock = Clock::System;
         let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
@@ -40,8 +43,13 @@ fn serve(layout: &Layout, resolved: &Resolved) -> Result<()> {
         let prepared = bootstrap::first_admin(&store, email, password).await?;
         let server_url = ports.server_url();
         let proxy_port = ports.proxy_port();
-        let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle };
+        let knobs = Knobs::default();
+        knobs.add(Knob::LogLevel(level));
+        let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs };
+        // From here on ports answer, and whoever got an answer may send a signal.
+        let signals = Signals::new().context("listen for signals")?;
         let running = wiring.start(ports, server, store.clone(), metrics).await?;
+        Reloader::new(layout, &Component::ALL, resolved, knobs.all()).start(&lifecycle, hangups);
         let greeting = async {
             let greeted = greet(layout, config, locks.first(), prepared, &store, proxy_port, &server_url).await;
             if greeted.is_err() {
@@ -49,8 +57,7 @@ fn serve(layout: &Layout, resolved: &Resolved) -> Result<()> {
             }
             greeted
         };
-        // The ports answer already: a signal must find its handler, so nothing is waited for before that is there.
-        let (ended, greeted) = tokio::join!(lifecycle.run(), greeting);
+        let (ended, greeted) = tokio::join!(lifecycle.run_on(signals), greeting);
         running.close().await;
         tracing::info!("stopped");
         greeted.and(ended.context("run"))

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use mb_core::Egress;
 use mb_core::domain::MAX_RATE_LIMIT;
 use rustls_pki_types::ServerName;
 
@@ -18,7 +19,7 @@ impl Config {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
         }
-        let ranges: [(&str, u64, u64, u64); 15] = [
+        let ranges: [(&str, u64, u64, u64); 17] = [
             ("redis.claim_idle", self.redis.claim_idle, 11, 3600),
             ("redis.forward_again", self.redis.forward_again, 1, 3600),
             ("pki.component_validity", self.pki.component_validity, 15, 315_360_000),
@@ -29,9 +30,11 @@ impl Config {
             ("proxy.rate_limit", self.proxy.rate_limit.into(), 0, MAX_RATE_LIMIT.into()),
             ("server.connections", self.server.connections as u64, 1, 1_000_000),
             ("server.in_flight", self.server.in_flight as u64, 1, 1_000_000),
+            ("server.lease", self.server.lease, 3, 3600),
             ("worker.concurrency", self.worker.concurrency as u64, 1, 64),
             ("worker.batch", self.worker.batch as u64, 1, 5000),
             ("journal.keep_for", self.journal.keep_for, 0, 31_536_000),
+            ("journal.window", self.journal.window as u64, 1000, 1_000_000),
             ("journal.segment_bytes", self.journal.segment_bytes, 1 << 20, 1 << 30),
             ("journal.max_bytes", self.journal.max_bytes, 4 * self.journal.segment_bytes, u64::MAX),
         ];
@@ -41,6 +44,9 @@ impl Config {
             }
         }
         self.mail.check()?;
+        if let Err(part) = Egress::parse(&self.delivery.allow_cidrs) {
+            bail!("delivery.allow_cidrs names {part:?}: use ADDRESS/BITS as in 127.0.0.0/8");
+        }
         for name in self.server.own_names() {
             if ServerName::try_from(name.strip_prefix("*.").unwrap_or(&name)).is_err() {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
@@ -48,6 +54,14 @@ impl Config {
         }
         if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
             bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
+        }
+        for (section, certificate, key) in [
+            ("proxy", &self.proxy.certificate, &self.proxy.key),
+            ("portal", &self.portal.certificate, &self.portal.key),
+        ] {
+            if certificate.is_empty() != key.is_empty() {
+                bail!("{section}.certificate and {section}.key go together: set both or neither");
+            }
         }
         let scheme = self.store.url.split(':').next().unwrap_or_default();
         if !self.store.is_embedded() && !matches!(scheme, "mysql" | "mysql+pymysql") {

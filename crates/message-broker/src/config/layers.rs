@@ -62,7 +62,7 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Settings that are secrets and no keys: never from TOML or flags. Each may also be `NAME_FILE`, the path of a file.
-const SECRETS: &[&str] = &[
+pub(super) const SECRETS: &[&str] = &[
     "ADMIN_EMAIL",
     "ADMIN_PASSWORD",
     "JWT_SECRET",
@@ -74,6 +74,9 @@ const SECRETS: &[&str] = &[
 
 /// Names that are read elsewhere and are no keys.
 const NOT_KEYS: [&str; 1] = ["MB_DATA_DIR"];
+
+/// Where the guide has the encryption key; here that is the one place, in the data directory.
+const ENCRYPTION_KEY: (&str, &str) = ("ENCRYPTION_KEY_PATH", "secrets/encryption.key");
 
 /// Variables that only the test suite reads.
 const TEST_PREFIXES: [&str; 2] = ["MB_SKIP_", "MB_TEST_"];
@@ -121,6 +124,15 @@ fn apply_variables(
     for (name, text) in layer.iter().filter(|(n, _)| !exact(n)).chain(layer.iter().filter(|(n, _)| exact(n))) {
         let secret = SECRETS.contains(&name.strip_suffix("_FILE").unwrap_or(name));
         if secret || NOT_KEYS.contains(&name.as_str()) || TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        if name == ENCRYPTION_KEY.0 {
+            if !Path::new(text).ends_with(ENCRYPTION_KEY.1) {
+                bail!(
+                    "{source}: {name} is {text}: the encryption key lies at {} in the data directory",
+                    ENCRYPTION_KEY.1
+                );
+            }
             continue;
         }
         let key = match ALIASES.iter().find(|(alias, _)| alias == name) {

@@ -22,6 +22,8 @@ pub struct Config {
     pub pki: Pki,
     /// The worker.
     pub worker: Worker,
+    /// Delivering.
+    pub delivery: Delivery,
     /// The portal.
     pub portal: Portal,
     /// The proxy's journal.
@@ -84,6 +86,10 @@ pub struct Proxy {
     pub policy_max_age: u64,
     /// Messages per minute and client; 0 is no limit.
     pub rate_limit: u32,
+    /// The certificate that it shows, if not its component's own; relative to the data directory.
+    pub certificate: String,
+    /// The key of that.
+    pub key: String,
 }
 
 /// `[server]`
@@ -102,6 +108,8 @@ pub struct Server {
     pub primary_domain: String,
     /// Where other roles reach it.
     pub url: String,
+    /// Seconds.
+    pub lease: u64,
 }
 
 impl Server {
@@ -133,6 +141,14 @@ pub struct Worker {
     pub batch: usize,
 }
 
+/// `[delivery]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// Networks divided by commas.
+    pub allow_cidrs: String,
+}
+
 /// `[portal]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +159,10 @@ pub struct Portal {
     pub port: u16,
     /// Where people reach it, `https://host[:port]`.
     pub url: String,
+    /// The certificate that it shows, if not its component's own; relative to the data directory.
+    pub certificate: String,
+    /// The key of that.
+    pub key: String,
 }
 
 /// `[journal]`
@@ -155,6 +175,8 @@ pub struct Journal {
     pub segment_bytes: u64,
     /// Seconds.
     pub keep_for: u64,
+    /// Messages.
+    pub window: usize,
 }
 
 /// `[queue]`
@@ -181,12 +203,25 @@ pub enum QueueBackend {
 pub struct Store {
     /// `sqlite://PATH` or `mysql://USER:PASSWORD@HOST:PORT/DATABASE`.
     pub url: String,
+    /// Whether a server that may lose what it has answered is used all the same.
+    pub allow_forgetful: bool,
 }
 
 impl Store {
     /// Whether the database is a file of this machine.
     pub fn is_embedded(&self) -> bool {
         self.url.starts_with("sqlite:")
+    }
+
+    /// The host in the URL; `None` for a file.
+    pub fn host(&self) -> Option<&str> {
+        let (_, rest) = self.url.split_once("://").filter(|(scheme, _)| *scheme != "sqlite")?;
+        let place = rest.split(['/', '?']).next()?;
+        let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+        match host.strip_prefix('[') {
+            Some(v6) => v6.split(']').next(),
+            None => host.split(':').next(),
+        }
     }
 
     /// The password in the URL, still %-encoded; `None` for a database that has no user.

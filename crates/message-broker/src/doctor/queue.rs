@@ -1,5 +1,7 @@
 //! Redis, if it carries the queue.
 
+use std::net::IpAddr;
+
 use mb_queue::RedisReport;
 
 use super::{Finding, Patient};
@@ -16,13 +18,19 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
         Err(error) => return vec![Finding::fail("redis", format!("{error:#}"), fix)],
     };
     match mb_queue::inspect_redis(&redis).await {
-        Ok(report) => judge(&report, config.redis.allow_eviction),
+        Ok(report) => judge(&report, config.redis.allow_eviction, redis.tls.is_some()),
         Err(error) => vec![Finding::fail("redis", format!("{:#}", anyhow::Error::from(error)), fix)],
     }
 }
 
-fn judge(report: &RedisReport, allow_eviction: bool) -> Vec<Finding> {
-    vec![version(report), eviction(report, allow_eviction), memory(report), persistence(report), access(report)]
+fn judge(report: &RedisReport, allow_eviction: bool, encrypted: bool) -> Vec<Finding> {
+    vec![
+        version(report),
+        eviction(report, allow_eviction),
+        memory(report),
+        persistence(report),
+        access(report, encrypted),
+    ]
 }
 
 fn version(report: &RedisReport) -> Finding {
@@ -74,13 +82,14 @@ fn persistence(report: &RedisReport) -> Finding {
     }
 }
 
-fn access(report: &RedisReport) -> Finding {
-    let everywhere =
-        report.bind.as_deref().is_some_and(|bind| bind.is_empty() || bind.contains('*') || bind.contains("0.0.0.0"));
-    match (report.open_without_password, everywhere) {
+fn access(report: &RedisReport, encrypted: bool) -> Finding {
+    let beyond = report.bind.as_deref().is_some_and(|bind| bind.is_empty() || !bind.split(' ').all(is_loopback));
+    // In protected mode who comes from elsewhere is let in only by a password.
+    let open_beyond = beyond && report.protected_mode != Some(true);
+    match (report.open_without_password, open_beyond) {
         (true, true) => Finding::fail(
             "redis access",
-            "it listens on all addresses without a password: anybody can delete what is queued",
+            "it listens beyond this machine without a password: anybody can delete what is queued",
             "set requirepass and bind 127.0.0.1 in redis.conf, and REDIS_PASSWORD here",
         ),
         (true, false) => Finding::warn(
@@ -88,6 +97,44 @@ fn access(report: &RedisReport) -> Finding {
             "it has no password: every process of its machine can delete what is queued",
             "set requirepass in redis.conf, and REDIS_PASSWORD here",
         ),
+        (false, _) if beyond && !encrypted => Finding::warn(
+            "redis access",
+            "it listens beyond this machine and is spoken to without TLS: who listens on the way reads its password",
+            "set tls-port in redis.conf and redis.tls = true here, or bind 127.0.0.1 if all are on this machine",
+        ),
         (false, _) => Finding::ok("redis access", "with a password"),
+    }
+}
+
+/// An address of `bind`, where `-` says that it need not be there.
+fn is_loopback(address: &str) -> bool {
+    let address = address.trim_start_matches('-');
+    address == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Status;
+
+    #[test]
+    fn a_redis_that_is_open_to_others_fails_and_one_in_the_clear_warns() {
+        let of = |bind: &str, protected, open_without_password, encrypted| {
+            let report = RedisReport {
+                bind: Some(bind.to_owned()),
+                protected_mode: Some(protected),
+                open_without_password,
+                ..RedisReport::default()
+            };
+            access(&report, encrypted).status
+        };
+        assert_eq!(of("127.0.0.1 -::1", true, false, false), Status::Ok);
+        assert_eq!(of("127.0.0.1 -::1", false, true, false), Status::Warn);
+        for everywhere in ["* -::*", "0.0.0.0", "", "127.0.0.1 10.0.0.7"] {
+            assert_eq!(of(everywhere, false, true, false), Status::Fail, "{everywhere}");
+            assert_eq!(of(everywhere, true, true, false), Status::Warn, "{everywhere}");
+            assert_eq!(of(everywhere, false, false, false), Status::Warn, "{everywhere}");
+            assert_eq!(of(everywhere, false, false, true), Status::Ok, "{everywhere}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::{Finding, Patient};
 use crate::layout::read_text;
 
 /// Certificates are backdated by 5 minutes, and one-time passwords live 30 s: a clock further off does harm.
-const SKEW: Duration = Duration::from_secs(5);
+pub(super) const SKEW: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     let url = &patient.resolved.config.server.url;

@@ -1,8 +1,9 @@
-//! The database.
+//! The database: that it answers, its schema, and through it the server behind it and the clocks of proxies.
 
 use mb_core::Clock;
+use mb_store::{Store, StoreError};
 
-use super::{Finding, Patient};
+use super::{Finding, Patient, database};
 use crate::bootstrap;
 
 pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
@@ -20,7 +21,24 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
         Ok(store) => store,
         Err(error) => return vec![Finding::fail("database", format!("{error:#}"), fix)],
     };
-    let finding = match store.migration_status().await {
+    let mut findings = vec![schema(&store, fix).await];
+    findings.extend(match store.server_report().await {
+        Ok(Some(report)) => database::judge(&report, config.store.host().unwrap_or_default(), Clock::System.now()),
+        Ok(None) => Vec::new(),
+        Err(error) => vec![Finding::warn("database settings", format!("not readable: {error}"), fix)],
+    });
+    findings.extend(proxies(&store).await.unwrap_or_default());
+    store.close().await;
+    findings
+}
+
+/// Nothing before the table is there.
+async fn proxies(store: &Store) -> Result<Vec<Finding>, StoreError> {
+    Ok(database::proxies(&store.seen_proxies().await?, Clock::System.now()))
+}
+
+async fn schema(store: &Store, fix: &str) -> Finding {
+    match store.migration_status().await {
         Ok(rows) => match rows.iter().filter(|row| !row.applied).count() {
             0 => Finding::ok("database", format!("answers; {} migrations applied", rows.len())),
             open => Finding::warn(
@@ -30,7 +48,5 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
             ),
         },
         Err(error) => Finding::fail("database", format!("{error}"), fix),
-    };
-    store.close().await;
-    vec![finding]
+    }
 }

@@ -1,6 +1,5 @@
 //! One role in a process of its own: it reaches the main server over mutual TLS and waits for what others make.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,25 +76,19 @@ impl Wiring<'_> {
     /// `false` if a stop was asked for meanwhile.
     pub async fn certificate_is_here(&self, role: Role) -> bool {
         let (certificate, key) = self.layout.component(role.as_str());
-        for path in [self.layout.ca_certificate(), certificate, key] {
-            if !self.is_here(&path).await {
-                return false;
-            }
-        }
-        true
-    }
-
-    async fn is_here(&self, path: &Path) -> bool {
-        if path.exists() {
+        let files = [self.layout.ca_certificate(), certificate, key];
+        let missing = || files.iter().filter(|path| !path.exists()).map(|path| path.display().to_string());
+        if missing().next().is_none() {
             return true;
         }
-        tracing::warn!(file = %path.display(), "waiting for a file: the main server makes it, or it is copied from there");
-        let appears = async {
-            while !path.exists() {
+        let names = missing().collect::<Vec<_>>().join(", ");
+        tracing::warn!(files = names, "waiting for files: the main server makes them, or they are copied from there");
+        let appear = async {
+            while missing().next().is_some() {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        self.lifecycle.soft().run_until_cancelled(appears).await.is_some()
+        self.lifecycle.soft().run_until_cancelled(appear).await.is_some()
     }
 
     /// The main server's policy, followed in the background.

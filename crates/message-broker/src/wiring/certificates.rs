@@ -5,19 +5,19 @@
 //! good one stays in use, the log says so, and the next change is tried again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use mb_api::client::{Client, NewIdentity};
 use mb_api::peer::Peer;
-use mb_core::{Clock, Identity, Role};
-use mb_crypto::ca::{BACKDATED, SigningRequest};
+use mb_core::{Clock, Identity, Role, Timestamp};
+use mb_crypto::ca::{BACKDATED, Ca, SigningRequest};
 use mb_crypto::data_key::Signer;
 use mb_crypto::tls::ReloadableServerConfig;
 use mb_proxy::Proxy;
 use mb_runtime::Criticality;
-use mb_runtime::metrics::{Gauge, Metrics};
+use mb_runtime::metrics::{Gauge, GaugeFamily, Metrics};
 use mb_server::{MainServer, Notary};
 
 use super::{Link, Wiring};
@@ -36,35 +36,88 @@ pub(super) struct Users {
     pub(super) client: Option<Client>,
     pub(super) proxy: Option<Proxy>,
     pub(super) server: Option<MainServer>,
-    pub(super) expiry: Option<Gauge>,
+    pub(super) expiry: Option<Expiry>,
+}
+
+/// A pair of files that is shown to the public in the place of the component's own.
+#[derive(Clone, Debug)]
+pub(super) struct OwnPair {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+/// A CA that took another's place, with those that are trusted for the past alone.
+struct Authorities {
+    issuing: Ca,
+    retired: String,
 }
 
 impl Wiring<'_> {
     /// Keeps the certificate of `role` current for its `users`. `link` is its way to a main server that may renew it.
     pub(super) fn keep_certificate(&self, role: Role, link: Option<&Link>, users: Users) {
         let renews = matches!(link, Some(Link::Remote)).then(|| users.client.clone()).flatten();
-        let keeper = Keeper { layout: self.layout.clone(), clock: self.clock.clone(), role, users, renews };
+        let own = self.own_pair(role);
+        let keeper = Keeper { layout: self.layout.clone(), clock: self.clock.clone(), role, own, users, renews };
         let soft = self.lifecycle.soft();
         self.lifecycle.spawn("certificate", Criticality::Critical, async move {
-            soft.run_until_cancelled(keeper.run()).await;
+            soft.run_until_cancelled(Box::pin(keeper.run())).await;
         });
     }
 }
 
-/// The gauge of when the certificate of `role` ends.
-pub(super) fn expiry(role: Role, metrics: &mut Metrics) -> Gauge {
-    let family = metrics.gauge_family(
+/// When a component's certificate begins and ends, as a gauge and for health.
+#[derive(Clone, Debug)]
+pub(super) struct Expiry {
+    gauge: Gauge,
+    life: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
+}
+
+impl Expiry {
+    fn of(family: &GaugeFamily, role: Role) -> Self {
+        Self { gauge: family.of(role.as_str()), life: Arc::default() }
+    }
+
+    fn show(&self, identity: &Identity) {
+        self.gauge.set(seconds(identity.not_after));
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some((identity.not_before, identity.not_after));
+    }
+
+    /// When it begins and ends; `None` before it was read.
+    pub(super) fn life(&self) -> Option<(Timestamp, Timestamp)> {
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When the certificate of `role` ends.
+pub(super) fn expiry(role: Role, metrics: &mut Metrics) -> Expiry {
+    Expiry::of(&expiries(metrics), role)
+}
+
+/// The same of both certificates that a main server has: its own and the CA's, as it was at the start.
+pub(super) fn expiry_beside_ca(server: &MainServer, metrics: &mut Metrics) -> Expiry {
+    let family = expiries(metrics);
+    family.of("ca").set(seconds(server.authority().ca_not_after()));
+    Expiry::of(&family, Role::Server)
+}
+
+fn expiries(metrics: &mut Metrics) -> GaugeFamily {
+    metrics.gauge_family(
         "mb_certificate_expiry_timestamp_seconds",
-        "When the component's certificate expires, seconds since 1970.",
+        "When a component's certificate expires, and the CA's, seconds since 1970.",
         "role",
-    );
-    family.of(role.as_str())
+    )
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    f64::from(u32::try_from(at.seconds()).unwrap_or(u32::MAX))
 }
 
 struct Keeper {
     layout: Layout,
     clock: Clock,
     role: Role,
+    /// What its listener shows, if that is not the component's certificate.
+    own: Option<OwnPair>,
     users: Users,
     /// Who renews; `None` where the main server of this process does.
     renews: Option<Client>,
@@ -77,6 +130,7 @@ struct Pair {
     client: rustls::ClientConfig,
     signer: Option<Signer>,
     notary: Option<Notary>,
+    authorities: Option<Authorities>,
 }
 
 /// When each file was last changed.
@@ -99,7 +153,7 @@ impl Keeper {
             last_seen.clone_from(&now_seen);
             if settled && now_seen != taken_up {
                 taken_up = now_seen;
-                held = self.take_up().or(held);
+                held = self.take_up().await.or(held);
             }
             let due = held.as_ref().map(|pair| renewal_due(&pair.identity, &self.clock));
             if due == Some(true) && self.renews.is_some() && tokio::time::Instant::now() >= not_before {
@@ -113,10 +167,10 @@ impl Keeper {
     }
 
     /// Uses the files as they are now; `None` if they cannot be used.
-    fn take_up(&self) -> Option<Pair> {
+    async fn take_up(&self) -> Option<Pair> {
         match self.load() {
             Ok(mut pair) => {
-                self.hand_out(&mut pair);
+                self.hand_out(&mut pair).await;
                 tracing::info!(role = %self.role, expires_at = %pair.identity.not_after, "certificate taken up");
                 Some(pair)
             }
@@ -128,7 +182,7 @@ impl Keeper {
         }
     }
 
-    fn hand_out(&self, pair: &mut Pair) {
+    async fn hand_out(&self, pair: &mut Pair) {
         if let Some(tls) = &self.users.tls {
             tls.replace(pair.tls.clone());
         }
@@ -142,12 +196,19 @@ impl Keeper {
         if let Some((server, notary)) = self.users.server.as_ref().zip(pair.notary.take()) {
             server.adopt(notary);
         }
+        if let Some((server, ca)) = self.users.server.as_ref().zip(pair.authorities.take()) {
+            match server.adopt_ca(ca.issuing, &ca.retired).await {
+                Ok(false) => {}
+                Ok(true) => tracing::info!("certificate authority changed"),
+                Err(error) => tracing::error!(%error, "certificate authority not changed"),
+            }
+        }
         self.show(&pair.identity);
     }
 
     fn show(&self, identity: &Identity) {
         if let Some(expiry) = &self.users.expiry {
-            expiry.set(f64::from(u32::try_from(identity.not_after.seconds()).unwrap_or(u32::MAX)));
+            expiry.show(identity);
         }
     }
 
@@ -162,13 +223,25 @@ impl Keeper {
         anyhow::ensure!(identity.role == self.role, "{} is of role {}", certificate.display(), identity.role);
         let signer = (self.role == Role::Proxy).then(|| Signer::from_pem(&chain, key.expose())).transpose()?;
         let notary = (self.role == Role::Server).then(|| Notary::from_pem(&chain, &key)).transpose()?;
+        let authorities = (self.role == Role::Server).then(|| self.authorities(&ca)).transpose()?;
+        let tls = match &self.own {
+            Some(own) => own.server_config(&ca)?,
+            None => mb_crypto::tls::server_config(&chain, key.expose(), &ca)?,
+        };
         Ok(Pair {
-            tls: mb_crypto::tls::server_config(&chain, key.expose(), &ca)?,
+            tls,
             client: mb_crypto::tls::client_config(Some((&chain, key.expose())), &ca, &[])?,
             identity,
             signer,
             notary,
+            authorities,
         })
+    }
+
+    fn authorities(&self, ca: &str) -> Result<Authorities> {
+        let key = read_secret(&self.layout.ca_key())?;
+        let issuing = Ca::load(ca, key.expose()).context("read ca.crt and ca.key")?;
+        Ok(Authorities { issuing, retired: self.layout.read_retired_cas()? })
     }
 
     /// Gets a certificate for a new key over the one in use and writes both; the next look takes them up.
@@ -196,8 +269,20 @@ impl Keeper {
 
     fn seen(&self) -> Seen {
         let (certificate, key) = self.layout.component(self.role.as_str());
-        let paths: [PathBuf; 3] = [certificate, key, self.layout.ca_certificate()];
+        let mut paths = vec![certificate, key, self.layout.ca_certificate()];
+        if self.role == Role::Server {
+            paths.extend([self.layout.ca_key(), self.layout.retired_cas()]);
+        }
+        paths.extend(self.own.iter().flat_map(|own| [own.certificate.clone(), own.key.clone()]));
         paths.iter().map(|path| modified(path)).collect()
+    }
+}
+
+impl OwnPair {
+    pub(super) fn server_config(&self, ca: &str) -> Result<rustls::ServerConfig> {
+        let (chain, key) = (read_text(&self.certificate)?, read_secret(&self.key)?);
+        mb_crypto::tls::server_config(&chain, key.expose(), ca)
+            .with_context(|| format!("read {}", self.certificate.display()))
     }
 }
 
@@ -214,8 +299,6 @@ pub(crate) fn renewal_due(identity: &Identity, clock: &Clock) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mb_core::Timestamp;
-
     use super::*;
 
     #[test]

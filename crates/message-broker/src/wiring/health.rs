@@ -1,4 +1,5 @@
-//! What each role is asked when someone asks for its health.
+//! What each role is asked when someone asks for its health. Anybody may ask, as often as they like, so what is logged about
+//! an answer is limited.
 
 use std::time::Duration;
 
@@ -7,12 +8,19 @@ use mb_api::dto::HealthStatus;
 use mb_core::{Clock, Timestamp};
 use mb_proxy::Proxy;
 use mb_queue::{Degraded, Journal, JournalStatus, RedisHealth};
+use mb_runtime::logging::limited;
 use mb_runtime::{Check, Health};
 use mb_server::{MailState, MainServer};
 use mb_worker::Worker;
 
+use super::certificates::Expiry;
+
 /// A message that waits so long for the main server is worth a look.
 const WAITS_LONG: Duration = Duration::from_mins(10);
+/// A certificate that ends so soon is worth a word, if it should have been renewed.
+const SOON: Duration = Duration::from_hours(30 * 24);
+/// The words, in days.
+const STEPS: [u64; 4] = [1, 7, 14, 30];
 /// How long a portal waits for its main server's answer.
 const MAIN_SERVER: Duration = Duration::from_secs(1);
 
@@ -79,12 +87,34 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
             match server.check().await {
                 Ok(()) => Check::healthy("answers"),
                 Err(error) => {
-                    tracing::warn!(%error, "store does not answer");
+                    limited("health: store", || tracing::warn!(%error, "store does not answer"));
                     Check::unhealthy("does not answer")
                 }
             }
         }
     })
+}
+
+/// A certificate that ends within 30 days although two thirds of its life are over was not renewed.
+pub(super) fn expiry(health: Health, expiry: &Expiry, clock: Clock) -> Health {
+    let expiry = expiry.clone();
+    health.check("certificate_expiry", move || {
+        let found = expiry.life().map_or_else(|| Check::healthy("not read yet"), |life| ends(life, clock.now()));
+        async move { found }
+    })
+}
+
+fn ends((begins, ends): (Timestamp, Timestamp), now: Timestamp) -> Check {
+    let (left, life) = (ends.since(now), ends.since(begins));
+    let days = left.as_secs() / 86_400;
+    if left.is_zero() {
+        Check::unhealthy("it has ended")
+    } else if left <= SOON && left < life / 3 {
+        let step = STEPS.into_iter().find(|step| days < *step).unwrap_or(STEPS[STEPS.len() - 1]);
+        Check::degraded(format!("ends within {step} days and was not renewed"))
+    } else {
+        Check::healthy(format!("ends in {days} days"))
+    }
 }
 
 /// Pages come without a main server too, but say no more than that.
@@ -96,7 +126,7 @@ pub(super) fn portal(health: Health, client: Client) -> Health {
                 Ok(Ok(report)) if report.status == HealthStatus::Unhealthy => Check::degraded("is unhealthy"),
                 Ok(Ok(_)) => Check::healthy("answers"),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "main server does not answer");
+                    limited("health: main server", || tracing::warn!(%error, "main server does not answer"));
                     Check::degraded("does not answer")
                 }
                 Err(_) => Check::degraded(format!("does not answer within {} s", MAIN_SERVER.as_secs())),
@@ -134,7 +164,73 @@ pub(super) fn worker(health: Health, worker: &Worker, clock: Clock) -> Health {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use mb_api::client::Transport;
+    use mb_runtime::Lifecycle;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Level, Metadata, Subscriber};
+
     use super::*;
+
+    /// Counts warnings.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<AtomicU64>);
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() == Level::WARN
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[tokio::test]
+    async fn a_health_that_is_asked_again_and_again_fills_no_log() {
+        let ca = mb_crypto::ca::Ca::create("a test's CA", Clock::System.now()).expect("a CA");
+        let tls = mb_crypto::tls::client_config(None, ca.certificate_pem(), &[]).expect("a configuration");
+        // Nobody listens on port 1.
+        let away = Client::new(Transport::mtls(tls, "https://127.0.0.1:1").expect("a way"));
+        let health = portal(Health::new("1.2.3", Clock::System, &Lifecycle::new()), away);
+        let warnings = Warnings::default();
+        let guard = tracing::subscriber::set_default(warnings.clone());
+        for _ in 0..5 {
+            assert_eq!(health.report().await.checks["main_server"], "does not answer");
+        }
+        drop(guard);
+        assert_eq!(warnings.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_certificate_that_was_not_renewed_degrades_in_steps_and_an_ended_one_is_none() {
+        let day = Duration::from_hours(24);
+        let begins = Timestamp::default();
+        let life = (begins, begins.plus(day * 365));
+        let left = |days: u32| ends(life, life.1.minus(day * days));
+        assert_eq!(left(31), Check::healthy("ends in 31 days"));
+        for (days, step) in [(29, 30), (13, 14), (6, 7), (0, 1)] {
+            let found = ends(life, life.1.minus(day * days).minus(Duration::from_secs(1)));
+            assert_eq!(found, Check::degraded(format!("ends within {step} days and was not renewed")), "{days}");
+        }
+        assert_eq!(ends(life, life.1), Check::unhealthy("it has ended"));
+        let short = (begins, begins.plus(day));
+        assert_eq!(ends(short, begins.plus(day / 2)), Check::healthy("ends in 0 days"), "it is renewed in time");
+    }
 
     #[test]
     fn a_journal_that_takes_nothing_is_unhealthy_and_anything_less_degrades() {

@@ -21,6 +21,7 @@ impl Wiring<'_> {
         let client = self.client_as(Role::Portal, server)?;
         let portal = Portal::new(client.clone());
         let health = health::portal(self.health(), client.clone());
+        let health = health::expiry(health, &expiry, self.clock.clone());
         let router = self.with_own_routes(portal.router(), health, &[], sources, access);
         let config = AppConfig::new(Role::Portal, mb_portal::ROUTES);
         let app = App::with_own_fallback(config, router, &mut metrics).error_pages(mb_portal::error_page);

@@ -10,12 +10,14 @@ use mb_core::Role;
 use mb_crypto::data_key::Signer;
 use mb_proxy::{Proxy, ProxyConfig};
 use mb_queue::{Disk, Journal, Recovery, RedisConfig};
+use mb_runtime::logging::Component;
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig, Listener, PolicyWatch, TlsServer};
 
 use super::certificates::{self, Users};
 use super::{Link, Wiring, connections, health, journal_config};
 use crate::layout::{read_secret, read_text};
+use crate::reload::Knob;
 
 impl Wiring<'_> {
     /// Opens the journal on disk, which takes its time after a crash.
@@ -25,10 +27,12 @@ impl Wiring<'_> {
         let (journal, recovery) = opening.await.context("open the journal")?.context("open the journal")?;
         let Recovery { waiting, segments, scanned, damaged, cut, took } = recovery;
         let duration_ms = took.as_millis();
-        tracing::info!(waiting, segments, scanned, damaged, duration_ms, "journal opened");
-        if cut > 0 {
-            tracing::warn!(bytes = cut, "the journal's torn end was cut off; nothing in it was acknowledged");
-        }
+        Component::Proxy.scope(|| {
+            tracing::info!(waiting, segments, scanned, damaged, duration_ms, "journal opened");
+            if cut > 0 {
+                tracing::warn!(bytes = cut, "the journal's torn end was cut off; nothing in it was acknowledged");
+            }
+        });
         Ok(journal)
     }
 
@@ -57,6 +61,7 @@ impl Wiring<'_> {
         let policy = PolicyWatch::from(proxy.policy());
         let redis = health::redis(self.health(), redis);
         let health = health::proxy(redis, &proxy, journal, self.clock.clone());
+        let health = health::expiry(health, &expiry, self.clock.clone());
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let router = self.with_own_routes(proxy.router(), health, &[paths::API_HEALTH], sources, access);
@@ -68,6 +73,8 @@ impl Wiring<'_> {
             async move { proxy.submit(request).await }
         });
         let tls = self.tls(Role::Proxy)?;
+        self.knobs.add(Knob::ProxyRateLimit(proxy.clone()));
+        self.knobs.add(Knob::ProxyInFlight(app.clone()));
         let users = Users {
             tls: Some(Arc::clone(&tls)),
             client: Some(client),
@@ -77,8 +84,9 @@ impl Wiring<'_> {
         };
         self.keep_certificate(Role::Proxy, Some(server), users);
         let tls = TlsServer::new(listener, tls, app);
-        TlsServer { limits: connections(self.config.proxy.connections), policy: Some(policy), ..tls }
+        let slots = TlsServer { limits: connections(self.config.proxy.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
+        self.knobs.add(Knob::ProxyConnections(slots));
         Ok(metrics)
     }
 }

@@ -32,7 +32,7 @@ impl Waiting {
                 let waiting = journal.clone();
                 metrics.gauge_of(
                     "mb_queue_depth",
-                    "Messages in the queue; embedded: those of the journal that are not confirmed.",
+                    "What waits in the queue: units of one or more messages in Redis; embedded, the journal's unconfirmed messages.",
                     move || f64::from(u32::try_from(waiting.status().depth).unwrap_or(u32::MAX)),
                 );
                 (Queue::Embedded(journal), None)

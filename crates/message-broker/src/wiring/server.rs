@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::certificates::{self, Users};
 use super::{Wiring, connections, health, in_process_service};
 use crate::bootstrap;
+use crate::reload::Knob;
 
 /// How often it is asked whether a certificate nears its end.
 const RENEWAL: Duration = Duration::from_hours(1);
@@ -27,9 +28,10 @@ impl Wiring<'_> {
         policy: PolicyWatch,
         mut metrics: Metrics,
     ) -> Result<App> {
-        let expiry = certificates::expiry(Role::Server, &mut metrics);
+        let expiry = certificates::expiry_beside_ca(server, &mut metrics);
         server.start(self.lifecycle, bootstrap::notary(self.layout)?);
         let health = health::server(self.health(), server, self.clock.clone());
+        let health = health::expiry(health, &expiry, self.clock.clone());
         let access = self.restricted(policy.clone());
         let router = self.with_own_routes(server.router(), health, &[], vec![metrics.clone()], access);
         let app = in_process_service(router, self.config.server.in_flight, &mut metrics);
@@ -45,8 +47,10 @@ impl Wiring<'_> {
             },
         );
         let tls = TlsServer::new(listener, tls, app.clone());
-        TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
+        let slots = TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
+        self.knobs.add(Knob::ServerInFlight(app.clone()));
+        self.knobs.add(Knob::ServerConnections(slots));
         Ok(app)
     }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -40,7 +41,12 @@ fn people(run: Run<'_>) {
     let create = ["admin", "users", "create", ann[0], ann[1], "--password", PASSWORD, "--role", "admin"];
     ok(run, &create);
     let users = json(run, &["admin", "users", "list", "--role", "admin"]);
-    let row = users.as_array().expect("a list").iter().find(|row| row["email"] == "ann@example.org").expect("created");
+    let row = users["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|row| row["email"] == "ann@example.org")
+        .expect("created");
     assert_eq!((&row["role"], &row["is_active"]), (&"admin".into(), &true.into()));
     let again = run(&create);
     assert_eq!(again.status.code(), Some(1), "an address is one account's");
@@ -54,13 +60,13 @@ fn people(run: Run<'_>) {
     ok(run, &["admin", "users", "sending", bob[0], bob[1], "--allow", "true"]);
     ok(run, &["admin", "users", "disable", bob[0], bob[1]]);
     let listed = json(run, &["admin", "users", "list", "--active", "false"]);
-    assert_eq!((&listed[0]["role"], &listed[0]["may_send"]), (&"user_manager".into(), &true.into()));
-    assert_eq!(listed[0]["expires_at"], "2099-01-01T00:00:00.000000Z");
+    assert_eq!((&listed["data"][0]["role"], &listed["data"][0]["may_send"]), (&"user_manager".into(), &true.into()));
+    assert_eq!(listed["data"][0]["expires_at"], "2099-01-01T00:00:00.000000Z");
     ok(run, &["admin", "users", "enable", bob[0], bob[1]]);
     ok(run, &["admin", "users", "password", bob[0], bob[1], "--password", "An0ther-horse"]);
     ok(run, &["admin", "users", "reset-two-factor", bob[0], bob[1]]);
     ok(run, &["admin", "users", "end-sessions", bob[0], bob[1]]);
-    assert_eq!(json(run, &["admin", "users", "sessions", bob[0], bob[1]]).as_array().map(Vec::len), Some(0));
+    assert_eq!(json(run, &["admin", "users", "sessions", bob[0], bob[1]])["data"].as_array().map(Vec::len), Some(0));
     let table = ok(run, &["admin", "users", "list"]);
     assert!(table.lines().next().is_some_and(|line| line.contains("EMAIL")), "{table}");
     ok(run, &["admin", "users", "delete", bob[0], bob[1]]);
@@ -68,7 +74,7 @@ fn people(run: Run<'_>) {
     assert_eq!(gone.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&gone.stderr).contains("there is no user bob@example.org"), "{gone:?}");
     let log = json(run, &["admin", "audit", "list", "--action", "user.", "--limit", "100"]);
-    assert!(log.as_array().expect("a list").len() >= 8, "{log}");
+    assert!(log["data"].as_array().expect("a list").len() >= 8, "{log}");
     assert!(!log.to_string().contains(PASSWORD));
 }
 
@@ -121,22 +127,25 @@ fn messages_are_found_and_opened_and_that_is_recorded() {
     let check = |broker: &Broker| {
         let run: Run<'_> = &|args| broker.run(args);
         let rows = json(run, &["admin", "messages", "list", "--client-id", "demo", "--sender", "+4915112345678"]);
-        assert_eq!((&rows[0]["id"], rows.as_array().map(Vec::len)), (&id.as_str().into(), Some(1)));
-        assert_eq!(rows[0]["sender_number_masked"], "+491****5678");
-        assert_eq!(json(run, &["admin", "messages", "list", "--status", "failed"]).as_array().map(Vec::len), Some(0));
+        assert_eq!((&rows["data"][0]["id"], rows["data"].as_array().map(Vec::len)), (&id.as_str().into(), Some(1)));
+        assert_eq!(rows["data"][0]["sender_number_masked"], "+491****5678");
+        assert_eq!(
+            json(run, &["admin", "messages", "list", "--status", "failed"])["data"].as_array().map(Vec::len),
+            Some(0)
+        );
         let closed = ok(run, &["admin", "messages", "show", &id]);
         assert!(closed.contains("delivered") && !closed.contains("for admins alone"), "{closed}");
         let opened = ok(run, &["admin", "messages", "show", &id, "--decrypt"]);
         assert!(opened.contains("for admins alone") && opened.contains("+4915112345678"), "{opened}");
         let log = json(run, &["admin", "audit", "list", "--object", &id]);
-        assert_eq!(log[0]["actor"], "admin:admin", "{log}");
+        assert_eq!(log["data"][0]["actor"], "admin:admin", "{log}");
         let stats = json(run, &["admin", "stats"]);
         assert_eq!((&stats["total_messages"], &stats["total_clients"]), (&1.into(), &1.into()));
         let unknown = run(&["admin", "messages", "show", "018f0000-0000-7000-8000-000000000000"]);
         assert_eq!(unknown.status.code(), Some(1));
         let report = json(run, &["admin", "audit", "verify"]);
         assert_eq!((&report["intact"], &report["faults"]), (&true.into(), &Value::Array(Vec::new())));
-        assert!(json(run, &["admin", "notices", "list", "--all"]).is_array());
+        assert!(json(run, &["admin", "notices", "list", "--all"])["data"].is_array());
     };
     check(&broker);
     broker.terminate();
@@ -144,17 +153,36 @@ fn messages_are_found_and_opened_and_that_is_recorded() {
 }
 
 #[test]
-fn a_new_epoch_makes_the_proxy_offer_again_what_it_keeps() {
-    let broker = Broker::start();
+fn a_database_that_is_gone_is_filled_again_with_nobody_sending() {
+    let mut broker = Broker::start();
     let ids: Vec<_> = (0..5).map(|_| submit(&mut broker.demo(), "kept")).collect();
     broker.wait_delivered(&ids);
+    broker.terminate();
+    let stored = |broker: &Broker| json(&|args| broker.run(args), &["admin", "stats"])["total_messages"].clone();
+    assert_eq!(stored(&broker), 5);
+    for file in ["message-broker.db", "message-broker.db-wal", "message-broker.db-shm"] {
+        let _ = std::fs::remove_file(broker.dir().join(file));
+    }
+    broker.restart();
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while stored(&broker) != 5 {
+        assert!(Instant::now() < give_up, "nothing was offered again: {}", stored(&broker));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_new_epoch_is_another_one_each_time_and_said_in_the_audit_log() {
+    let broker = Broker::start();
     let run: Run<'_> = &|args| broker.run(args);
     let first = json(run, &["admin", "store", "new-epoch"]);
     let second = json(run, &["admin", "store", "new-epoch"]);
     assert_ne!(first["epoch"], second["epoch"]);
-    broker.wait_delivered(&ids);
     submit(&mut broker.demo(), "and goes on");
-    assert_eq!(json(run, &["admin", "audit", "list", "--action", "store.new_epoch"]).as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        json(run, &["admin", "audit", "list", "--action", "store.new_epoch"])["data"].as_array().map(Vec::len),
+        Some(2)
+    );
 }
 
 #[test]
@@ -166,7 +194,7 @@ fn domains_are_added_and_their_rules_listed() {
     assert_eq!(run(&["admin", "domains", "create", "shop"]).status.code(), Some(1));
     ok(run, &["admin", "domains", "set", "shop", "--retention-days", "default", "--rate-limit", "7"]);
     let rows = json(run, &["admin", "domains", "list"]);
-    let shop = rows.as_array().expect("a list").iter().find(|row| row["id"] == "shop").expect("made");
+    let shop = rows["data"].as_array().expect("a list").iter().find(|row| row["id"] == "shop").expect("made");
     assert_eq!((&shop["settings"]["rate_limit"], &shop["settings"]["retention_days"]), (&7.into(), &Value::Null));
     assert_eq!(shop["settings"]["body_limit"], 65536, "what is not named stays");
     let refused = run(&["admin", "domains", "set", "shop", "--body-limit", "65537"]);

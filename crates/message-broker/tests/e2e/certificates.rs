@@ -35,8 +35,8 @@ fn a_revoked_certificate_is_refused_on_its_next_request() {
     submit(&mut broker.demo(), "others go on");
     let listed = broker.run_ok(&["ca", "list", "--status", "revoked", "--json"]);
     let rows: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
-    assert_eq!(rows[0]["client_id"], "branch-7");
-    assert_eq!(rows[0]["reason"], "lost");
+    assert_eq!(rows["data"][0]["client_id"], "branch-7");
+    assert_eq!(rows["data"][0]["reason"], "lost");
     // Repeating it is no error and changes nothing; an unknown name is one.
     assert_eq!(broker.run_ok(&["ca", "revoke", "branch-7"]), "");
     assert_eq!(broker.run(&["ca", "revoke", "nobody"]).status.code(), Some(1));

@@ -23,7 +23,7 @@ fn the_printed_lines_work_when_pasted_needs_curl() {
     let stdout = crate::lifecycle::welcome(&broker);
     assert!(stdout.lines().count() <= 15, "at most 15 lines:\n{stdout}");
     let line = stdout.lines().find(|line| line.contains(" send ")).expect("a send line").trim();
-    let line = line.replacen("message-broker", crate::harness::BINARY, usize::from(!line.starts_with('/')));
+    let line = line.replacen("message-broker", &crate::harness::binary(), usize::from(!line.starts_with('/')));
     let output = std::process::Command::new("sh").args(["-c", &line]).output().expect("sh runs");
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     let curl = stdout.lines().find(|line| line.trim_start().starts_with("curl")).expect("a curl line");

@@ -16,6 +16,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_message-broker");
 
+/// The program under test: this build's, or the one that `MB_TEST_BINARY` names (a release build, for the long runs).
+#[expect(clippy::disallowed_methods, reason = "a setting of the tests alone")]
+pub(crate) fn binary() -> String {
+    std::env::var("MB_TEST_BINARY").unwrap_or_else(|_| BINARY.to_owned())
+}
+
 /// A running `up`.
 pub(crate) struct Broker {
     pub(crate) ports: Ports,
@@ -222,7 +228,7 @@ pub(crate) fn accepted_id(response: &Response) -> String {
 
 /// The binary on a data directory, with nothing inherited that could configure it.
 pub(crate) fn command(dir: &Path, environment: &[(String, String)]) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MB_") {
             command.env_remove(name);

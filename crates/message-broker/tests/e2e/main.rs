@@ -1,22 +1,32 @@
 //! End to end: the real binary, real TLS, real files. One test binary, one file per promise.
 
 mod administration;
+mod authority;
 mod certificates;
 mod cli;
 mod crash;
+mod delivering;
 mod durability;
+mod enrolment;
+mod generate;
 mod harness;
 mod http;
 mod identity;
+mod keys;
 mod lifecycle;
 mod limits;
+mod monitoring;
 mod observability;
 mod openapi;
 mod people;
 mod portal;
 mod production;
 mod rate_limits;
+mod reload;
 mod renewal;
 mod secrecy;
 mod status;
 mod submit;
+mod template;
+mod tls_scan;
+mod units;

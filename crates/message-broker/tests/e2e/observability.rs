@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Broker, submit};
+use crate::harness::{Broker, accepted_id, message, submit};
 use crate::http::Connection;
 
-const GUARANTEED: [&str; 9] = [
+const GUARANTEED: [&str; 12] = [
     "mb_proxy_accepted_total",
     "mb_proxy_rejected_total",
     "mb_proxy_policy_age_seconds",
@@ -16,6 +17,9 @@ const GUARANTEED: [&str; 9] = [
     "mb_queue_depth",
     "mb_server_registered_total",
     "mb_worker_delivery_attempts_total",
+    "mb_dead_letters",
+    "mb_certificate_expiry_timestamp_seconds",
+    "mb_backup_last_success_timestamp_seconds",
 ];
 
 #[test]
@@ -112,7 +116,34 @@ fn logs_are_json_lines_without_a_terminal() {
     }
 }
 
-fn plain(port: u16, path: &str) -> (String, String) {
+#[test]
+fn each_component_has_a_log_file_of_its_own() {
+    let mut broker = Broker::start_with(&[("LOG_LEVEL", "debug")]);
+    submit(&mut broker.demo(), "a text that no log has");
+    assert!(plain(broker.ports.worker, "/health").0.starts_with("HTTP/1.1 200"));
+    let mut portal = Connection::anonymous(broker.dir(), broker.ports.portal).expect("connected");
+    portal.get("/login").expect("answered");
+    // The end of the process writes the last lines.
+    broker.terminate();
+    for (name, target) in [
+        ("main_server.log", "/internal/messages/register"),
+        ("proxy.log", "/api/v1/messages"),
+        ("proxy.log", "journal opened"),
+        ("worker.log", "/health"),
+        ("portal.log", "/login"),
+    ] {
+        let text = std::fs::read_to_string(broker.dir().join("logs").join(name)).expect("a log file");
+        for line in text.lines() {
+            let parsed: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(parsed["level"].is_string() && parsed["timestamp"].is_string(), "{line}");
+        }
+        assert!(text.contains(target), "{name} has nothing of {target}: {text}");
+        assert!(!text.contains("a text that no log has") && !text.contains("+49151"), "{name}");
+    }
+}
+
+pub(crate) fn plain(port: u16, path: &str) -> (String, String) {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).expect("sent");
@@ -120,4 +151,31 @@ fn plain(port: u16, path: &str) -> (String, String) {
     socket.read_to_string(&mut text).expect("read");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_message_is_followed_through_the_logs_of_every_role() {
+    let broker = Broker::start_with(&[("LOG_LEVEL", "debug")]);
+    let request = [("X-Request-Id", "trace-me-42"), ("Content-Type", "application/json")];
+    let answer =
+        broker.demo().post_with("/api/v1/messages", &request, message("followed").as_bytes()).expect("answered");
+    let id = accepted_id(&answer);
+    broker.wait_delivered(std::slice::from_ref(&id));
+    let line = |file: &str, needles: &[&str]| {
+        let path = broker.dir().join("logs").join(file);
+        let give_up = Instant::now() + Duration::from_secs(10);
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let found = text.lines().find(|line| needles.iter().all(|needle| line.contains(needle))).map(str::to_owned);
+            if let Some(found) = found {
+                return serde_json::from_str::<serde_json::Value>(&found).expect("JSON");
+            }
+            assert!(Instant::now() < give_up, "{file} has no line with {needles:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    line("proxy.log", &["trace-me-42", &id]);
+    let registered = line("worker.log", &["message registered", &id]);
+    let call = registered["request.id"].as_str().expect("an id").to_owned();
+    line("main_server.log", &["/internal/messages/register", &call]);
 }

@@ -3,7 +3,8 @@
 use mb_core::Timestamp;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::page::{Cursor, PageQuery};
+use crate::cursor::{Cursor, List};
+use crate::page;
 use crate::problem::ApiError;
 use crate::schema;
 
@@ -44,7 +45,7 @@ impl AuditQuery {
     /// # Errors
     /// 422 if the limit is out of range or the cursor is none of ours.
     pub fn resolve(&self) -> Result<(u32, Option<Cursor>), ApiError> {
-        PageQuery { limit: self.limit, cursor: self.cursor.clone() }.resolve()
+        page::resolve(List::Audit, self.limit, self.cursor.as_deref())
     }
 }
 

@@ -3,7 +3,7 @@
 use mb_core::{ClientName, DomainName, Role, Timestamp};
 use utoipa::ToSchema;
 
-use crate::dto::SecretText;
+use crate::dto::{Pkcs12File, SecretText};
 use crate::schema;
 
 /// Asks for a new key and certificate.
@@ -27,6 +27,9 @@ pub struct GenerateCertificate {
     /// Names and addresses for the SAN, for roles that serve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alt_names: Vec<String>,
+    /// Whether the answer is to hold a PKCS#12 file as well.
+    #[serde(default)]
+    pub pkcs12: bool,
 }
 
 /// A new certificate and, this once, its key.
@@ -45,6 +48,9 @@ pub struct GeneratedCertificate {
     /// End of validity.
     #[schema(value_type = schema::Timestamp)]
     pub expires_at: Timestamp,
+    /// The same as a PKCS#12 file, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pkcs12: Option<Pkcs12File>,
 }
 
 /// Revokes all certificates of a name, or one by serial number. Exactly one of the two is given.

@@ -3,7 +3,8 @@
 use mb_core::{ClientName, ClientStatus, DomainName, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::page::{self, NameCursor};
+use crate::cursor::{List, NameCursor};
+use crate::page;
 use crate::problem::ApiError;
 use crate::schema;
 
@@ -35,7 +36,7 @@ impl ClientQuery {
     /// # Errors
     /// 422 if the limit is out of range or the cursor is none of ours.
     pub fn resolve(&self) -> Result<(u32, Option<NameCursor>), ApiError> {
-        page::resolve_by_name(self.limit, self.cursor.as_deref())
+        page::resolve(List::Clients, self.limit, self.cursor.as_deref())
     }
 }
 

@@ -3,8 +3,9 @@
 use mb_core::{ClientName, Email, Timestamp, UserId, UserRole};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::cursor::{List, NameCursor};
 use crate::dto::SecretText;
-use crate::page::{self, NameCursor};
+use crate::page;
 use crate::problem::ApiError;
 use crate::schema;
 
@@ -43,7 +44,7 @@ impl UserQuery {
     /// # Errors
     /// 422 if the limit is out of range or the cursor is none of ours.
     pub fn resolve(&self) -> Result<(u32, Option<NameCursor>), ApiError> {
-        page::resolve_by_name(self.limit, self.cursor.as_deref())
+        page::resolve(List::Users, self.limit, self.cursor.as_deref())
     }
 }
 

@@ -34,7 +34,7 @@ async fn tokens(fixture: &Fixture) -> Vec<(Kind, String)> {
         user: user.id,
         expires_at: NOW.plus(std::time::Duration::from_hours(1)),
     };
-    let mail = NewMail { to: user.email.clone(), subject: String::new(), body: bytes::Bytes::new() };
+    let mail = NewMail { to: user.email.clone(), subject: String::new(), body: bytes::Bytes::new(), expires_at: None };
     assert!(fixture.store.request_reset(&new, &mail, "test").await.expect("stores"));
     let shown = PasswordShown { user: user.id, generation: user.generation };
     let otp = otp_token::issue(&fixture.server.app.master, shown, NOW).expect("issues");

@@ -57,6 +57,7 @@ async fn everybody_gets_one_answer_and_accounts_that_may_sign_in_a_mail() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
     let mails = mails(&fixture, 1).await;
     assert_eq!(mails.iter().map(|mail| mail.to.as_str()).collect::<Vec<_>>(), ["ann@x.org"]);
+    assert_eq!(mails[0].expires_at, Some(NOW.plus(Duration::from_hours(1))), "as its token");
     assert!(!mails[0].body.windows(4).any(|bytes| bytes == b"mbp_"), "sealed where it lies");
 }
 

@@ -28,3 +28,8 @@ async fn hot_statements_go_by_the_index_that_is_made_for_them() {
 async fn faults_are_sorted_by_what_is_to_be_done() {
     super::faults_are_sorted_by_what_is_to_be_done(PRODUCT).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_tells_how_it_is_set_up() {
+    super::a_server_tells_how_it_is_set_up(PRODUCT).await;
+}

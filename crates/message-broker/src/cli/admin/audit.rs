@@ -76,17 +76,17 @@ async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
         limit: None,
         cursor: None,
     };
-    let rows = with_client(layout, async |client| {
-        let page = async |limit, cursor| client.audit(&AuditQuery { limit, cursor, ..query.clone() }).await;
-        args.stretch.rows(page).await.context("list the audit log")
+    let page = with_client(layout, async |client| {
+        let fetch = async |limit, cursor| client.audit(&AuditQuery { limit, cursor, ..query.clone() }).await;
+        args.stretch.rows(fetch).await.context("list the audit log")
     });
-    let rows = rows.await?;
+    let page = page.await?;
     if args.format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["id", "at", "actor", "action", "object", "detail"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.id.to_string(),
             row.at.to_string(),

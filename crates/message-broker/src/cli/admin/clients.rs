@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use mb_api::dto::{ClientQuery, SetClientRateLimit, SetClientStatus};
-use mb_core::{ClientName, ClientStatus, DomainName};
+use mb_api::dto::{ClientQuery, CreateEnrolment, SetClientRateLimit, SetClientStatus};
+use mb_core::{ClientName, ClientStatus, DomainName, Role};
 
 use super::table::{Table, optional};
 use super::values::{self, Own};
@@ -24,6 +24,8 @@ pub(crate) enum ClientsCommand {
     Resume(Which),
     /// Refuse a client and leave it out of lists; its messages stay
     Archive(Which),
+    /// Make a token with which a client gets a certificate for a key of its own (see `enroll`)
+    Enroll(EnrollArgs),
     /// Limit the messages that a client may send in 60 seconds
     RateLimit {
         #[command(flatten)]
@@ -52,12 +54,33 @@ pub(crate) struct ListArgs {
     format: Format,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct EnrollArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The domain (tenant); created if unknown
+    #[arg(long, value_parser = values::domain)]
+    domain: Option<DomainName>,
+    /// What the certificate entitles to [default: client]
+    #[arg(long, value_parser = values::certificate_role())]
+    role: Option<Role>,
+    /// The certificate's validity in days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
+    /// Minutes for which the token is good [default: a day]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=43200))]
+    minutes: Option<u32>,
+    #[command(flatten)]
+    format: Format,
+}
+
 pub(crate) async fn run(layout: &Layout, command: ClientsCommand) -> Result<ExitCode> {
     match command {
         ClientsCommand::List(args) => list(layout, args).await,
         ClientsCommand::Suspend(which) => set_status(layout, &which, ClientStatus::Suspended).await,
         ClientsCommand::Resume(which) => set_status(layout, &which, ClientStatus::Active).await,
         ClientsCommand::Archive(which) => set_status(layout, &which, ClientStatus::Archived).await,
+        ClientsCommand::Enroll(args) => enroll(layout, args).await,
         ClientsCommand::RateLimit { which, limit } => set_rate_limit(layout, &which, limit).await,
     }
 }
@@ -68,6 +91,26 @@ async fn set_status(layout: &Layout, Which { name }: &Which, status: ClientStatu
     })
     .await?;
     output::note(&format!("{name} is {status}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn enroll(layout: &Layout, args: EnrollArgs) -> Result<ExitCode> {
+    let EnrollArgs { which: Which { name }, domain, role, days, minutes, format } = args;
+    let ask = CreateEnrolment { domain, role, validity_days: days, token_minutes: minutes };
+    let made =
+        with_client(layout, async |client| client.offer_enrolment(&name, &ask).await.map_err(about("client", &name)));
+    let made = made.await?;
+    // By the fingerprint whoever enrols knows the main server.
+    let token = format!("{}.{}", made.token.secret().expose(), made.ca_fingerprint);
+    if format.json {
+        let (expires_at, ca_fingerprint) = (made.expires_at, made.ca_fingerprint);
+        output::json(&serde_json::json!({
+            "name": name, "token": token, "expires_at": expires_at, "ca_fingerprint": ca_fingerprint,
+        }))?;
+    } else {
+        output::note(&format!("{name} enrols with this token, once, until {}:", made.expires_at));
+        output::data(&token);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,17 +128,17 @@ async fn set_rate_limit(layout: &Layout, Which { name }: &Which, Own(rate_limit)
 
 async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
     let query = ClientQuery { domain: args.domain, status: args.status, ..ClientQuery::default() };
-    let rows = with_client(layout, async |client| {
-        let page = async |limit, cursor| client.clients(&ClientQuery { limit, cursor, ..query.clone() }).await;
-        list::all(page).await.context("list clients")
+    let page = with_client(layout, async |client| {
+        let fetch = async |limit, cursor| client.clients(&ClientQuery { limit, cursor, ..query.clone() }).await;
+        list::all(fetch).await.context("list clients")
     });
-    let rows = rows.await?;
+    let page = page.await?;
     if args.format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["client", "domain", "status", "rate limit", "created", "changed"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.client_id.to_string(),
             row.domain.to_string(),

@@ -113,17 +113,17 @@ async fn set(layout: &Layout, Which { name }: &Which, rules: Rules) -> Result<Ex
 }
 
 async fn list(layout: &Layout, format: Format) -> Result<ExitCode> {
-    let rows = with_client(layout, async |client| {
-        let page = async |limit, cursor| client.domains(&PageQuery { limit, cursor }).await;
-        list::all(page).await.context("list domains")
+    let page = with_client(layout, async |client| {
+        let fetch = async |limit, cursor| client.domains(&PageQuery { limit, cursor }).await;
+        list::all(fetch).await.context("list domains")
     });
-    let rows = rows.await?;
+    let page = page.await?;
     if format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["domain", "sender number", "body limit", "rate limit", "retention days", "created"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.id.to_string(),
             row.settings.sender_number.to_string(),

@@ -1,4 +1,5 @@
-//! Lists that come page by page.
+//! Lists that come page by page. As JSON every one of them is an object `{"data": [...], "next": CURSOR or null}`, as the API
+//! has it; a list that is short by its nature is fetched whole, so its `next` is always `null`.
 
 use anyhow::Result;
 use mb_api::client::ClientError;
@@ -9,21 +10,21 @@ use crate::output;
 /// Fetches every page of a list that is short by its nature.
 pub(super) async fn all<T>(
     mut page: impl AsyncFnMut(Option<u32>, Option<String>) -> Result<Page<T>, ClientError>,
-) -> Result<Vec<T>, ClientError> {
+) -> Result<Page<T>, ClientError> {
     let (mut rows, mut cursor) = (Vec::new(), None);
     loop {
         let next = page(Some(MAX_LIMIT), cursor).await?;
         rows.extend(next.data);
         cursor = next.next;
         if cursor.is_none() {
-            return Ok(rows);
+            return Ok(Page { data: rows, next: None });
         }
     }
 }
 
 /// How far to read a list that grows without end.
 #[derive(Debug, clap::Args)]
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     /// The most rows
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -37,7 +38,7 @@ impl Stretch {
     pub(super) async fn rows<T>(
         self,
         mut page: impl AsyncFnMut(Option<u32>, Option<String>) -> Result<Page<T>, ClientError>,
-    ) -> Result<Vec<T>, ClientError> {
+    ) -> Result<Page<T>, ClientError> {
         let (mut rows, mut cursor) = (Vec::new(), self.cursor);
         let mut left = self.limit;
         while left > 0 {
@@ -46,13 +47,13 @@ impl Stretch {
             rows.extend(next.data);
             cursor = next.next;
             if cursor.is_none() {
-                return Ok(rows);
+                break;
             }
         }
-        if let Some(cursor) = cursor {
+        if let Some(cursor) = &cursor {
             output::note(&format!("there are more: go on with --cursor {cursor}"));
         }
-        Ok(rows)
+        Ok(Page { data: rows, next: cursor })
     }
 }
 
@@ -70,9 +71,10 @@ mod tests {
 
     #[tokio::test]
     async fn short_and_empty_pages_are_not_the_end() {
-        assert_eq!(all(pages).await.expect("fetched"), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(all(pages).await.expect("fetched").data, [1, 2, 3, 4, 5, 6]);
         let stretch = |limit| Stretch { limit, cursor: None };
-        assert_eq!(stretch(1).rows(pages).await.expect("fetched"), [1]);
-        assert_eq!(stretch(100).rows(pages).await.expect("fetched"), [1, 2, 3, 4, 5, 6]);
+        let first = stretch(1).rows(pages).await.expect("fetched");
+        assert_eq!((first.data, first.next.as_deref()), (vec![1], Some("2")));
+        assert_eq!(stretch(100).rows(pages).await.expect("fetched").data, [1, 2, 3, 4, 5, 6]);
     }
 }

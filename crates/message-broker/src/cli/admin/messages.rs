@@ -1,5 +1,7 @@
 //! `admin messages`: find messages, show one, open it.
 
+mod actions;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -8,7 +10,7 @@ use mb_api::dto::{MessageDetail, MessageDetailQuery, MessageQuery, SecretText};
 use mb_core::{ClientName, DomainName, MessageId, MessageIdPrefix, MessageState, Secret, Timestamp, Topic};
 
 use super::list::Stretch;
-use super::table::{Table, optional, shown, word};
+use super::table::{Table, optional, shown};
 use super::{about, values, with_client};
 use crate::cli::Format;
 use crate::layout::Layout;
@@ -18,8 +20,16 @@ use crate::output;
 pub(crate) enum MessagesCommand {
     /// List messages, newest first; all filters hold at once
     List(ListArgs),
-    /// Show one message and what was tried
+    /// Show one message, why it is where it is, and what was tried
     Show(ShowArgs),
+    /// Have a message tried now: what waits for a later time, and what had been given up
+    Retry(actions::OneMessage),
+    /// Withdraw a message that was not tried yet
+    Cancel(actions::OneMessage),
+    /// Send messages of a time again to a destination: a new one gets last week
+    Replay(actions::ReplayArgs),
+    /// Remove a message's content from the store for good
+    Expunge(actions::ExpungeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +80,10 @@ pub(crate) async fn run(layout: &Layout, command: MessagesCommand) -> Result<Exi
     match command {
         MessagesCommand::List(args) => list(layout, args).await,
         MessagesCommand::Show(args) => show(layout, &args).await,
+        MessagesCommand::Retry(which) => actions::retry(layout, which).await,
+        MessagesCommand::Cancel(which) => actions::cancel(layout, which).await,
+        MessagesCommand::Replay(args) => actions::replay(layout, args).await,
+        MessagesCommand::Expunge(args) => actions::expunge(layout, args).await,
     }
 }
 
@@ -86,17 +100,17 @@ async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
         limit: None,
         cursor: None,
     };
-    let rows = with_client(layout, async |client| {
-        let page = async |limit, cursor| client.messages(&MessageQuery { limit, cursor, ..query.clone() }).await;
-        args.stretch.rows(page).await.context("list messages")
+    let page = with_client(layout, async |client| {
+        let fetch = async |limit, cursor| client.messages(&MessageQuery { limit, cursor, ..query.clone() }).await;
+        args.stretch.rows(fetch).await.context("list messages")
     });
-    let rows = rows.await?;
+    let page = page.await?;
     if args.format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["id", "queued", "client", "domain", "topic", "sender", "status", "attempts"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.id.to_string(),
             row.queued_at.to_string(),
@@ -151,12 +165,19 @@ fn print(detail: &MessageDetail) {
     if let Some(metadata) = &detail.metadata {
         line("metadata", serde_json::Value::from(metadata.0.clone()).to_string());
     }
+    for delivery in &detail.deliveries {
+        let name = optional(delivery.name.as_ref());
+        let next = delivery.next_attempt_at.map(|at| format!(", next attempt {at}")).unwrap_or_default();
+        let holder = delivery.lease_holder.as_ref().map(|holder| format!(", held by {holder}")).unwrap_or_default();
+        line("delivery", format!("{name} {}: {}{next}{holder}", delivery.state, delivery.explanation));
+    }
     for attempt in &detail.attempts {
-        let outcome = word(attempt.outcome);
+        let status = optional(attempt.status);
         let detail = attempt.detail.clone().unwrap_or_default();
-        line(
-            "attempt",
-            format!("{} {} {outcome} {} ms {detail}", attempt.at, attempt.destination, attempt.duration_ms),
-        );
+        let (at, to, took) = (attempt.at, &attempt.destination, attempt.duration_ms);
+        line("attempt", format!("{at} {to} {} {status} {took} ms {detail}", attempt.class));
+        if let Some(answer) = &attempt.answer {
+            line("answer", secret(answer));
+        }
     }
 }

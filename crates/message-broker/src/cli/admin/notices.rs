@@ -43,17 +43,17 @@ pub(crate) async fn run(layout: &Layout, command: NoticesCommand) -> Result<Exit
 }
 
 async fn list(layout: &Layout, resolved: Option<bool>, format: Format) -> Result<ExitCode> {
-    let rows = with_client(layout, async |client| {
-        let page = async |limit, cursor| client.notices(&NoticeQuery { resolved, limit, cursor }).await;
-        list::all(page).await.context("list notices")
+    let page = with_client(layout, async |client| {
+        let fetch = async |limit, cursor| client.notices(&NoticeQuery { resolved, limit, cursor }).await;
+        list::all(fetch).await.context("list notices")
     });
-    let rows = rows.await?;
+    let page = page.await?;
     if format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["id", "level", "kind", "about", "first", "last", "count", "resolved", "detail"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.id.to_string(),
             row.level.to_string(),

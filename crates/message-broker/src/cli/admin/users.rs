@@ -9,6 +9,7 @@ use mb_api::dto::{
     CreateUser, SessionRow, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserSending, SetUserStatus,
     UserQuery, UserRow,
 };
+use mb_api::page::Page;
 use mb_core::{ClientName, Email, Timestamp, UserRole};
 
 use super::password::PasswordArgs;
@@ -224,17 +225,17 @@ async fn create(layout: &Layout, args: CreateArgs) -> Result<ExitCode> {
 async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
     let query =
         UserQuery { role: args.role, client_id: args.client_id, is_active: args.active, ..UserQuery::default() };
-    let rows = with_client(layout, async |client| {
-        let page = async |limit, cursor| client.users(&UserQuery { limit, cursor, ..query.clone() }).await;
-        list::all(page).await.context("list users")
+    let page = with_client(layout, async |client| {
+        let fetch = async |limit, cursor| client.users(&UserQuery { limit, cursor, ..query.clone() }).await;
+        list::all(fetch).await.context("list users")
     });
-    let rows = rows.await?;
+    let page = page.await?;
     if args.format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["id", "email", "role", "client", "active", "2fa", "sends", "created", "expires"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.id.to_string(),
             row.email.to_string(),
@@ -252,17 +253,17 @@ async fn list(layout: &Layout, args: ListArgs) -> Result<ExitCode> {
 }
 
 async fn sessions(layout: &Layout, who: &Who, format: Format) -> Result<ExitCode> {
-    let rows: Vec<SessionRow> = with_client(layout, async |client| {
+    let page: Page<SessionRow> = with_client(layout, async |client| {
         let user = find(client, &who.email).await?;
-        Ok(client.user_sessions(&user.id).await.context("list sessions")?.data)
+        client.user_sessions(&user.id).await.context("list sessions")
     })
     .await?;
     if format.json {
-        output::json(&rows)?;
+        output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&["id", "kind", "from", "begun", "last used", "ends", "with"]);
-    for row in rows {
+    for row in page.data {
         table.row([
             row.id.to_string(),
             word(row.kind),

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mb_api::dto::StatsPeriod;
+use mb_core::delivery::SCHEDULE_RULE;
 use mb_core::name::NAME_RULE;
 use mb_core::{ClientName, ClientStatus, DomainName, Email, MessageId, MessageIdPrefix, MessageState, Secret};
-use mb_core::{NoticeId, SenderRule, Timestamp, Topic, UserRole};
+use mb_core::{DestinationName, NoticeId, RetrySchedule, Role, SenderRule, Timestamp, Topic, TopicGlob, UserRole};
 
 pub(super) fn email(text: &str) -> Result<Email, String> {
     Email::parse(text).ok_or_else(|| "not an e-mail address".to_owned())
@@ -17,12 +18,28 @@ pub(super) fn role() -> impl TypedValueParser<Value = UserRole> {
     words(UserRole::ALL.map(UserRole::as_str), UserRole::parse)
 }
 
+pub(super) fn certificate_role() -> impl TypedValueParser<Value = Role> {
+    words(Role::ALL.map(Role::as_str), Role::parse)
+}
+
 pub(super) fn client(text: &str) -> Result<ClientName, String> {
     ClientName::parse(text).ok_or_else(|| NAME_RULE.to_owned())
 }
 
 pub(super) fn domain(text: &str) -> Result<DomainName, String> {
     DomainName::parse(text).ok_or_else(|| NAME_RULE.to_owned())
+}
+
+pub(super) fn destination(text: &str) -> Result<DestinationName, String> {
+    DestinationName::parse(text).ok_or_else(|| NAME_RULE.to_owned())
+}
+
+pub(super) fn glob(text: &str) -> Result<TopicGlob, String> {
+    TopicGlob::parse(text).ok_or_else(|| "not a topic glob as in 'orders.*' or 'orders.**'".to_owned())
+}
+
+pub(super) fn schedule(text: &str) -> Result<RetrySchedule, String> {
+    RetrySchedule::parse(text).ok_or_else(|| SCHEDULE_RULE.to_owned())
 }
 
 pub(super) fn client_status() -> impl TypedValueParser<Value = ClientStatus> {

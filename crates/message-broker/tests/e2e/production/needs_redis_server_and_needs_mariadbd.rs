@@ -1,4 +1,12 @@
 //! What needs both servers.
 
+mod eviction;
 mod flow;
+mod forgery;
+mod operating;
+mod outages;
+mod restore;
+mod several;
+mod storm;
 mod torture;
+mod trust;

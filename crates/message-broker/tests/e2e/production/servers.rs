@@ -31,15 +31,8 @@ impl Server {
     /// MariaDB with an empty database `broker` and its user `broker`, whose password is [`PASSWORD`].
     pub(crate) fn mariadb(dir: &Path) -> Self {
         let data = dir.join("data");
-        std::fs::create_dir_all(&data).expect("a folder");
+        install(&data);
         let at = |path: &Path| path.display().to_string();
-        let installed = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", at(&data)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        assert!(installed.expect("mariadb-install-db runs").success());
         let port = spare_port();
         let arguments = vec![
             "--no-defaults".to_owned(),
@@ -51,11 +44,48 @@ impl Server {
             format!("--port={port}"),
         ];
         let server = Self::start("mariadbd", arguments, dir, port);
-        server.sql(&format!(
+        server.make_database();
+        server
+    }
+
+    fn make_database(&self) {
+        self.sql(&format!(
             "CREATE DATABASE broker CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci; \
              CREATE USER 'broker'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON broker.* TO 'broker'@'%';"
         ));
-        server
+    }
+
+    /// The database, as an administrator's nightly job writes it down.
+    pub(crate) fn dump(&self) -> Vec<u8> {
+        let output = Command::new("mariadb-dump")
+            .args(["--no-defaults", "--user=root", "--single-transaction", "--hex-blob", "broker"])
+            .arg(self.socket())
+            .output()
+            .expect("mariadb-dump runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// Loses the disk of the database, and puts another server with this dump in its place.
+    pub(crate) fn lose_and_restore(&mut self, dump: &[u8]) {
+        self.kill();
+        let data = self.dir.join("data");
+        std::fs::remove_dir_all(&data).expect("removed");
+        install(&data);
+        self.restart();
+        self.make_database();
+        let file = self.dir.join("dump.sql");
+        std::fs::write(&file, dump).expect("written");
+        let loaded = Command::new("mariadb")
+            .args(["--no-defaults", "--user=root", "broker"])
+            .arg(self.socket())
+            .stdin(std::fs::File::open(&file).expect("readable"))
+            .status();
+        assert!(loaded.expect("mariadb runs").success());
+    }
+
+    fn socket(&self) -> String {
+        format!("--socket={}", self.dir.join("s.sock").display())
     }
 
     fn start(program: &'static str, arguments: Vec<String>, dir: &Path, port: u16) -> Self {
@@ -81,7 +111,7 @@ impl Server {
     pub(crate) fn sql(&self, statements: &str) -> String {
         let output = Command::new("mariadb")
             .args(["--no-defaults", "--user=root", "--batch", "--skip-column-names"])
-            .arg(format!("--socket={}", self.dir.join("s.sock").display()))
+            .arg(self.socket())
             .args(["--execute", statements])
             .output()
             .expect("mariadb runs");
@@ -97,7 +127,12 @@ impl Server {
 
     fn wait(&self) {
         let give_up = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        // Redis listens before it has read its log.
+        let is_up = || match self.program {
+            "redis-server" => self.redis_cli(&["PING"]) == "PONG",
+            _ => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
+        };
+        while !is_up() {
             assert!(Instant::now() < give_up, "{} does not answer", self.program);
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -106,6 +141,17 @@ impl Server {
 
 /// Has characters that a URL must encode.
 pub(crate) const PASSWORD: &str = "Str0ng/p@ss word%";
+
+fn install(data: &Path) {
+    std::fs::create_dir_all(data).expect("a folder");
+    let installed = Command::new("mariadb-install-db")
+        .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"])
+        .arg(format!("--datadir={}", data.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(installed.expect("mariadb-install-db runs").success());
+}
 
 fn spawn(program: &str, arguments: &[String], dir: &Path) -> Child {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("server.log")).expect("a log");

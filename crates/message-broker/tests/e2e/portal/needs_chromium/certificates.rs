@@ -23,6 +23,9 @@ fn a_certificate_is_issued_used_and_revoked() {
     let open = || Connection::open(broker.dir(), broker.ports.proxy, Some((&certificate, &key))).expect("connected");
     submit(&mut open(), "with the new certificate");
 
+    browser.goto(&browser.path());
+    assert!(browser.text().contains("was shown once"), "the page is not shown again");
+    assert_eq!(browser.count("a[href*='name=branch-7']"), 1, "and issues nothing");
     browser.goto("/admin/certificates");
     let key_line = shown.lines().nth(1).expect("a line of the key").to_owned();
     assert!(!browser.source().contains(&key_line));

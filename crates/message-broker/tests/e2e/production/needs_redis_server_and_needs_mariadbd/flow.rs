@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::cluster::{Cluster, ROLES};
 use crate::harness::{PATIENCE, accepted_id, message, status_of, submit};
 
-fn wait_delivered(cluster: &Cluster, ids: &[String]) {
+pub(super) fn wait_delivered(cluster: &Cluster, ids: &[String]) {
     let mut connection = cluster.demo().expect("connected");
     let give_up = Instant::now() + PATIENCE;
     while !status_of(&mut connection, ids).iter().all(|row| row["status"] == "delivered") {

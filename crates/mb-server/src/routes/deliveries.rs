@@ -1,0 +1,244 @@
+//! `/internal/deliveries`: a worker takes what is due, and reports what came of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mb_api::dto::delivery::{
+    LeaseRequest, LeasedDeliveries, LeasedDelivery, MAX_LEASED, MAX_REPORTED, MAX_WAIT, ReportRequest,
+};
+use mb_api::paths;
+use mb_api::peer::Peer;
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_core::{AttemptClass, DestinationId, LeaseId, MessageId, NoticeKind, NoticeLevel, Role};
+use mb_crypto::random;
+use mb_crypto::sealed_value::{self, Purpose};
+use mb_store::{AttemptReport, LEASE, LeaseAsk, Leased, NewNotice, NextDue, Reported, Reports, Whose};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::store_fault;
+use crate::actor;
+use crate::app::App;
+use crate::delivering::payload;
+use crate::opening;
+
+/// The most bytes of a question.
+const MAX_ASK: usize = 256 << 10;
+/// The most bytes of a report: answers are most of it.
+const MAX_REPORT: usize = 64 << 20;
+/// How long is waited at most before the store is asked again: another main server's changes wake nobody here.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[utoipa::path(
+    post, path = paths::DELIVERIES_LEASE, tag = "internal", operation_id = "lease_deliveries",
+    summary = "Wait for deliveries",
+    request_body = LeaseRequest,
+    responses((status = 200, body = LeasedDeliveries)),
+    security(("certificate" = ["worker"])),
+)]
+pub(crate) async fn lease(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    body: Body,
+) -> Result<Json<LeasedDeliveries>, ApiError> {
+    actor::require(&app, &peer, &[Role::Worker])?;
+    let request: LeaseRequest = mb_runtime::body::read_json(body, MAX_ASK).await?;
+    let deadline = Instant::now() + Duration::from_secs(request.wait_seconds.min(MAX_WAIT));
+    let (mut woken, mut behind) = (app.delivering.woken(), None);
+    loop {
+        woken.mark_unchanged();
+        let ask = LeaseAsk {
+            lease: new_lease(),
+            holder: &request.worker,
+            limit: request.limit.min(MAX_LEASED),
+            whose: Whose::Webhooks { except: &request.except, behind },
+        };
+        let leasing = app.store.lease_deliveries(&ask).await.map_err(store_fault)?;
+        behind = leasing.last;
+        let answer = answer(&app, leasing.deliveries).await?;
+        let until = match leasing.next {
+            NextDue::Now => Instant::now(),
+            NextDue::At { due, now } => Instant::now() + due.since(now).min(LOOK),
+            NextDue::Never => Instant::now() + LOOK,
+        };
+        if !answer.is_empty() || Instant::now() >= deadline || app.stopping.is_cancelled() {
+            return Ok(Json(answer));
+        }
+        tokio::select! {
+            () = app.stopping.cancelled() => {}
+            () = tokio::time::sleep_until(until.min(deadline)) => {}
+            _ = woken.changed() => {}
+        }
+    }
+}
+
+#[utoipa::path(
+    post, path = paths::DELIVERIES_REPORT, tag = "internal", operation_id = "report_deliveries",
+    summary = "Report what came of deliveries",
+    request_body = ReportRequest,
+    responses((status = 204, description = "It is kept")),
+    security(("certificate" = ["worker"])),
+)]
+pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<StatusCode, ApiError> {
+    actor::require(&app, &peer, &[Role::Worker])?;
+    let request: ReportRequest = mb_runtime::body::read_json(body, MAX_REPORT).await?;
+    if request.attempts.len() > MAX_REPORTED {
+        return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_REPORTED} attempts per report")));
+    }
+    prolong(&app, &request).await?;
+    for probe in request.probes {
+        app.delivering.probes.report(probe);
+    }
+    let released = request.released.iter().map(|held| (held.destination, held.lease, held.message_id));
+    let released = released.collect::<Vec<_>>();
+    let attempts = request.attempts.into_iter().map(|attempt| keep(&app, attempt)).collect::<Result<Vec<_>, _>>()?;
+    if attempts.is_empty() && released.is_empty() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let jitter = attempts.iter().map(|_| factor()).collect::<Vec<_>>();
+    let reports = Reports {
+        attempts: &attempts,
+        released: &released,
+        worker: &request.worker,
+        instance: &app.instance,
+        jitter: &jitter,
+    };
+    let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
+    take_in(&app, &reported).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A new lease's id.
+pub(super) fn new_lease() -> LeaseId {
+    LeaseId::from_bytes(random::public_array())
+}
+
+/// What a worker is given: the messages opened, each destination once. What does not open is reported as tried, so that it
+/// does not come again and again.
+pub(super) async fn answer(app: &App, leased: Vec<Leased>) -> Result<LeasedDeliveries, ApiError> {
+    let mut answer = LeasedDeliveries { probes: app.delivering.probes.take(), ..LeasedDeliveries::default() };
+    let (known, now) = (app.delivering.known(), app.clock.now());
+    let mut targets = BTreeMap::new();
+    let mut broken = Vec::new();
+    for delivery in leased {
+        let Some(served) = known.find(delivery.destination) else { continue };
+        let plain = opening::open(app, &delivery.message).await.map_err(store_fault)?;
+        let content = plain.as_ref().ok().and_then(opening::Plain::content);
+        let header = &delivery.message.header;
+        let Some(payload) = content.and_then(|content| payload::compose(header, &content)) else {
+            broken.push(unsendable(app, &delivery));
+            continue;
+        };
+        targets.entry(delivery.destination).or_insert_with(|| served.target(now));
+        answer.deliveries.push(LeasedDelivery {
+            message_id: header.message_id,
+            destination: delivery.destination,
+            lease: delivery.lease,
+            expires_at: header.expires_at,
+            payload,
+        });
+    }
+    for probe in &answer.probes {
+        if let Some(served) = known.find(probe.destination) {
+            targets.entry(probe.destination).or_insert_with(|| served.target(now));
+        }
+    }
+    answer.targets = targets.into_values().collect();
+    if !broken.is_empty() {
+        let reports = Reports {
+            attempts: &broken,
+            released: &[],
+            worker: "system:main-server",
+            instance: &app.instance,
+            jitter: &[],
+        };
+        let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
+        app.delivering.note(&reported);
+    }
+    Ok(answer)
+}
+
+fn unsendable(app: &App, delivery: &Leased) -> AttemptReport {
+    tracing::error!(message.id = %delivery.message.header.message_id, "message cannot be opened for delivery");
+    AttemptReport {
+        attempt: mb_core::AttemptId::from_bytes(random::public_array()),
+        message: delivery.message.header.message_id,
+        destination: delivery.destination,
+        lease: delivery.lease,
+        at: app.clock.now(),
+        duration: Duration::ZERO,
+        class: AttemptClass::Unsendable,
+        status: None,
+        retry_after: None,
+        detail: Some("the message does not open: its key is missing or its seal is broken".to_owned()),
+        answer: None,
+    }
+}
+
+/// An attempt as it is stored, the answer sealed.
+fn keep(app: &App, attempt: mb_api::dto::delivery::AttemptReport) -> Result<AttemptReport, ApiError> {
+    let mb_api::dto::delivery::AttemptReport { id, of, exchange } = attempt;
+    let seal = |answer: String| {
+        let bytes = STANDARD.decode(answer).unwrap_or_default();
+        sealed_value::seal(&app.master, Purpose::AttemptAnswer, &id.to_string(), &bytes).map_err(ApiError::internal)
+    };
+    Ok(AttemptReport {
+        attempt: id,
+        message: of.message_id,
+        destination: of.destination,
+        lease: of.lease,
+        at: exchange.at,
+        duration: Duration::from_micros(exchange.duration_us),
+        class: exchange.class,
+        status: exchange.status,
+        retry_after: exchange.retry_after.map(Duration::from_secs),
+        detail: exchange.detail,
+        answer: exchange.answer.map(seal).transpose()?,
+    })
+}
+
+async fn prolong(app: &App, request: &ReportRequest) -> Result<(), ApiError> {
+    let mut groups = BTreeMap::<(DestinationId, LeaseId), Vec<MessageId>>::new();
+    for held in &request.held {
+        groups.entry((held.destination, held.lease)).or_default().push(held.message_id);
+    }
+    for ((destination, lease), ids) in groups {
+        app.store.prolong_leases(destination, lease, &ids).await.map_err(store_fault)?;
+    }
+    Ok(())
+}
+
+/// What came of a report reaches those who are concerned.
+pub(super) async fn take_in(app: &App, reported: &Reported) -> Result<(), ApiError> {
+    app.delivering.note(reported);
+    for (row, reason) in &reported.disabled {
+        let route = &row.route;
+        let since = row.breaker.failing_since();
+        tracing::warn!(destination.id = %route.id, domain = %route.domain, reason, "destination disabled");
+        let notice = NewNotice {
+            kind: NoticeKind::DestinationDisabled,
+            key: format!("{}/{}", route.domain, route.name),
+            level: NoticeLevel::Error,
+            detail: json!({ "id": route.id, "reason": reason, "failing_since": since }),
+        };
+        app.store.raise_notice(&notice).await.map_err(store_fault)?;
+    }
+    if !reported.disabled.is_empty() {
+        app.delivering.refresh(&app.store).await.map_err(store_fault)?;
+    }
+    Ok(())
+}
+
+/// A random factor from 0 to 1.
+fn factor() -> f64 {
+    f64::from(u32::from_be_bytes(random::public_array())) / f64::from(u32::MAX)
+}
+
+const _: () = assert!(LEASE.as_secs() == 60, "workers prolong every 15 s what they hold");

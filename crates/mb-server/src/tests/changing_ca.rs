@@ -1,0 +1,60 @@
+//! One certificate authority takes another's place: both are trusted meanwhile, and what was signed stays proven.
+
+use mb_api::dto::RegisterResult;
+use mb_core::Role;
+use mb_crypto::TrustAnchors;
+use mb_crypto::ca::Ca;
+
+use super::fixture::{Fixture, NOW, id, new_key};
+
+/// The bundle of both, and the authority that issues next.
+fn successor(fixture: &Fixture) -> (String, Ca) {
+    let next = Ca::create("next CA", NOW).expect("a CA");
+    let old = fixture.server.authority().ca_pem();
+    let bundle = format!("{old}\n{}", next.certificate_pem());
+    let next = Ca::load(&bundle, next.private_key_pem().expose()).expect("the key says which one issues");
+    (bundle, next)
+}
+
+#[tokio::test]
+async fn both_are_trusted_the_next_one_issues_and_the_edge_is_told() {
+    let fixture = Fixture::new().await;
+    let (bundle, next) = successor(&fixture);
+    let (issuing, version) = (next.issuer_id(), fixture.server.app.policy.current().version);
+    let old = fixture.issue("till-1", Role::Client).await;
+    assert!(fixture.server.adopt_ca(next, "").await.expect("adopts"));
+    let issued = fixture.issue("till-2", Role::Client).await;
+    assert_eq!((issued.identity.issuer, old.identity.issuer == issuing), (issuing, false));
+    let policy = fixture.server.app.policy.current();
+    assert_eq!((&policy.ca_pem, policy.version > version), (&bundle, true));
+    let anchors = TrustAnchors::from_pem(&policy.ca_pem).expect("two CAs");
+    for pem in [&old.certificate_pem, &issued.certificate_pem] {
+        let chain = mb_crypto::pem::certificates(pem).expect("a certificate");
+        anchors.verify(&chain, NOW).expect("trusted");
+    }
+    // A proxy that still has its old certificate goes on, and one with a new certificate begins.
+    let proxy = fixture.issue("proxy", Role::Proxy).await;
+    let renewed = new_key(&fixture.server.app.master.public(), &proxy, NOW);
+    let envelopes = [fixture.key.message(1), renewed.seal(&renewed.header(id(2)), "new")];
+    let results = fixture.register_with(&[&fixture.key.record, &renewed.record], &envelopes).await;
+    assert_eq!(results, [RegisterResult::Stored, RegisterResult::Stored]);
+}
+
+#[tokio::test]
+async fn what_was_signed_under_a_retired_authority_opens_and_nothing_new_is_taken() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.register(&[fixture.key.message(1)]).await, [RegisterResult::Stored]);
+    let old = fixture.server.authority().ca_pem();
+    let next = Ca::create("next CA", NOW).expect("a CA");
+    fixture.server.adopt_ca(next, &old).await.expect("adopts");
+    fixture.server.app.keys.forget_all();
+    let admin = fixture.certificate(Role::Admin).await;
+    let path = format!("/portal/messages/{}", id(1));
+    assert_eq!(admin.get(&path).await.body["message_body"], "hello");
+    assert!(!fixture.server.app.policy.current().ca_pem.contains(old.trim()), "the edge trusts it no more");
+    // Without it even the past is not believed.
+    let next = Ca::create("another CA", NOW).expect("a CA");
+    fixture.server.adopt_ca(next, "").await.expect("adopts");
+    fixture.server.app.keys.forget_all();
+    assert_eq!(admin.get(&path).await.status, 409);
+}

@@ -1,0 +1,221 @@
+//! Delivering: what was leased goes out, what came of it goes back.
+//!
+//! Deliveries come with the answers of register calls, or are waited for. Each destination has a lane of its own, so that
+//! a slow one holds up nobody else; what a lane cannot send soon is not asked for. Reports go back in batches: while one is
+//! on its way the next gathers.
+
+mod aim;
+mod connect;
+mod exchange;
+mod lane;
+mod report;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mb_api::client::Client;
+use mb_api::dto::delivery::{LeaseRequest, LeasedDeliveries, LeasedDelivery, Probe, RegisterQuery, Target};
+use mb_core::{Clock, DestinationId, Egress};
+use mb_runtime::lifecycle::{Criticality, Lifecycle};
+use rustls::RootCertStore;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::WorkerMetrics;
+use aim::Aim;
+use lane::Lane;
+use report::Said;
+
+/// Deliveries that a worker holds at most.
+const ROOM: usize = 20_000;
+/// Deliveries that one question asks for at most.
+const ASK: usize = 1000;
+/// Below this room nothing is asked for: many small questions are worth less than one.
+const LEAST: usize = 100;
+/// How long the main server is to wait for something to do.
+const WAIT: u64 = 25;
+/// The pause after a question that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often leases are prolonged.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What delivering needs.
+#[derive(Clone, Debug)]
+pub struct DeliveryConfig {
+    /// Where webhooks may connect to.
+    pub egress: Egress,
+    /// Whom to trust where a destination names no authority of its own.
+    pub roots: Arc<RootCertStore>,
+}
+
+/// The worker's deliveries.
+#[derive(Debug)]
+pub(crate) struct Deliverer {
+    name: String,
+    server: Client,
+    pub(crate) config: DeliveryConfig,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    pub(crate) lifecycle: Lifecycle,
+    soft: CancellationToken,
+    lanes: Mutex<HashMap<DestinationId, Arc<Lane>>>,
+    /// Deliveries that wait or are being sent.
+    held: AtomicUsize,
+    /// Some were sent.
+    freed: Notify,
+    said: mpsc::Sender<Said>,
+}
+
+impl Deliverer {
+    /// Starts to wait for deliveries.
+    pub(crate) fn start(
+        name: String,
+        config: DeliveryConfig,
+        server: Client,
+        clock: Clock,
+        metrics: Arc<WorkerMetrics>,
+        lifecycle: &Lifecycle,
+    ) -> Arc<Self> {
+        let (said, heard) = mpsc::channel(report::WAITING);
+        let deliverer = Arc::new(Self {
+            name,
+            server,
+            config,
+            clock,
+            metrics,
+            lifecycle: lifecycle.clone(),
+            soft: lifecycle.soft(),
+            lanes: Mutex::default(),
+            held: AtomicUsize::new(0),
+            freed: Notify::new(),
+            said,
+        });
+        lifecycle.spawn("deliveries", Criticality::Critical, Arc::clone(&deliverer).ask());
+        lifecycle.spawn("delivery reports", Criticality::Critical, Arc::clone(&deliverer).report(heard));
+        lifecycle.spawn("delivery leases", Criticality::Critical, Arc::clone(&deliverer).prolong());
+        deliverer
+    }
+
+    /// What a register call may bring along.
+    pub(crate) fn takes(&self) -> RegisterQuery {
+        if self.soft.is_cancelled() {
+            return RegisterQuery::default();
+        }
+        let except = self.full().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        RegisterQuery {
+            worker: Some(self.name.clone()),
+            deliveries: Some(u32::try_from(self.room()).unwrap_or(u32::MAX)),
+            except: (!except.is_empty()).then_some(except),
+        }
+    }
+
+    /// Takes deliveries over.
+    pub(crate) fn accept(self: &Arc<Self>, leased: LeasedDeliveries) {
+        let LeasedDeliveries { targets, deliveries, probes } = leased;
+        for target in targets {
+            self.aim(&target);
+        }
+        self.held.fetch_add(deliveries.len(), Ordering::Relaxed);
+        let mut groups = HashMap::<DestinationId, Vec<LeasedDelivery>>::new();
+        for delivery in deliveries {
+            groups.entry(delivery.destination).or_default().push(delivery);
+        }
+        for (destination, deliveries) in groups {
+            match self.lane(destination) {
+                Some(lane) => lane.take(self, deliveries),
+                // An answer names the destinations of its deliveries; one that does not is given back by its leases' end.
+                None => self.done_with(deliveries.len()),
+            }
+        }
+        for probe in probes {
+            self.try_out(probe);
+        }
+    }
+
+    fn room(&self) -> usize {
+        ROOM.saturating_sub(self.held.load(Ordering::Relaxed))
+    }
+
+    fn full(&self) -> Vec<DestinationId> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().filter(|(_, lane)| lane.is_full()).map(|(id, _)| *id).collect()
+    }
+
+    fn lane(&self, id: DestinationId) -> Option<Arc<Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn all_lanes(&self) -> Vec<Arc<Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Points a lane at a destination as it is now.
+    fn aim(&self, target: &Target) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&target.id) {
+            if lane.is_older_than(target) {
+                lane.aim(Aim::new(target, &self.config.roots));
+            }
+        } else {
+            let id = target.id;
+            lanes.insert(id, Arc::new(Lane::new(id, Aim::new(target, &self.config.roots))));
+        }
+    }
+
+    /// So many deliveries are done with.
+    pub(crate) fn done_with(&self, count: usize) {
+        let before = self.held.fetch_sub(count, Ordering::Relaxed);
+        if ROOM.saturating_sub(before) < LEAST {
+            self.freed.notify_one();
+        }
+    }
+
+    /// Passes on what came of something. If nobody listens any more, the process ends, and so do the leases.
+    pub(crate) async fn say(&self, said: Said) {
+        let _ = self.said.send(said).await;
+    }
+
+    fn try_out(self: &Arc<Self>, probe: Probe) {
+        let Some(lane) = self.lane(probe.destination) else { return };
+        let deliverer = Arc::clone(self);
+        self.lifecycle.spawn("delivery trial", Criticality::Ordinary, async move {
+            let report = lane.try_out(&deliverer, &probe).await;
+            deliverer.say(Said::Probe(report)).await;
+        });
+    }
+
+    /// Waits for deliveries until the soft stop; what has not been sent by then is given back.
+    async fn ask(self: Arc<Self>) {
+        while !self.soft.is_cancelled() {
+            let room = self.room();
+            if room < LEAST {
+                let freed = self.freed.notified();
+                if self.room() < LEAST {
+                    self.soft.run_until_cancelled(freed).await;
+                }
+                continue;
+            }
+            let ask = LeaseRequest {
+                worker: self.name.clone(),
+                limit: u32::try_from(room.min(ASK)).unwrap_or(u32::MAX),
+                except: self.full(),
+                wait_seconds: WAIT,
+            };
+            match self.soft.run_until_cancelled(self.server.lease_deliveries(&ask)).await {
+                Some(Ok(leased)) => self.accept(leased),
+                Some(Err(error)) => {
+                    mb_runtime::logging::limited("deliveries", || {
+                        tracing::warn!(%error, "deliveries not asked for, will try again");
+                    });
+                    self.soft.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                }
+                None => {}
+            }
+        }
+        for lane in self.all_lanes() {
+            lane.give_back(&self).await;
+        }
+    }
+}

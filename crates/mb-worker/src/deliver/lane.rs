@@ -1,0 +1,310 @@
+//! A destination's lane: what waits for it, who sends to it, and the connections that are open to it.
+//!
+//! As many runners as the destination bears take what waits, one after the other, each on a connection of its own. There are
+//! runners only while there is something to send.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use mb_api::dto::delivery::{AttemptReport, HeldDelivery, LeasedDelivery, Probe, ProbeReport, Target};
+use mb_core::delivery::Signal;
+use mb_core::{AttemptClass, AttemptId, DestinationId, MessageId, Timestamp};
+use mb_crypto::random;
+use mb_runtime::lifecycle::Criticality;
+use tokio::time::Instant;
+
+use super::Deliverer;
+use super::aim::Aim;
+use super::connect::{Connection, Failure};
+use super::exchange::{self, Answered, CONNECTING, Shot, TOTAL, describe};
+use super::report::Said;
+
+/// How much waits at most for each runner, unless the destination is quick.
+const PER_RUNNER: usize = 8;
+/// How much waits at most.
+const MOST: usize = 4000;
+/// The time over which is seen how quick a destination is.
+const SECOND: Duration = Duration::from_secs(1);
+/// A connection that was not used for so long is not used again: the other end may be about to close it.
+const IDLE: Duration = Duration::from_secs(20);
+/// After so many failures in a row what waits is given back: the breaker has opened by then.
+const GIVES_UP: u32 = 10;
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    id: DestinationId,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    aim: Arc<Aim>,
+    waiting: VecDeque<LeasedDelivery>,
+    /// What is being sent.
+    under_way: HashMap<MessageId, HeldDelivery>,
+    runners: u32,
+    idle: Vec<Connection>,
+    /// Failures in a row.
+    ill: u32,
+    /// When the next request may go, where there is a rate.
+    next: Instant,
+    /// Sent in the second that began then, and in the one before.
+    second: (Instant, usize, usize),
+}
+
+impl Lane {
+    pub(crate) fn new(id: DestinationId, aim: Aim) -> Self {
+        let now = Instant::now();
+        let inner = Inner {
+            aim: Arc::new(aim),
+            waiting: VecDeque::new(),
+            under_way: HashMap::new(),
+            runners: 0,
+            idle: Vec::new(),
+            ill: 0,
+            next: now,
+            second: (now, 0, 0),
+        };
+        Self { id, inner: Mutex::new(inner) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_older_than(&self, target: &Target) -> bool {
+        self.inner().aim.version < target.version
+    }
+
+    /// Sends to another place from now on.
+    pub(crate) fn aim(&self, aim: Aim) {
+        let mut inner = self.inner();
+        inner.aim = Arc::new(aim);
+        inner.idle.clear();
+    }
+
+    /// Whether no more is to be asked for.
+    pub(crate) fn is_full(&self) -> bool {
+        let mut inner = self.inner();
+        inner.turn_second(Instant::now());
+        let least = inner.aim.concurrency as usize * PER_RUNNER;
+        // Two seconds' worth of a quick one.
+        inner.waiting.len() >= (2 * inner.second.1.max(inner.second.2)).clamp(least, MOST)
+    }
+
+    /// Takes deliveries over.
+    pub(crate) fn take(self: &Arc<Self>, deliverer: &Arc<Deliverer>, deliveries: Vec<LeasedDelivery>) {
+        let mut inner = self.inner();
+        inner.waiting.extend(deliveries);
+        let wanted = u32::try_from(inner.waiting.len()).unwrap_or(u32::MAX);
+        let more = wanted.min(inner.aim.concurrency.saturating_sub(inner.runners));
+        inner.runners += more;
+        drop(inner);
+        for _ in 0..more {
+            let (lane, own) = (Arc::clone(self), Arc::clone(deliverer));
+            deliverer.lifecycle.spawn("delivery", Criticality::Ordinary, async move { lane.run(&own).await });
+        }
+    }
+
+    /// What is held here, for the heartbeat.
+    pub(crate) fn held(&self) -> Vec<HeldDelivery> {
+        let inner = self.inner();
+        inner.waiting.iter().map(held).chain(inner.under_way.values().copied()).collect()
+    }
+
+    /// Gives what waits back untried, and closes what is idle.
+    pub(crate) async fn give_back(&self, deliverer: &Deliverer) {
+        let (waiting, idle) = {
+            let mut inner = self.inner();
+            (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.idle))
+        };
+        drop(idle);
+        for delivery in &waiting {
+            deliverer.say(Said::Released(held(delivery))).await;
+        }
+        deliverer.done_with(waiting.len());
+    }
+
+    async fn run(&self, deliverer: &Deliverer) {
+        loop {
+            let Some((delivery, aim, at)) = self.next() else { return };
+            tokio::time::sleep_until(at).await;
+            let now = deliverer.clock.now();
+            if delivery.expires_at.is_some_and(|at| at <= now) {
+                self.inner().under_way.remove(&delivery.message_id);
+                deliverer.say(Said::Released(held(&delivery))).await;
+                deliverer.done_with(1);
+                continue;
+            }
+            let id = delivery.message_id.to_string();
+            let shot = Shot { id: &id, body: Bytes::from(delivery.payload.secret().expose().clone()) };
+            let attempted = self.attempt(deliverer, &aim, &shot, now).await;
+            let exchange = describe(&attempted.outcome, now, attempted.took, &deliverer.clock);
+            let of = held(&delivery);
+            let gives_up = self.sent(&delivery, exchange.class);
+            deliverer.metrics.attempted(exchange.class);
+            log(self.id, exchange.class, delivery.message_id);
+            let id = AttemptId::from_bytes(random::public_array());
+            deliverer.say(Said::Attempt(AttemptReport { id, of, exchange })).await;
+            deliverer.done_with(1);
+            if gives_up || deliverer.soft.is_cancelled() {
+                self.give_back(deliverer).await;
+            }
+        }
+    }
+
+    /// The next delivery, and when it may go; `None` ends the runner.
+    fn next(&self) -> Option<(LeasedDelivery, Arc<Aim>, Instant)> {
+        let mut inner = self.inner();
+        // One too many, since the destination bears fewer than before, ends.
+        let delivery = (inner.runners <= inner.aim.concurrency).then(|| inner.waiting.pop_front()).flatten();
+        let Some(delivery) = delivery else {
+            inner.runners -= 1;
+            return None;
+        };
+        inner.under_way.insert(delivery.message_id, held(&delivery));
+        let now = Instant::now();
+        let at = match inner.aim.rate {
+            None => now,
+            Some(rate) => {
+                let at = inner.next.max(now);
+                inner.next = at + SECOND / rate.max(1);
+                at
+            }
+        };
+        Some((delivery, Arc::clone(&inner.aim), at))
+    }
+
+    /// Takes in what came of one; whether what waits is to be given back.
+    fn sent(&self, delivery: &LeasedDelivery, class: AttemptClass) -> bool {
+        let mut inner = self.inner();
+        inner.under_way.remove(&delivery.message_id);
+        inner.turn_second(Instant::now());
+        inner.second.1 += 1;
+        inner.ill = if class.signal() == Signal::Ill { inner.ill + 1 } else { 0 };
+        let gives_up = inner.ill >= GIVES_UP;
+        if gives_up {
+            inner.ill = 0;
+        }
+        gives_up || class == AttemptClass::Gone
+    }
+
+    /// Sends once, on an idle connection if there is one. One that the other end has closed meanwhile says nothing about
+    /// the destination: then it is sent on a new one.
+    async fn attempt(&self, deliverer: &Deliverer, aim: &Aim, shot: &Shot<'_>, now: Timestamp) -> Attempted {
+        let begun = Instant::now();
+        let mut attempted = Attempted {
+            outcome: Err(Failure::new(AttemptClass::Unsendable, "")),
+            peer: None,
+            sent: HeaderMap::new(),
+            took: Duration::ZERO,
+        };
+        attempted.outcome = self.try_send(deliverer, aim, shot, now, &mut attempted).await;
+        attempted.took = begun.elapsed();
+        attempted
+    }
+
+    async fn try_send(
+        &self,
+        deliverer: &Deliverer,
+        aim: &Aim,
+        shot: &Shot<'_>,
+        now: Timestamp,
+        attempted: &mut Attempted,
+    ) -> Result<Answered, Failure> {
+        let place = aim.place.as_ref().map_err(|reason| Failure::new(AttemptClass::Unsendable, reason))?;
+        let begun = Instant::now();
+        let deadline = begun + TOTAL;
+        let request = exchange::request(place, shot, now)?;
+        attempted.sent = request.headers().clone();
+        if let Some(mut connection) = self.idle() {
+            attempted.peer = Some(connection.peer);
+            match exchange::send(&mut connection, request.clone(), deadline).await {
+                Err(Failure { class: AttemptClass::Broken, .. }) => {}
+                outcome => return Ok(self.keep(connection, outcome?)),
+            }
+        }
+        let connecting = (Instant::now() + CONNECTING).min(deadline);
+        let egress = &deliverer.config.egress;
+        let mut connection = Connection::open(place, egress, connecting, &deliverer.lifecycle).await?;
+        attempted.peer = Some(connection.peer);
+        let answered = exchange::send(&mut connection, request, deadline).await?;
+        Ok(self.keep(connection, answered))
+    }
+
+    /// A connection that is open as far as can be told.
+    fn idle(&self) -> Option<Connection> {
+        let mut inner = self.inner();
+        while let Some(connection) = inner.idle.pop() {
+            if !connection.sender.is_closed() && connection.used.elapsed() < IDLE {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, connection: Connection, answered: Answered) -> Answered {
+        let mut inner = self.inner();
+        if answered.reusable && inner.idle.len() < inner.aim.concurrency as usize {
+            inner.idle.push(connection);
+        }
+        answered
+    }
+
+    /// Makes a trial, on the same way.
+    pub(crate) async fn try_out(&self, deliverer: &Deliverer, probe: &Probe) -> ProbeReport {
+        let aim = Arc::clone(&self.inner().aim);
+        let now = deliverer.clock.now();
+        let shot = Shot { id: &probe.webhook_id, body: Bytes::from(probe.payload.clone()) };
+        let attempted = self.attempt(deliverer, &aim, &shot, now).await;
+        let exchange = describe(&attempted.outcome, now, attempted.took, &deliverer.clock);
+        let none = HeaderMap::new();
+        ProbeReport {
+            id: probe.id,
+            exchange,
+            peer: attempted.peer.map(|peer| peer.to_string()),
+            request_headers: shown(&attempted.sent),
+            response_headers: shown(attempted.outcome.as_ref().map_or(&none, |answered| &answered.headers)),
+        }
+    }
+}
+
+struct Attempted {
+    outcome: Result<Answered, Failure>,
+    peer: Option<std::net::SocketAddr>,
+    sent: HeaderMap,
+    took: Duration,
+}
+
+impl Inner {
+    fn turn_second(&mut self, now: Instant) {
+        let (begun, this, _) = self.second;
+        let passed = now.saturating_duration_since(begun);
+        if passed >= 2 * SECOND {
+            self.second = (now, 0, 0);
+        } else if passed >= SECOND {
+            self.second = (now, 0, this);
+        }
+    }
+}
+
+fn held(delivery: &LeasedDelivery) -> HeldDelivery {
+    let LeasedDelivery { message_id, destination, lease, .. } = *delivery;
+    HeldDelivery { message_id, destination, lease }
+}
+
+fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}
+
+fn log(destination: DestinationId, class: AttemptClass, message: MessageId) {
+    if class != AttemptClass::Taken {
+        mb_runtime::logging::limited("delivery", || {
+            tracing::warn!(destination.id = %destination, class = class.as_str(), message.id = %message, "delivery not taken");
+        });
+    }
+}

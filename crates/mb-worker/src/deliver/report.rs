@@ -1,0 +1,117 @@
+//! Reports: what came of deliveries goes back to the main server, in batches that gather while the one before is on its
+//! way. A report that fails is sent again until it is heard or the process ends; attempts are known by their ids.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mb_api::dto::delivery::{AttemptReport, HeldDelivery, MAX_REPORTED, ProbeReport, ReportRequest};
+use tokio::sync::mpsc;
+
+use super::{Deliverer, HEARTBEAT};
+
+/// What waits to be reported at most; whoever has more to say waits.
+pub(super) const WAITING: usize = 2 * MAX_REPORTED;
+/// Bytes of answers in one report at most.
+const MAX_BYTES: usize = 8 << 20;
+/// The first pause after a report that failed, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// An attempt was made.
+    Attempt(AttemptReport),
+    /// A delivery is given back untried.
+    Released(HeldDelivery),
+    /// A trial was made.
+    Probe(ProbeReport),
+}
+
+impl Deliverer {
+    /// Reports until nobody has anything to say any more: after the soft stop, when the last runner is done.
+    pub(super) async fn report(self: Arc<Self>, mut heard: mpsc::Receiver<Said>) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = heard.recv() => first,
+                () = self.soft.cancelled() => self.last_words(&mut heard).await,
+            };
+            let Some(first) = first else { return };
+            let mut report = ReportRequest { worker: self.name.clone(), ..ReportRequest::default() };
+            let mut bytes = add(&mut report, first);
+            while count(&report) < MAX_REPORTED && bytes < MAX_BYTES {
+                let Ok(more) = heard.try_recv() else { break };
+                bytes += add(&mut report, more);
+            }
+            self.send(&report).await;
+        }
+    }
+
+    /// Prolongs what is held, until the soft stop.
+    pub(super) async fn prolong(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(HEARTBEAT);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while self.soft.run_until_cancelled(ticks.tick()).await.is_some() {
+            let held = self.all_lanes().iter().flat_map(|lane| lane.held()).collect::<Vec<_>>();
+            for held in held.chunks(MAX_REPORTED) {
+                let report =
+                    ReportRequest { worker: self.name.clone(), held: held.to_vec(), ..ReportRequest::default() };
+                if let Err(error) = self.server.report_deliveries(&report).await {
+                    mb_runtime::logging::limited("delivery leases", || {
+                        tracing::warn!(%error, "leases not prolonged");
+                    });
+                }
+            }
+        }
+    }
+
+    /// What is said after the soft stop, until everything that was held is done with.
+    async fn last_words(&self, heard: &mut mpsc::Receiver<Said>) -> Option<Said> {
+        loop {
+            if self.is_idle() {
+                return heard.try_recv().ok();
+            }
+            if let Ok(said) = tokio::time::timeout(PAUSES.0, heard.recv()).await {
+                return said;
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.held.load(std::sync::atomic::Ordering::Relaxed) == 0
+    }
+
+    async fn send(&self, report: &ReportRequest) {
+        let (mut pause, longest) = PAUSES;
+        while let Err(error) = self.server.report_deliveries(report).await {
+            mb_runtime::logging::limited("delivery reports", || {
+                tracing::warn!(%error, attempts = report.attempts.len(), "report not heard, will try again");
+            });
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+fn count(report: &ReportRequest) -> usize {
+    report.attempts.len() + report.released.len() + report.probes.len()
+}
+
+/// Adds what was said; how many bytes of answers it has.
+fn add(report: &mut ReportRequest, said: Said) -> usize {
+    let exchange = match said {
+        Said::Attempt(attempt) => {
+            report.attempts.push(attempt);
+            report.attempts.last().map(|attempt| &attempt.exchange)
+        }
+        Said::Released(held) => {
+            report.released.push(held);
+            None
+        }
+        Said::Probe(probe) => {
+            report.probes.push(probe);
+            report.probes.last().map(|probe| &probe.exchange)
+        }
+    };
+    exchange.and_then(|exchange| exchange.answer.as_ref()).map_or(0, String::len)
+}

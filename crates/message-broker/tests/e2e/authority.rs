@@ -1,0 +1,184 @@
+//! The authority changes, the public side shows a certificate of its own, roles cannot be mixed, secrets lie apart.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mb_core::{Clock, Role};
+use mb_crypto::ca::{Ca, IssueRequest};
+
+use crate::harness::{Broker, PATIENCE, command, message, submit};
+use crate::http::Connection;
+
+fn until(what: &str, broker: &Broker, done: impl Fn() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < give_up, "not {what}: {}", broker.stderr());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("written");
+}
+
+#[test]
+fn an_authority_takes_anothers_place_while_messages_come_in() {
+    let broker = Broker::start();
+    let certs = broker.dir().join("certs");
+    let old = std::fs::read_to_string(certs.join("ca.crt")).expect("readable");
+    let next = Ca::create("next CA", Clock::System.now()).expect("a CA");
+    let mut open = broker.demo();
+    submit(&mut open, "before");
+    // A file that cannot be used changes nothing.
+    write(&certs.join("ca.crt"), "no certificate");
+    until("noticed", &broker, || broker.stderr().contains("certificate files cannot be used"));
+    let aside = write_aside(&broker, &old);
+    let (chain, key) = (certs.join("clients/demo/demo.crt"), certs.join("clients/demo/demo.key"));
+    let fresh = Connection::open(&aside, broker.ports.proxy, Some((&chain, &key)));
+    submit(&mut fresh.expect("connected"), "as before");
+    write(&certs.join("ca.crt"), &format!("{old}\n{}", next.certificate_pem()));
+    write(&certs.join("ca.key"), next.private_key_pem().expose());
+    until("changed", &broker, || broker.stderr().contains("certificate authority changed"));
+    broker.run_ok(&["ca", "issue", "till-new"]);
+    let issued = std::fs::read_to_string(certs.join("clients/till-new/till-new.crt")).expect("readable");
+    next.verify(&issued, Clock::System.now()).expect("the next one issues");
+    submit(&mut broker.client("till-new"), "under the next authority");
+    submit(&mut broker.demo(), "under the old one");
+    submit(&mut open, "on the connection from before");
+}
+
+/// A data directory that trusts what `pem` says, whatever the broker's own file says now.
+fn write_aside(broker: &Broker, pem: &str) -> std::path::PathBuf {
+    let aside = broker.dir().join("aside");
+    std::fs::create_dir_all(aside.join("certs")).expect("created");
+    write(&aside.join("certs/ca.crt"), pem);
+    aside
+}
+
+#[test]
+fn the_public_side_shows_a_certificate_of_its_own_and_takes_up_the_next() {
+    let public = Ca::create("public CA", Clock::System.now()).expect("a CA");
+    let issue = |name: &str| {
+        let request = IssueRequest {
+            name,
+            role: Role::Server,
+            domain: None,
+            sans: &[],
+            validity: Duration::from_hours(24),
+            now: Clock::System.now(),
+        };
+        public.issue(&request).expect("issued")
+    };
+    let files = tempfile::tempdir().expect("temporary folder");
+    let path = |name: &str| files.path().join(name);
+    let put = |name: &str| {
+        let issued = issue(name);
+        mb_crypto::files::write_private(&path("key.pem"), issued.private_key_pem.expose().as_bytes()).expect("written");
+        mb_crypto::files::write_public(&path("chain.pem"), issued.certificate_pem.as_bytes()).expect("written");
+    };
+    put("first");
+    let text = |name: &str| path(name).display().to_string();
+    let (chain, key) = (text("chain.pem"), text("key.pem"));
+    let broker = Broker::start_with(&[("MB_PORTAL__CERTIFICATE", &chain), ("MB_PORTAL__KEY", &key)]);
+    let aside = write_aside(&broker, public.certificate_pem());
+    let reached = |trust: &Path| {
+        let answer =
+            Connection::anonymous(trust, broker.ports.portal).and_then(|mut connection| connection.get("/health/live"));
+        answer.is_ok_and(|answer| answer.status == 200)
+    };
+    assert!(reached(&aside) && !reached(broker.dir()), "it is not the internal authority's");
+    let mut open = Connection::anonymous(&aside, broker.ports.portal).expect("connected");
+    assert_eq!(open.get("/health/live").expect("answered").status, 200);
+    write(&path("chain.pem"), "no certificate");
+    until("noticed", &broker, || broker.stderr().contains("certificate files cannot be used"));
+    assert!(reached(&aside), "the last good one stays");
+    put("second");
+    until("taken up", &broker, || broker.stderr().contains("certificate taken up"));
+    assert!(reached(&aside));
+    assert_eq!(open.get("/health/live").expect("answered").status, 200, "the open connection goes on");
+}
+
+#[test]
+fn no_certificate_of_a_server_submits() {
+    let broker = Broker::start();
+    let certs = broker.dir().join("certs");
+    let server = (certs.join("server.crt"), certs.join("server.key"));
+    let answer = Connection::open(broker.dir(), broker.ports.proxy, Some((&server.0, &server.1)))
+        .and_then(|mut connection| connection.post("/api/v1/messages", &message("x")));
+    assert!(answer.as_ref().map_or(true, |answer| answer.status == 403), "{answer:?}");
+    submit(&mut broker.demo(), "others go on");
+}
+
+mod needs_openssl {
+    use super::*;
+
+    #[test]
+    fn no_certificate_of_a_client_serves() {
+        let broker = Broker::start();
+        let certs = broker.dir().join("certs");
+        let verify = |purpose: &str, file: &str| {
+            let mut openssl = Command::new("openssl");
+            openssl.args(["verify", "-CAfile", "ca.crt", "-purpose", purpose, file]).current_dir(&certs);
+            openssl.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("openssl runs").success()
+        };
+        for (file, serves, calls) in [
+            ("clients/demo/demo.crt", false, true),
+            ("server.crt", true, false),
+            ("proxy.crt", true, true),
+            ("worker.crt", true, true),
+            ("admin.crt", false, true),
+            ("monitoring.crt", false, true),
+        ] {
+            assert_eq!((verify("sslserver", file), verify("sslclient", file)), (serves, calls), "{file}");
+        }
+    }
+}
+
+mod needs_setpriv {
+    use super::*;
+
+    #[test]
+    fn the_proxys_account_reads_neither_the_authoritys_key_nor_the_master_key_nor_the_databases_password() {
+        // Accounts are changed by root alone, which CI is.
+        if !Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n") {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("temporary folder");
+        open_to_all(dir.path());
+        let (whole, split) = (dir.path().join("whole"), dir.path().join("split"));
+        let run = |args: &[&str]| {
+            let output = command(&whole, &[]).args(args).output().expect("the binary runs");
+            assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        run(&["ca", "init"]);
+        write(&whole.join(".env"), "REDIS_HOST=127.0.0.1\nSMTP_PASSWORD=Secret-Of-The-Main-Server\n");
+        let to = split.display().to_string();
+        run(&["split-secrets", "--to", &to, "--owner", "main-server=61001:61001", "--owner", "proxy=61002:61002"]);
+        open_to_all(&split);
+        let reads = |file: &str| {
+            Command::new("setpriv")
+                .args(["--reuid", "61002", "--regid", "61002", "--clear-groups", "cat"])
+                .arg(split.join(file))
+                .output()
+                .expect("setpriv runs")
+        };
+        for own in ["proxy/certs/proxy.key", "proxy/certs/ca.crt", "proxy/.env"] {
+            assert!(reads(own).status.success(), "{own}");
+        }
+        for foreign in ["certs/ca.key", "secrets/encryption.key", "secrets/jwt.key", ".env", "certs/server.key"] {
+            assert!(split.join("main-server").join(foreign).exists(), "{foreign}");
+            assert!(!reads(&format!("main-server/{foreign}")).status.success(), "{foreign}");
+        }
+        assert!(!String::from_utf8_lossy(&reads("proxy/.env").stdout).contains("Secret-Of-The-Main-Server"));
+        for missing in ["certs/ca.key", "secrets/encryption.key"] {
+            assert!(!split.join("proxy").join(missing).exists(), "{missing}");
+        }
+    }
+
+    /// So that only the roles' own directories keep others out.
+    fn open_to_all(path: &Path) {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("opened");
+    }
+}
