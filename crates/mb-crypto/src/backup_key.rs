@@ -78,7 +78,7 @@ impl BackupKey {
     /// The file cannot be written.
     pub fn seal<W: Write>(&self, output: W) -> io::Result<Sealing<W>> {
         let encryptor = match &self.0 {
-            Kind::Passphrase(passphrase) => Encryptor::with_user_passphrase(passphrase.clone()),
+            Kind::Passphrase(passphrase) => to_passphrase(passphrase)?,
             Kind::Identity(key) => to_one(&key.to_public())?,
             Kind::Recipient(key) => to_one(key)?,
         };
@@ -112,6 +112,16 @@ impl BackupKey {
 
 /// 2^22 steps of scrypt, 4 GiB: more than anybody's machine chose when it sealed.
 const MAX_WORK_FACTOR: u8 = 22;
+
+/// 2^17 steps of scrypt, 128 MiB for a moment (OWASP's advice for storing passwords): the same on every machine, so that
+/// what a large one sealed opens on a small one.
+const WORK_FACTOR: u8 = 17;
+
+fn to_passphrase(passphrase: &SecretString) -> io::Result<Encryptor> {
+    let mut recipient = scrypt::Recipient::new(passphrase.clone());
+    recipient.set_work_factor(WORK_FACTOR);
+    Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient)).map_err(io::Error::other)
+}
 
 fn to_one(recipient: &x25519::Recipient) -> io::Result<Encryptor> {
     Encryptor::with_recipients(std::iter::once(recipient as &dyn age::Recipient)).map_err(io::Error::other)

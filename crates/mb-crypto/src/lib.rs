@@ -33,5 +33,6 @@ pub mod totp;
 pub mod trust;
 pub mod webhook;
 
+pub use digest::Sha256;
 pub use error::CryptoError;
 pub use trust::TrustAnchors;

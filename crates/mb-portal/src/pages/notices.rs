@@ -53,7 +53,7 @@ const fn words(kind: NoticeKind) -> (&'static str, &'static str) {
     match kind {
         NoticeKind::CertificateExpiring => ("A certificate expires soon", "Issue a new one before that."),
         NoticeKind::DeadLetters => ("Messages became dead letters", "Look why, then redrive or purge them."),
-        NoticeKind::BackupFailed => ("A backup failed", "See the log, then back up again."),
+        NoticeKind::BackupFailed => ("Backups fail or are not made", "See why, then back up again."),
         NoticeKind::JournalDamaged => ("A journal has damaged frames", "A copy is kept; check the proxy's disk."),
         NoticeKind::DestinationDisabled => ("A destination was disabled", "Mend it, then enable it again."),
         NoticeKind::AuditBroken => ("The audit log does not verify", "Verify it and look at what is wrong."),
@@ -92,7 +92,8 @@ fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
         }
         NoticeKind::AuditBroken => Some((format!("At row {}: {}", number("position")?, text("detail")?), None)),
         NoticeKind::MessageUnreadable => Some((format!("It was not served: {}", text("reason")?), None)),
-        NoticeKind::BackupFailed | NoticeKind::JournalDamaged | NoticeKind::DestinationDisabled => None,
+        NoticeKind::BackupFailed => Some((text("reason")?.to_owned(), None)),
+        NoticeKind::JournalDamaged | NoticeKind::DestinationDisabled => None,
     }
 }
 

@@ -71,7 +71,7 @@ const fn words(kind: NoticeKind) -> &'static str {
     match kind {
         NoticeKind::CertificateExpiring => "a certificate expires",
         NoticeKind::DeadLetters => "there are new dead letters",
-        NoticeKind::BackupFailed => "a backup failed",
+        NoticeKind::BackupFailed => "backups fail or are not made",
         NoticeKind::JournalDamaged => "a proxy's journal was damaged",
         NoticeKind::DestinationDisabled => "a destination was disabled",
         NoticeKind::AuditBroken => "the audit log does not verify",

@@ -12,7 +12,8 @@ use mb_api::{Peer, paths};
 use mb_core::envelope::SignedKey;
 use mb_core::handover::Batch;
 use mb_core::policy::MasterPublicKey;
-use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, Role, Timestamp, Topic};
+use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, Role, Secret, Timestamp, Topic};
+use mb_crypto::backup_key::BackupKey;
 use mb_crypto::ca::{Ca, Issued};
 use mb_crypto::data_key::{SealingKey, Signer};
 use mb_crypto::jwt::JwtSecret;
@@ -26,6 +27,7 @@ use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
+use crate::backup::BackupConfig;
 use crate::{MailConfig, MainServer, Parts, PeopleConfig};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
@@ -73,6 +75,7 @@ impl Fixture {
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
             people: PeopleConfig { portal_url: "https://portal.example".into() },
             mail,
+            backup: backup_config(directory.path()),
             clock: clock.clone(),
             instance: "test".into(),
             lease: std::time::Duration::from_secs(30),
@@ -154,6 +157,19 @@ impl Fixture {
     pub(super) async fn dead_letters(&self) -> Vec<(MessageId, String)> {
         let letters = self.store.dead_letters(None, 100).await.expect("reads");
         letters.into_iter().map(|letter| (letter.message_id, letter.reason)).collect()
+    }
+}
+
+fn backup_config(directory: &std::path::Path) -> BackupConfig {
+    BackupConfig {
+        version: "test",
+        data_dir: directory.to_owned(),
+        logs: directory.join("logs"),
+        dir: directory.join("backups"),
+        key: BackupKey::from_passphrase(&Secret::new("correct horse battery".into()))
+            .map_err(|error| error.to_string()),
+        daily: None,
+        keep: std::time::Duration::from_hours(30 * 24),
     }
 }
 
