@@ -18,6 +18,8 @@ mod restore;
 mod schedule;
 mod sealed;
 mod tar;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::path::PathBuf;

@@ -68,7 +68,7 @@ fn master_keys(config: &BackupConfig) -> Result<BTreeSet<KeyId>, BackupError> {
 }
 
 /// Whether it belongs where backups are taken from. Whoever can seal could write any path into an archive.
-fn is_ours(path: &str) -> bool {
+pub(super) fn is_ours(path: &str) -> bool {
     let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) && !path.contains('\\');
     let folder = path.split_once('/').map(|(first, _)| first);
     let place = folder.map_or(SETTINGS.contains(&path), |folder| FOLDERS.contains(&folder) || folder == LOGS);

@@ -95,7 +95,7 @@ async fn verify(access: &Access, args: &VerifyArgs) -> Result<()> {
 async fn list(access: &Access, format: Format) -> Result<()> {
     let backups = access.client.backups().await.context("list backups")?;
     if format.json {
-        return output::json(&backups.data);
+        return output::json(&backups);
     }
     if backups.data.is_empty() {
         output::note(&format!("there are no backups in {}", backups.dir));

@@ -28,8 +28,8 @@ use crate::output;
 const ACTOR: &str = "system:backup-restore";
 /// The lease by which main servers know who leads.
 const LEASE: &str = "jobs";
-/// How long the lease of a main server that was killed may last, and a little more.
-const LEASE_ENDS: Duration = Duration::from_secs(90);
+/// How much longer than its lease a main server that was killed is waited for.
+const MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
@@ -88,7 +88,7 @@ async fn fill(
 ) -> Result<Contents> {
     store.migrate().await.context("migrate the database")?;
     if !resolved.config.store.is_embedded() {
-        keep_main_servers_out(store).await?;
+        keep_main_servers_out(store, Duration::from_secs(resolved.config.server.lease)).await?;
     }
     let importing = checked.import(store, ACTOR, progress);
     let restored = told(telling, progress, importing).await.context(
@@ -98,10 +98,10 @@ async fn fill(
 }
 
 /// Main servers of other machines may use the same database.
-async fn keep_main_servers_out(store: &Store) -> Result<()> {
+async fn keep_main_servers_out(store: &Store, lease: Duration) -> Result<()> {
     let holder = format!("restore-{}", std::process::id());
-    let give_up = tokio::time::Instant::now() + LEASE_ENDS;
-    while !store.try_lead(LEASE, &holder, LEASE_ENDS).await.context("look for other main servers")? {
+    let give_up = tokio::time::Instant::now() + lease + MARGIN;
+    while !store.try_lead(LEASE, &holder, lease).await.context("look for other main servers")? {
         if tokio::time::Instant::now() >= give_up {
             bail!("another main server works on this database: stop all of them, then repeat");
         }
