@@ -7,7 +7,9 @@ use crate::error::StoreError;
 const ATTEMPTS: u32 = 5;
 
 /// Does `work`, a whole transaction, until nothing is in its way.
-pub(crate) async fn retrying<T>(mut work: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(crate) async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
+    mut work: impl FnMut() -> F,
+) -> Result<T, StoreError> {
     for _ in 1..ATTEMPTS {
         match work().await {
             Err(error) if error.is_conflict() => {}

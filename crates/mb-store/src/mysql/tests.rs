@@ -117,11 +117,12 @@ async fn a_transaction_that_gave_way_is_done_again(product: Product) {
     let pool = &mysql(&store).pool;
     for (conflict, tries) in [(1213, 4), (1205, 4), (3101, 4)] {
         let mut left = tries;
-        let work = crate::retrying::retrying(async || {
+        let work = crate::retrying::retrying(|| {
             left -= 1;
             let sql =
                 format!("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {conflict}, MESSAGE_TEXT = 'said by the test'");
-            if left > 0 { pool.execute(AssertSqlSafe(sql)).await.map(drop).map_err(StoreError::from) } else { Ok(()) }
+            let sql = if left > 0 { sql } else { "DO 0".to_owned() };
+            async move { pool.execute(AssertSqlSafe(sql)).await.map(drop).map_err(StoreError::from) }
         });
         work.await.unwrap_or_else(|error| panic!("{conflict}: {error}"));
     }
