@@ -96,14 +96,14 @@ impl Layout {
         self.root.join("certs/ca.key")
     }
 
+    /// The private key of the CA before, while its certificate is trusted still.
+    pub fn previous_ca_key(&self) -> PathBuf {
+        self.root.join("certs/ca.previous.key")
+    }
+
     /// The certificate revocation list.
     pub fn crl(&self) -> PathBuf {
         self.root.join("certs/crl.pem")
-    }
-
-    /// The private half of the master key.
-    pub fn encryption_key(&self) -> PathBuf {
-        self.root.join("secrets/encryption.key")
     }
 
     /// Where the audit log ended at last.

@@ -52,6 +52,9 @@ impl Config {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
         }
+        if Path::new(&self.server.encryption_key).file_name().is_none() {
+            bail!("server.encryption_key is {:?}: use the path of a file", self.server.encryption_key);
+        }
         if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
             bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
         }
@@ -68,6 +71,11 @@ impl Config {
             bail!("store.url has the scheme {scheme:?}: use sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE");
         }
         Ok(())
+    }
+
+    /// The file of the master key in use.
+    pub fn encryption_key(&self, data_dir: &Path) -> PathBuf {
+        data_dir.join(&self.server.encryption_key)
     }
 
     /// The database's file.

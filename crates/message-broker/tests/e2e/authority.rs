@@ -99,6 +99,55 @@ fn the_public_side_shows_a_certificate_of_its_own_and_takes_up_the_next() {
     assert_eq!(open.get("/health/live").expect("answered").status, 200, "the open connection goes on");
 }
 
+/// A pair for `localhost` of an authority that the installation knows nothing of, written to these files.
+fn put_public(public: &Ca, folder: &Path, name: &str) {
+    let (sans, validity) = (["localhost".to_owned()], Duration::from_hours(24));
+    let now = Clock::System.now();
+    let request = IssueRequest { name, role: Role::Server, domain: None, sans: &sans, validity, now };
+    let issued = public.issue(&request).expect("issued");
+    let key = issued.private_key_pem.expose().as_bytes();
+    mb_crypto::files::write_private(&folder.join("key.pem"), key).expect("written");
+    mb_crypto::files::write_public(&folder.join("chain.pem"), issued.certificate_pem.as_bytes()).expect("written");
+}
+
+#[test]
+fn clients_see_a_certificate_of_ones_own_at_the_proxy_and_are_known_by_the_internal_authority() {
+    let public = Ca::create("public CA", Clock::System.now()).expect("a CA");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    put_public(&public, folder.path(), "first");
+    let text = |name: &str| folder.path().join(name).display().to_string();
+    let (chain, key) = (text("chain.pem"), text("key.pem"));
+    let own = [("MB_PROXY__CERTIFICATE", chain.as_str()), ("MB_PROXY__KEY", key.as_str())];
+    let broker = Broker::start_public(&own, public.certificate_pem());
+    let trusts = broker.dir().join("public");
+    let demo = broker.dir().join("certs/clients/demo");
+    let (certificate, private) = (demo.join("demo.crt"), demo.join("demo.key"));
+    let connect = || Connection::open(&trusts, broker.ports.proxy, Some((&certificate, &private)));
+    let mut open = connect().expect("connected");
+    submit(&mut open, "under the public certificate");
+    let internal = broker.demo().get("/health/live");
+    assert!(internal.is_err(), "it is not the internal authority's: {internal:?}");
+    // A key that is another's: the last good pair stays, and it is said.
+    let good = std::fs::read(&key).expect("readable");
+    let other = Ca::create("another", Clock::System.now()).expect("a CA").private_key_pem();
+    mb_crypto::files::write_private(Path::new(&key), other.expose().as_bytes()).expect("written");
+    until("noticed", &broker, || broker.stderr().contains("certificate files cannot be used"));
+    submit(&mut connect().expect("connected"), "the last good one stays");
+    mb_crypto::files::write_private(Path::new(&key), &good).expect("written");
+    until("taken up again", &broker, || broker.stderr().contains("certificate taken up"));
+    let next = Ca::create("next public CA", Clock::System.now()).expect("a CA");
+    put_public(&next, folder.path(), "second");
+    let trusts_next = write_aside(&broker, next.certificate_pem());
+    until("taken up", &broker, || {
+        Connection::open(&trusts_next, broker.ports.proxy, Some((&certificate, &private)))
+            .and_then(|mut connection| connection.post("/api/v1/messages", &message("under the next one")))
+            .is_ok_and(|answer| answer.status == 202)
+    });
+    submit(&mut open, "the connection from before goes on");
+    let metrics = open.get("/metrics").expect("answered").text();
+    assert!(metrics.contains("mb_certificate_expiry_timestamp_seconds{role=\"proxy_public\"}"), "{metrics}");
+}
+
 #[test]
 fn no_certificate_of_a_server_submits() {
     let broker = Broker::start();
@@ -174,6 +223,74 @@ mod needs_setpriv {
         for missing in ["certs/ca.key", "secrets/encryption.key"] {
             assert!(!split.join("proxy").join(missing).exists(), "{missing}");
         }
+    }
+
+    /// A role under an account of its own, in a directory of its own.
+    struct Process(std::process::Child);
+
+    impl Process {
+        fn start(role: &str, uid: &str, dir: &Path, environment: &[(String, String)]) -> Self {
+            let log = std::fs::File::create(dir.with_extension("log")).expect("a log");
+            let mut setpriv = Command::new("setpriv");
+            setpriv.args(["--reuid", uid, "--regid", uid, "--clear-groups", crate::harness::BINARY, role]);
+            setpriv.env("MB_DATA_DIR", dir).envs(environment.iter().map(|(name, value)| (name, value)));
+            Self(setpriv.stdout(Stdio::null()).stderr(log).spawn().expect("setpriv runs"))
+        }
+    }
+
+    impl Drop for Process {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn each_role_runs_in_its_own_directory_under_its_own_account() {
+        if !Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n") {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("temporary folder");
+        open_to_all(dir.path());
+        let (whole, split) = (dir.path().join("whole"), dir.path().join("split"));
+        let ports = crate::harness::Ports::spare();
+        // Nobody listens there: what a proxy accepts needs no queue.
+        let own = [
+            ("MAIN_SERVER_URL", format!("https://localhost:{}", ports.server)),
+            ("MB_QUEUE__BACKEND", "redis".to_owned()),
+            ("REDIS_PORT", "1".to_owned()),
+            ("LOG_FILE_PATH", "logs".to_owned()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let environment: Vec<_> = ports.environment().into_iter().chain(own).collect();
+        let run = |dir: &Path, args: &[&str]| {
+            let output = command(dir, &environment).args(args).output().expect("the binary runs");
+            assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).expect("text")
+        };
+        run(&whole, &["ca", "issue", "demo"]);
+        let to = split.display().to_string();
+        run(
+            &whole,
+            &["split-secrets", "--to", &to, "--owner", "main-server=61001:61001", "--owner", "proxy=61002:61002"],
+        );
+        std::fs::rename(whole.join("message-broker.db"), split.join("main-server/message-broker.db")).expect("moved");
+        std::os::unix::fs::chown(split.join("main-server/message-broker.db"), Some(61001), Some(61001)).expect("given");
+        open_to_all(&split);
+        let (server_dir, proxy_dir) = (split.join("main-server"), split.join("proxy"));
+        let _server = Process::start("main-server", "61001", &server_dir, &environment);
+        let _proxy = Process::start("proxy", "61002", &proxy_dir, &environment);
+        let logs =
+            || ["main-server", "proxy"].map(|role| std::fs::read_to_string(split.join(role).with_extension("log")));
+        let give_up = Instant::now() + PATIENCE;
+        let ready = || Connection::anonymous(&whole, ports.proxy).and_then(|mut proxy| proxy.get("/health/ready"));
+        while !ready().is_ok_and(|answer| answer.status == 200) {
+            assert!(Instant::now() < give_up, "not ready: {:?}", logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        submit(&mut Connection::client(&whole, ports.proxy, "demo").expect("connected"), "accepted");
+        // The main server goes on by itself as well: its commands, its keys, its database.
+        assert!(run(&server_dir, &["keys", "list"]).contains("active"));
     }
 
     /// So that only the roles' own directories keep others out.
