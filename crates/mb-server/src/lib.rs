@@ -59,7 +59,7 @@ pub enum ServerError {
     Crypto(#[from] mb_crypto::CryptoError),
     /// The store was sealed under another master key.
     #[error(
-        "the store was sealed under encryption key {stored}, secrets/encryption.key is {own}: put the one here that belongs \
+        "the store was sealed under encryption key {stored}, the one here is {own}: put the key file here that belongs \
          to the store; all main servers of a store share it"
     )]
     OtherMasterKey {
