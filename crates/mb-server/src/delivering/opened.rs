@@ -24,9 +24,8 @@ pub(crate) async fn payloads(app: &App, leased: Vec<Leased>) -> Result<Vec<(Leas
     let (mut opened, mut broken) = (Vec::with_capacity(leased.len()), Vec::new());
     for delivery in leased {
         let plain = opening::open(app, &delivery.message).await.map_err(store_fault)?;
-        let content = plain.as_ref().map(Plain::content).map_err(|unopened| *unopened);
-        let payload = content.map(|content| payload::compose(&delivery.message.header, &content?));
-        match payload.map(|payload| payload.ok_or(Unopened::Damaged)).flatten() {
+        let payload = plain.and_then(|plain| sent(&delivery, &plain).ok_or(Unopened::Damaged));
+        match payload {
             Ok(payload) => opened.push((delivery, payload)),
             Err(unopened) => {
                 opening::report(app, &delivery.message.header, unopened).await;
@@ -42,6 +41,10 @@ pub(crate) async fn payloads(app: &App, leased: Vec<Leased>) -> Result<Vec<(Leas
         app.delivering.note(&reported);
     }
     Ok(opened)
+}
+
+fn sent(delivery: &Leased, plain: &Plain) -> Option<SecretText> {
+    payload::compose(&delivery.message.header, &plain.content()?)
 }
 
 fn unsendable(app: &App, delivery: &Leased, unopened: Unopened) -> AttemptReport {

@@ -14,7 +14,7 @@ use mb_api::dto::delivery::{
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{AttemptClass, DestinationId, LeaseId, MessageId, NoticeKind, NoticeLevel, Role};
+use mb_core::{DestinationId, LeaseId, MessageId, NoticeKind, NoticeLevel, Role};
 use mb_crypto::random;
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_store::{AttemptReport, LEASE, LeaseAsk, Leased, NewNotice, NextDue, Reported, Reports, Whose};

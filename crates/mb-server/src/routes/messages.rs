@@ -22,7 +22,6 @@ use serde_json::json;
 use super::store_fault;
 use crate::app::App;
 use crate::caller::{Caller, View};
-use crate::notices;
 use crate::opening::{self, About, Unopened};
 
 #[utoipa::path(

@@ -123,6 +123,30 @@ async fn after_sealing_anew_the_old_key_may_go_once_no_proxy_needs_it() {
 }
 
 #[tokio::test]
+async fn sealing_anew_says_how_far_it_is_and_goes_on_where_it_was_broken_off() {
+    const KEYS: u8 = 210;
+    let fixture = Fixture::new().await;
+    for n in 0..KEYS {
+        accept(&fixture, &key_now(&fixture), n, "under a key of its own").await;
+    }
+    rotate(&fixture).await;
+    let admin = fixture.certificate(Role::Admin).await;
+    let step = |cursor: serde_json::Value| {
+        let ask = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
+        let admin = &admin;
+        async move { admin.post("/admin/keys/rewrap", ask).await.ok(200) }
+    };
+    // The search key and the audit chain's, then data keys as far as one step goes.
+    let settings = step(json!(null)).await;
+    assert_eq!((&settings["rewrapped"], &settings["left"]), (&json!(2), &json!(KEYS)));
+    let keys = step(settings["next"].clone()).await;
+    assert_eq!((&keys["rewrapped"], &keys["left"]), (&json!(200), &json!(10)));
+    // Whoever asked went away. The next one begins anew and does what is left, no more.
+    assert_eq!(rewrap(&fixture).await, 10);
+    assert_eq!(read(&fixture, &[0, 100, KEYS - 1]).await, ["under a key of its own"; 3]);
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_no_more_is_waited_for_no_more() {
     let fixture = Fixture::new().await;
     let first = fixture.server.app.master.active().id();

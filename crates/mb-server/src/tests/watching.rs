@@ -87,7 +87,7 @@ async fn list_metric_notice_and_health_agree_at_every_step() {
         assert_eq!(of(name, "expires_within_days"), [json!(days)]);
         assert_eq!(noticed[at], (json!(name), json!(days)));
         assert_eq!(fixture.server.expiring().get(&days), Some(&1));
-        let shown = mb_runtime::metrics::Metrics::encode(&[fixture.metrics.clone()]);
+        let shown = mb_runtime::metrics::Metrics::encode(std::slice::from_ref(&fixture.metrics));
         assert!(shown.contains(&format!("mb_server_certificates_expiring{{days=\"{days}\"}} 1")), "{shown}");
     }
     let all = admin.get("/admin/certificates/list?limit=250").await;

@@ -1,8 +1,6 @@
 //! Nothing readable at rest in the guide's deployment: journal, Redis' own log, MariaDB's files and every process's log, with
 //! a receiver that sends back what it was sent.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::cluster::{Cluster, STREAM, wait_until};
+use crate::echo;
 use crate::harness::accepted_id;
 
 const BODY: &str = "the quick brown fox in clear text";
@@ -20,40 +19,6 @@ const PASSWORD: &str = "Unspoken1word";
 const COUNT: usize = 20;
 /// Requests that fail, so that what the receiver said of them is kept: fewer than open a circuit breaker.
 const FAILING: usize = 3;
-
-/// Answers each request with its own body: first that it failed, then that it took it.
-fn echo() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
-    std::thread::spawn(move || {
-        for (turn, stream) in listener.incoming().flatten().enumerate() {
-            let status = if turn < FAILING { "500 Internal Server Error" } else { "200 OK" };
-            std::thread::spawn(move || answer(stream, status));
-        }
-    });
-    url
-}
-
-fn answer(mut stream: TcpStream, status: &str) -> Option<()> {
-    let mut text = String::new();
-    let mut buffer = [0; 4096];
-    let body = loop {
-        let read = stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
-        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head
-            .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-        if body.len() >= length.unwrap_or(0) {
-            break body.to_owned();
-        }
-    };
-    // The headers too: the signature stands among them.
-    let echoed = format!("{text}{body}");
-    let head =
-        format!("HTTP/1.1 {status}\r\nx-echo: {META}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", echoed.len());
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(echoed.as_bytes())).ok()
-}
 
 /// The files below a folder that hold any of these; `grep` shares no code with what wrote them.
 fn holding(folder: &Path, what: &[&str]) -> String {
@@ -73,7 +38,7 @@ fn no_file_of_any_server_holds_what_clients_sent() {
     let settings = [("MB_DELIVERY__ALLOW_CIDRS", "127.0.0.0/8"), ("LOG_LEVEL", "trace")];
     let mut cluster = Cluster::start_with(&settings, &[]);
     cluster.run_ok(&["admin", "users", "create", "--email", "a@example.org", "--password", PASSWORD, "--role", "user"]);
-    let url = echo();
+    let url = echo::start(FAILING);
     let create = ["admin", "destinations", "create", "hook", "--url", &url, "--retry", "fixed:1s*20", "--json"];
     let created: Value = serde_json::from_str(&cluster.run_ok(&create)).expect("JSON");
     let webhook = created["secret"].as_str().expect("a secret").to_owned();
