@@ -1,23 +1,17 @@
 //! The proxy's own id: by it main servers tell proxies apart that share a certificate, count them, and know whose journal
 //! may still need a master key.
 //!
-//! It names nobody and opens nothing. It is kept, so that a proxy that starts again is the same one.
+//! It names nobody and opens nothing. It is kept, so that a proxy that starts again is the same one. Where it is lost, what
+//! the proxy said under it stands until somebody says that it is gone, and no key is destroyed too early.
 
 use std::path::Path;
 
 use mb_core::KeyId;
-use mb_crypto::{CryptoError, files, random};
+use mb_crypto::{CryptoError, files};
 
-/// The id in the file at `path`; made where there is none that can be read. Then what the proxy said under the one before
-/// stands until somebody says that it is gone, and no key is destroyed too early.
-pub(crate) fn open(path: &Path) -> Result<KeyId, CryptoError> {
-    let kept = files::read_public(path).ok().and_then(|text| KeyId::parse(text.trim()));
-    if let Some(id) = kept {
-        return Ok(id);
-    }
-    let id = KeyId::from_bytes(random::random_array());
-    files::write_public(path, format!("{id}\n").as_bytes())?;
-    Ok(id)
+/// The id in the proxy's folder.
+pub(crate) fn open(folder: &Path) -> Result<KeyId, CryptoError> {
+    files::kept_id(&folder.join("instance.id"))
 }
 
 /// The number by which proxies are counted.
@@ -37,7 +31,7 @@ mod tests {
         let one = id("one");
         assert_eq!(id("one"), one);
         assert_ne!(number(id("two")), number(one));
-        std::fs::write(dir.path().join("one"), "broken").expect("written");
+        std::fs::write(dir.path().join("one/instance.id"), "broken").expect("written");
         assert_ne!(id("one"), one, "what is broken is made anew");
         assert_eq!(id("one"), id("one"));
     }

@@ -100,7 +100,7 @@ impl Proxy {
         let ids = IdSource::after(journal.newest_id());
         let meter = Meter::new(config.rate_limit, clock.clone());
         let budget = Budget::new();
-        let instance = instance::open(&config.dir.join("instance.id"))?;
+        let instance = instance::open(&config.dir)?;
         let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, budget, instance };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -30,7 +30,7 @@ pub(crate) struct App {
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
     pub(crate) master: Arc<MasterKeys>,
-    /// Names this process in what it says of its keys.
+    /// Names this main server in what it says of its keys.
     pub(crate) reporter: KeyId,
     pub(crate) mail: Mailer,
     pub(crate) people: People,
@@ -63,6 +63,7 @@ impl App {
             mail,
             clock,
             instance,
+            reporter,
             lease,
             stopping,
         } = parts;
@@ -87,7 +88,7 @@ impl App {
             keys,
             jwt,
             master,
-            reporter: KeyId::from_bytes(mb_crypto::random::random_array()),
+            reporter,
             mail,
             people,
             search,

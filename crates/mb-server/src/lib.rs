@@ -107,6 +107,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Names this process in counters.
     pub instance: Instance,
+    /// Names this main server, whenever it runs, in what it says of its keys.
+    pub reporter: KeyId,
     /// How long its leadership lasts without being prolonged: so long nobody leads after it was killed.
     pub lease: Duration,
     /// Cancelled when the process stops: long polls end then.

@@ -196,6 +196,7 @@ pub async fn main_server(
         mail,
         clock: clock.clone(),
         instance,
+        reporter: mb_crypto::files::kept_id(&layout.server_id()).context("read the main server's id")?,
         lease: Duration::from_secs(resolved.config.server.lease),
         stopping,
     };

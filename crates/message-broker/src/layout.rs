@@ -131,6 +131,11 @@ impl Layout {
         self.root.join("locks").join(format!("{role}.lock"))
     }
 
+    /// The id that the main server of this directory has for good. It lies where nobody copies it from.
+    pub fn server_id(&self) -> PathBuf {
+        self.root.join("locks/main-server.id")
+    }
+
     /// Holds a new text when processes are to read their settings again.
     pub fn reload_request(&self) -> PathBuf {
         self.root.join("locks/reload.request")

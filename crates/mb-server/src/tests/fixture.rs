@@ -77,6 +77,7 @@ impl Fixture {
             mail,
             clock: clock.clone(),
             instance: "test".into(),
+            reporter: mb_core::KeyId::from_bytes([6; 16]),
             lease: std::time::Duration::from_secs(30),
             stopping: CancellationToken::new(),
         };

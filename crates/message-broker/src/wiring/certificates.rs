@@ -230,8 +230,9 @@ impl Keeper {
     }
 
     fn load(&self) -> Result<Pair> {
-        let (certificate, key) = self.layout.component(self.role.as_str());
-        let (chain, key) = (read_text(&certificate)?, read_secret(&key)?);
+        let (certificate, key_file) = self.layout.component(self.role.as_str());
+        let (chain, key) = (read_text(&certificate)?, read_secret(&key_file)?);
+        mb_crypto::pem::private_key(key.expose()).with_context(|| format!("read {}", key_file.display()))?;
         let ca = read_text(&self.layout.ca_certificate())?;
         let anchors = mb_crypto::TrustAnchors::from_pem(&ca).context("read ca.crt")?;
         let identity = anchors
@@ -244,7 +245,10 @@ impl Keeper {
             if self.role == Role::Server { crate::bootstrap::present_authorities(&self.layout)? } else { None };
         let (tls, public) = match &self.own {
             Some(own) => (own.server_config(&ca)?, Some(own.life()?)),
-            None => (mb_crypto::tls::server_config(&chain, key.expose(), &ca)?, None),
+            None => {
+                let tls = mb_crypto::tls::server_config(&chain, key.expose(), &ca);
+                (tls.with_context(|| format!("read {}", certificate.display()))?, None)
+            }
         };
         Ok(Pair {
             tls,

@@ -82,6 +82,8 @@ fn the_master_keys_lie_where_the_configuration_says() {
     let path = vault.path().join("vault/master.key");
     let text = path.display().to_string();
     let mut broker = Broker::start_with(&[("ENCRYPTION_KEY_PATH", &text)]);
+    broker.crash_and_restart();
+    // The process before was the same main server: nobody waits for it to get the key.
     let first = broker.run_ok(&["keys", "rotate"]);
     let mut ids = vec![submit(&mut broker.demo(), "sealed under it")];
     broker.crash_and_restart();
