@@ -243,12 +243,11 @@ impl Keeper {
         let notary = (self.role == Role::Server).then(|| Notary::from_pem(&chain, &key)).transpose()?;
         let authorities =
             if self.role == Role::Server { crate::bootstrap::present_authorities(&self.layout)? } else { None };
-        let (tls, public) = match &self.own {
-            Some(own) => (own.server_config(&ca)?, Some(own.life()?)),
-            None => {
-                let tls = mb_crypto::tls::server_config(&chain, key.expose(), &ca);
-                (tls.with_context(|| format!("read {}", certificate.display()))?, None)
-            }
+        let (tls, public) = if let Some(own) = &self.own {
+            (own.server_config(&ca)?, Some(own.life()?))
+        } else {
+            let tls = mb_crypto::tls::server_config(&chain, key.expose(), &ca);
+            (tls.with_context(|| format!("read {}", certificate.display()))?, None)
         };
         Ok(Pair {
             tls,
