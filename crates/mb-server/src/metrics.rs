@@ -7,6 +7,8 @@ use mb_core::{Policy, Timestamp};
 use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Histogram, Metrics};
 use tokio::sync::watch;
 
+use crate::expiry::Expiring;
+
 #[derive(Debug)]
 pub(crate) struct ServerMetrics {
     registered: Counter,
@@ -17,6 +19,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) leader: Gauge,
     pub(crate) register_seconds: Histogram,
     pub(crate) store: StoreGauges,
+    pub(crate) expiring: Expiring,
 }
 
 /// What is read from the store from time to time.
@@ -39,6 +42,7 @@ impl ServerMetrics {
             )
             .set(0.0);
         Self {
+            expiring: Expiring::register(metrics),
             dead_letters: metrics.gauge("mb_dead_letters", "Dead letters in the store."),
             leader: metrics.gauge(
                 "mb_server_leader",

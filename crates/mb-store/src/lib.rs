@@ -77,6 +77,7 @@ pub use error::StoreError;
 pub use key_reports::KeyReport;
 pub use mail::{Mail, MailBacklog, MailOutcome, NewMail};
 pub use mb_core::{ClientStatus, UserRole};
+pub use merging::Merged;
 pub use message_list::{ListedMessage, MessageFilter, MessagePage, MessagePlace};
 pub use messages::{ExistingMessage, MessageRow, MessageStatus};
 pub use migration::MigrationStatus;

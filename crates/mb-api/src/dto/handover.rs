@@ -108,6 +108,14 @@ pub struct KnownRevocations {
     pub revoked: Vec<CertificateRef>,
 }
 
+/// What of it is still open.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct OpenRevocations {
+    /// Certificates that are good here until the store is given a new epoch; whoever told of them goes on refusing them.
+    #[schema(value_type = Vec<schema::AnyObject>)]
+    pub open: Vec<CertificateRef>,
+}
+
 /// The query of the policy's long poll.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

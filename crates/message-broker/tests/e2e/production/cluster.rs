@@ -81,6 +81,11 @@ impl Cluster {
         self.dir.path().join("broker")
     }
 
+    /// What everything of this deployment lies below, the servers' own files too.
+    pub(crate) fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Starts one more of a role, as on a machine of its own: all it has is a certificate of its own and that of the
     /// authority. Its port.
     pub(crate) fn add(&mut self, name: &'static str, role: &str) -> u16 {
@@ -205,6 +210,13 @@ impl Cluster {
     /// Runs another command on the same data directory, which must succeed; its stdout.
     pub(crate) fn run_ok(&self, args: &[&str]) -> String {
         self.run_ok_in(&self.dir(), args)
+    }
+
+    /// Runs a command that must be refused; what it says.
+    pub(crate) fn refused(&self, args: &[&str]) -> String {
+        let output = command(&self.dir(), &self.environment).args(args).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// The same on another data directory.
