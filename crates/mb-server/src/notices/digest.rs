@@ -72,7 +72,7 @@ const fn words(kind: NoticeKind) -> &'static str {
         NoticeKind::CertificateExpiring => "a certificate expires",
         NoticeKind::DeadLetters => "there are new dead letters",
         NoticeKind::BackupFailed => "a backup failed",
-        NoticeKind::JournalDamaged => "a proxy's journal was damaged",
+        NoticeKind::JournalDamaged => "a proxy's journal holds entries that were damaged or set aside",
         NoticeKind::DestinationDisabled => "a destination was disabled",
         NoticeKind::AuditBroken => "the audit log does not verify",
         NoticeKind::MailFailing => "mail cannot be sent",
