@@ -52,8 +52,9 @@ impl Config {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
         }
-        if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
-            bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
+        let portal = self.portal.url();
+        if !portal.starts_with("https://") && !portal.starts_with("http://") {
+            bail!("portal.url is {portal:?}: use https://HOST or https://HOST:PORT");
         }
         for (section, certificate, key) in [
             ("proxy", &self.proxy.certificate, &self.proxy.key),

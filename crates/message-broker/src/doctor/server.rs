@@ -12,7 +12,7 @@ use crate::layout::read_text;
 pub(super) const SKEW: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
-    let url = &patient.resolved.config.server.url;
+    let url = patient.resolved.config.server.url();
     if patient.preflight {
         return Vec::new();
     }
@@ -20,7 +20,7 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
         let ca = read_text(&patient.layout.ca_certificate())?;
         let tls = mb_crypto::tls::client_config(None, &ca, &[])?;
         let began = Clock::System.now();
-        let report = Client::new(Transport::mtls(tls, url)?).health().await?;
+        let report = Client::new(Transport::mtls(tls, &url)?).health().await?;
         anyhow::Ok((report, began, Clock::System.now()))
     };
     match asked.await {

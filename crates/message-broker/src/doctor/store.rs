@@ -40,7 +40,9 @@ async fn proxies(store: &Store) -> Result<Vec<Finding>, StoreError> {
 async fn schema(store: &Store, fix: &str) -> Finding {
     match store.migration_status().await {
         Ok(rows) => match rows.iter().filter(|row| !row.applied).count() {
-            0 => Finding::ok("database", format!("answers; {} migrations applied", rows.len())),
+            0 => {
+                Finding::ok("database", format!("answers; {} applied", crate::output::counted(rows.len(), "migration")))
+            }
             open => Finding::warn(
                 "database",
                 format!("answers; {open} migrations are open, which the next start of the main server applies"),
