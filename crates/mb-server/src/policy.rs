@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::notices::journals;
 
 /// A proxy that has not asked for so long is not waited for: it is away, or asks another main server.
-const FOLLOWS: Duration = Duration::from_mins(1);
+pub(crate) const FOLLOWS: Duration = Duration::from_mins(1);
 /// The longest wait for proxies to adopt a policy; the change itself does not depend on it.
 const ADOPTION: Duration = Duration::from_secs(2);
 

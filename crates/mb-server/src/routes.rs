@@ -18,6 +18,7 @@ mod openapi;
 mod pki;
 mod policy;
 mod profile;
+mod proxies;
 mod public;
 mod pull;
 mod register;
@@ -85,6 +86,7 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::AUDIT_VERIFY, get(audit::verify))
         .route(paths::NOTICES, get(notices::list))
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
+        .route(paths::PROXIES_STATUS, get(proxies::status))
         .route(paths::STATS, get(stats::stats))
         .route(paths::NEW_EPOCH, post(store::new_epoch))
         .route(paths::KEYS, get(keys::list))

@@ -104,9 +104,14 @@ impl Store {
         tx.commit().await
     }
 
+    /// Proxies that were seen after this are those that were seen within `within`.
+    pub async fn live_since(&self, within: Duration) -> Result<Timestamp, StoreError> {
+        Ok(self.backend().now(self.clock()).await?.minus(within))
+    }
+
     /// How many proxies were seen within this time.
     pub async fn live_proxies(&self, within: Duration) -> Result<u32, StoreError> {
-        let since = self.backend().now(self.clock()).await?.minus(within);
+        let since = self.live_since(within).await?;
         let row = self.backend().fetch_optional("SELECT COUNT(*) FROM proxies WHERE seen_at > ?", [Value::Time(since)]);
         Ok(row.await?.and_then(|row| row.optional_count(0).transpose()).transpose()?.unwrap_or(0))
     }

@@ -137,6 +137,11 @@ async fn a_journals_faults_are_told_of_once_per_proxy_and_rise() {
     assert_eq!((rows.each("kind"), rows.each("count")), (vec![json!("journal_damaged"); 2], vec![json!(1); 2]));
     assert_eq!(rows.body["data"][0]["detail"], json!({ "proxy": "a-proxy", "damaged": 1, "stale": 2, "refused": 0 }));
     assert_eq!((all().await, rows.each("level")[0].clone()), (3, json!("error")));
+    let proxies = admin.get("/admin/proxies/status").await;
+    assert_eq!((proxies.each("id").len(), proxies.each("is_live")), (2, vec![json!(true); 2]));
+    assert_eq!(proxies.body["data"][0]["damaged"], 1, "{proxies:?}");
+    fixture.clock.set(NOW.plus(Duration::from_secs(61)));
+    assert_eq!(admin.get("/admin/proxies/status").await.each("is_live"), vec![json!(false); 2]);
     let resolve = format!("/admin/notices/{}/resolve", rows.body["data"][0]["id"]);
     assert_eq!(admin.post(&resolve, json!(null)).await.status, 204);
     says(1, stale).await;
