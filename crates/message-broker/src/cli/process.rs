@@ -8,7 +8,7 @@ use mb_runtime::logging::{Component, Level};
 use crate::config::{self, Resolved};
 use crate::layout::Layout;
 use crate::lock::{Purpose, RoleLock};
-use crate::{logs, weakness};
+use crate::{logs, output, weakness};
 
 /// What runs in this process.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ pub(super) fn run(
     let first = locks.first().context("a process serves a role")?;
     let ended = serve(&resolved, level, first);
     if let Err(error) = &ended {
-        logs.ended(&format!("{error:#}"));
+        logs.ended(&output::why(error));
     }
     logs.close();
     ended.map(|()| ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use mb_core::{Clock, Timestamp};
 
 use super::{Finding, Patient};
 use crate::layout::read_text;
+use crate::output;
 
 /// Certificates are backdated by 5 minutes, and one-time passwords live 30 s: a clock further off does harm.
 pub(super) const SKEW: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     match asked.await {
         Err(error) => {
             let fix = "start the main server, or correct server.url (MAIN_SERVER_URL)";
-            vec![Finding::warn("main server", format!("{url} does not answer: {error:#}"), fix)]
+            vec![Finding::warn("main server", format!("{url} does not answer: {}", output::why(&error)), fix)]
         }
         Ok((report, began, ended)) => {
             let detail = format!("{url} is {:?}, version {}", report.status, report.version).to_lowercase();

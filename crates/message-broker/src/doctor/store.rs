@@ -19,7 +19,7 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     let fix = "check store.url (DATABASE_URL) and that the database server runs";
     let store = match bootstrap::open_store(layout, config, &Clock::System).await {
         Ok(store) => store,
-        Err(error) => return vec![Finding::fail("database", format!("{error:#}"), fix)],
+        Err(error) => return vec![Finding::fail("database", crate::output::why(&error), fix)],
     };
     let mut findings = vec![schema(&store, fix).await];
     findings.extend(match store.server_report().await {

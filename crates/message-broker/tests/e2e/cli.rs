@@ -110,7 +110,7 @@ fn the_journal_can_be_inspected_once_its_proxy_is_stopped() {
     assert!(took < PATIENCE);
     let status: serde_json::Value =
         serde_json::from_str(&broker.run_ok(&["journal", "status", "--json"])).expect("JSON");
-    assert_eq!(status["waiting"], "0", "{status}");
+    assert_eq!(status["waiting"], 0, "{status}");
     broker.run_ok(&["journal", "replay"]);
     broker.run_ok(&["journal", "discard", "--yes"]);
 }
