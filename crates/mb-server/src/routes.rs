@@ -126,7 +126,7 @@ pub(crate) async fn announce(app: &App) -> Result<(), ApiError> {
 }
 
 /// A stored JSON object. What is none any more is shown as text, so that the row that holds it can still be read.
-fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
+pub(crate) fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
     serde_json::from_str(text).unwrap_or_else(|_| serde_json::Map::from_iter([("text".to_owned(), text.into())]))
 }
 
