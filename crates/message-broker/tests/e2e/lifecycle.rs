@@ -108,6 +108,7 @@ fn a_start_beside_a_running_system_is_refused_at_once_and_leaves_its_logs_alone(
     assert!(!written.contains("in use by another"), "{written}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_restart_that_can_write_nothing_is_one_clear_line() {
     let mut broker = Broker::start();
