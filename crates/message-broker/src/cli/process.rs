@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use mb_runtime::logging::{Component, Level};
 
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
 use crate::lock::{Purpose, RoleLock};
 use crate::{logs, output, weakness};
@@ -29,7 +29,7 @@ pub(super) fn run(
     serve: impl FnOnce(&Resolved, Level, &RoleLock) -> Result<()>,
 ) -> Result<ExitCode> {
     layout.create()?;
-    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let resolved = Resolved::of(layout)?;
     let Serving { components, roles } = serving;
     weakness::refuse_in_production(&resolved, components.contains(&Component::MainServer))?;
     let take = |role: &&str| RoleLock::take(layout, role, Purpose::Serve);
