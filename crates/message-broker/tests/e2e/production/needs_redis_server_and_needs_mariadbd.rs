@@ -8,5 +8,6 @@ mod outages;
 mod restore;
 mod several;
 mod storm;
+mod tending;
 mod torture;
 mod trust;
