@@ -32,7 +32,7 @@ use crate::credentials::Credentials;
 use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
     ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownRevocations,
-    PolicyQuery, RegisterAnswer,
+    OpenRevocations, PolicyQuery, RegisterAnswer,
 };
 use crate::paths;
 use crate::problem::Problem;
@@ -128,9 +128,10 @@ impl Client {
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
     }
 
-    /// Tells which revocations are held here that the policy does not name.
-    pub async fn merge_revocations(&self, revoked: Vec<CertificateRef>) -> Result<(), ClientError> {
-        self.tell(Method::POST, paths::REVOCATIONS, &KnownRevocations { revoked }).await
+    /// Tells which revocations are held here that the policy does not name; those that have to be told again.
+    pub async fn merge_revocations(&self, revoked: Vec<CertificateRef>) -> Result<Vec<CertificateRef>, ClientError> {
+        let answer: OpenRevocations = self.post(paths::REVOCATIONS, &KnownRevocations { revoked }, None).await?;
+        Ok(answer.open)
     }
 
     /// The main server's health, also if it is unhealthy.

@@ -21,7 +21,8 @@ pub use auth::{
     SessionRow, TokenType, Tokens, TwoFactorOffer,
 };
 pub use handover::{
-    ConfirmAnswer, ConfirmRequest, Epoch, KnownRevocations, PolicyQuery, RegisterAnswer, RegisterResult,
+    ConfirmAnswer, ConfirmRequest, Epoch, KnownRevocations, OpenRevocations, PolicyQuery, RegisterAnswer,
+    RegisterResult,
 };
 pub use health::{HealthReport, HealthStatus};
 pub use message::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};

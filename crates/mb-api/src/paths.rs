@@ -149,6 +149,9 @@ pub const NOTICES: &str = "/admin/notices";
 /// Resolve a notice.
 pub const NOTICE_RESOLVE: &str = "/admin/notices/{id}/resolve";
 
+/// List the proxies.
+pub const PROXIES_STATUS: &str = "/admin/proxies/status";
+
 /// Figures.
 pub const STATS: &str = "/admin/stats";
 
@@ -185,6 +188,8 @@ pub const CERTIFICATES_SIGN: &str = "/admin/certificates/sign";
 pub const CERTIFICATES_RENEW: &str = "/admin/certificates/renew";
 /// List certificates.
 pub const CERTIFICATES_LIST: &str = "/admin/certificates/list";
+/// Certificates that expire soon and were not renewed.
+pub const CERTIFICATES_EXPIRING: &str = "/admin/certificates/expiring";
 
 /// The CA certificate.
 pub const CA_CERTIFICATE: &str = "/pki/ca.crt";
@@ -287,6 +292,7 @@ pub const SERVER: &[&str] = &[
     AUDIT_VERIFY,
     NOTICES,
     NOTICE_RESOLVE,
+    PROXIES_STATUS,
     STATS,
     NEW_EPOCH,
     KEYS,
@@ -303,6 +309,7 @@ pub const SERVER: &[&str] = &[
     CERTIFICATES_SIGN,
     CERTIFICATES_RENEW,
     CERTIFICATES_LIST,
+    CERTIFICATES_EXPIRING,
     CA_CERTIFICATE,
     CRL_PEM,
     CRL_DER,

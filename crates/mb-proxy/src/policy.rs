@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{Clock, Policy, Timestamp};
+use mb_core::{Clock, JournalFaults, Policy, Timestamp};
 use mb_runtime::{News, PolicyFollower};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::Shared;
 use crate::revocations::Dropped;
+use crate::{Shared, instance};
 
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
@@ -185,15 +185,23 @@ fn read(path: &Path) -> Option<(Policy, Timestamp)> {
 
 /// Follows the main server's policy until the soft stop.
 pub(crate) async fn follow(shared: Arc<Shared>, soft: CancellationToken) {
-    let follower = PolicyFollower::new(shared.server.clone()).of_proxy(shared.instance, shared.clock.clone());
-    soft.run_until_cancelled(follow_forever(&shared.policy, follower, &shared.clock)).await;
+    let follower =
+        PolicyFollower::new(shared.server.clone()).of_proxy(instance::number(shared.instance), shared.clock.clone());
+    let faults = || shared.journal.status().faults();
+    soft.run_until_cancelled(follow_forever(&shared.policy, follower, &shared.clock, faults)).await;
 }
 
-async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clock: &Clock) {
+async fn follow_forever(
+    keeper: &PolicyKeeper,
+    mut follower: PolicyFollower,
+    clock: &Clock,
+    faults: impl Fn() -> JournalFaults,
+) {
     let mut kept_at: Option<Instant> = None;
     let mut dropped = Dropped::default();
     loop {
         let held = keeper.held();
+        follower.tell(faults());
         let mut news = follower.next(held).await;
         if let (News::Policy(next), Some(current)) = (&mut news, keeper.current()) {
             dropped.keep(&current, next);
@@ -206,7 +214,7 @@ async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clo
         let owed = dropped.owed();
         if !owed.is_empty() {
             match follower.server().merge_revocations(owed).await {
-                Ok(()) => dropped.was_told(),
+                Ok(open) => dropped.was_told(&open),
                 Err(error) => tracing::warn!(%error, "held revocations not told, they stay in effect here"),
             }
         }

@@ -1,6 +1,7 @@
 //! What this proxy knows as revoked and a new policy does not name any more. A certificate that expired leaves the policy
 //! by itself; one that a restored database has forgotten must not come back. So it stays refused here until the main
-//! server has been told, which merges it back after a restore and ignores it at any other time.
+//! server, which is told of it, says that it is settled: merged back after a restore, or expired. A database that was put
+//! back and not yet given its new epoch settles nothing, and the main server is told again.
 
 use std::collections::BTreeSet;
 
@@ -10,17 +11,17 @@ use mb_core::policy::CertificateRef;
 /// Revocations that were dropped from the policy.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
-    /// The main server is yet to be told.
+    /// The main server is yet to be told, or has not settled them.
     owed: BTreeSet<CertificateRef>,
-    /// It was told.
-    told: BTreeSet<CertificateRef>,
+    /// It has settled them.
+    settled: BTreeSet<CertificateRef>,
 }
 
 impl Dropped {
-    /// Keeps in `next` what `held` refuses and `next` has dropped, until the main server was told of it.
+    /// Keeps in `next` what `held` refuses and `next` has dropped, until the main server has settled it.
     pub(crate) fn keep(&mut self, held: &Policy, next: &mut Policy) {
-        self.told.retain(|certificate| held.revoked.contains(certificate));
-        let dropped = held.revoked.difference(&next.revoked).filter(|certificate| !self.told.contains(certificate));
+        self.settled.retain(|certificate| held.revoked.contains(certificate));
+        let dropped = held.revoked.difference(&next.revoked).filter(|certificate| !self.settled.contains(certificate));
         self.owed.extend(dropped.cloned());
         self.owed.retain(|certificate| !next.revoked.contains(certificate));
         next.revoked.extend(self.owed.iter().cloned());
@@ -31,9 +32,12 @@ impl Dropped {
         self.owed.iter().cloned().collect()
     }
 
-    /// It was told.
-    pub(crate) fn was_told(&mut self) {
-        self.told.append(&mut self.owed);
+    /// It was told, and all but `open` is settled.
+    pub(crate) fn was_told(&mut self, open: &[CertificateRef]) {
+        let told = std::mem::take(&mut self.owed);
+        let (owed, settled): (BTreeSet<_>, BTreeSet<_>) = told.into_iter().partition(|told| open.contains(told));
+        self.owed = owed;
+        self.settled.extend(settled);
     }
 }
 
@@ -63,15 +67,20 @@ mod tests {
     }
 
     #[test]
-    fn what_a_restore_forgot_stays_refused_until_it_is_told_and_merged_back() {
+    fn what_a_restore_forgot_stays_refused_until_it_is_merged_back() {
         let (held, mut restored) = (policy(7, &[1, 2]), policy(3, &[1]));
         let mut dropped = Dropped::default();
         dropped.keep(&held, &mut restored);
         assert_eq!(restored.revoked, held.revoked);
         assert_eq!(dropped.owed(), [certificate(2)]);
-        dropped.was_told();
+        // Before the new epoch the main server settles nothing, whatever else it announces.
+        dropped.was_told(&[certificate(2)]);
+        let mut later = policy(4, &[1]);
+        dropped.keep(&restored, &mut later);
+        assert_eq!((later.revoked == held.revoked, dropped.owed()), (true, vec![certificate(2)]));
+        dropped.was_told(&[]);
         assert_eq!(dropped.owed(), []);
-        let mut merged = policy(4, &[1, 2]);
+        let mut merged = policy(5, &[1, 2]);
         dropped.keep(&restored, &mut merged);
         assert_eq!((merged.revoked.len(), dropped.owed()), (2, vec![]));
     }
@@ -82,11 +91,11 @@ mod tests {
         let (held, mut next) = (policy(7, &[1]), policy(8, &[]));
         dropped.keep(&held, &mut next);
         assert_eq!(dropped.owed(), [certificate(1)]);
-        dropped.was_told();
+        dropped.was_told(&[]);
         let mut later = policy(9, &[]);
         dropped.keep(&next, &mut later);
         assert_eq!((later.revoked.len(), dropped.owed()), (0, vec![]));
         dropped.keep(&later, &mut policy(10, &[]));
-        assert!(dropped.told.is_empty(), "nothing is remembered for ever");
+        assert!(dropped.settled.is_empty(), "nothing is remembered for ever");
     }
 }

@@ -19,7 +19,7 @@ mod schedule;
 mod sealed;
 mod tar;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 
 use std::path::PathBuf;

@@ -7,6 +7,8 @@ use mb_core::{Policy, Timestamp};
 use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Histogram, Metrics};
 use tokio::sync::watch;
 
+use crate::expiry::Expiring;
+
 #[derive(Debug)]
 pub(crate) struct ServerMetrics {
     registered: Counter,
@@ -18,6 +20,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) register_seconds: Histogram,
     pub(crate) store: StoreGauges,
     pub(crate) backup: BackupGauges,
+    pub(crate) expiring: Expiring,
 }
 
 /// What is read from the store from time to time.
@@ -34,6 +37,7 @@ impl ServerMetrics {
             as_f64(policy.borrow().version)
         });
         Self {
+            expiring: Expiring::register(metrics),
             dead_letters: metrics.gauge("mb_dead_letters", "Dead letters in the store."),
             leader: metrics.gauge(
                 "mb_server_leader",

@@ -7,6 +7,7 @@ mod backups;
 mod changing_ca;
 mod clients;
 mod domains;
+mod errors;
 mod figures;
 mod fixture;
 mod mail;

@@ -26,6 +26,14 @@ pub use explaining::{DeliveryRow, StoredAttempt};
 pub use leasing::{LEASE, LeaseAsk, Leased, Leasing, NextDue, Whose};
 pub use reporting::{AttemptReport, Reported, Reports};
 
+#[cfg(test)]
+pub(crate) use {
+    finishing::OF_MESSAGES,
+    leasing::{HELD, TAKE},
+    reporting::KNOWN,
+    sweeping::{EXPIRED, OF_CLOSED},
+};
+
 /// Deliveries that were never tried.
 pub(crate) const FRESH: i64 = 0;
 /// Deliveries that were tried before.

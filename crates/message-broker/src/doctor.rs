@@ -10,6 +10,7 @@ mod files;
 mod finding;
 mod grants;
 mod ports;
+mod proxies;
 mod queue;
 mod secrets;
 mod server;
@@ -21,7 +22,7 @@ use anyhow::Result;
 use clap::Args;
 use mb_core::Clock;
 
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
 use crate::output;
 
@@ -55,8 +56,8 @@ pub async fn run(layout: &Layout, args: DoctorArgs) -> Result<ExitCode> {
     if args.json {
         output::json(&findings)?;
     } else {
-        for finding in &findings {
-            output::data(&finding.to_string());
+        for line in finding::lines(&findings) {
+            output::data(&line);
         }
         output::note(&summary(&findings));
     }
@@ -65,7 +66,7 @@ pub async fn run(layout: &Layout, args: DoctorArgs) -> Result<ExitCode> {
 }
 
 async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
-    let resolved = match Resolved::load(layout.root(), &config::environment_pairs()) {
+    let resolved = match Resolved::of(layout) {
         Ok(resolved) => resolved,
         Err(error) => {
             let fix = "correct what it names; `message-broker config check` tells whether it is good";
@@ -82,6 +83,7 @@ async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
     findings.extend(store::check(patient).await);
     findings.extend(queue::check(patient).await);
     findings.extend(server::check(patient).await);
+    findings.extend(proxies::check(patient).await);
     findings
 }
 
@@ -94,5 +96,7 @@ fn configuration(resolved: &Resolved) -> Finding {
 
 fn summary(findings: &[Finding]) -> String {
     let count = |status| findings.iter().filter(|finding| finding.status == status).count();
-    format!("{} ok, {} warnings, {} failures", count(Status::Ok), count(Status::Warn), count(Status::Fail))
+    let (warned, failed) = (count(Status::Warn), count(Status::Fail));
+    let (warned, failed) = (output::counted(warned, "warning"), output::counted(failed, "failure"));
+    format!("{} ok, {warned}, {failed}", count(Status::Ok))
 }

@@ -23,9 +23,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::bootstrap;
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::{Layout, read_secret, read_text};
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::output;
 use text::Random;
 
@@ -79,12 +79,12 @@ pub async fn run(layout: &Layout, args: GenerateArgs) -> Result<ExitCode> {
     if !args.yes {
         bail!("this stores messages that nobody has sent, and nothing takes them out again: repeat it with --yes");
     }
-    let mut resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let mut resolved = Resolved::of(layout)?;
     if let Some(url) = &args.database {
         resolved.config.store.url.clone_from(url);
     }
     layout.create()?;
-    let _lock = RoleLock::take(layout, "main-server")?;
+    let _lock = RoleLock::take(layout, "main-server", Purpose::Command)?;
     let (plan, store) = prepare(layout, &resolved, &args).await?;
     let began = Instant::now();
     plan.fill(&store).await?;
@@ -133,7 +133,7 @@ async fn prepare(layout: &Layout, resolved: &Resolved, args: &GenerateArgs) -> R
     let stopping = CancellationToken::new();
     let (server, store) = bootstrap::main_server(layout, resolved, &clock, &mut metrics, stopping).await?;
     bootstrap::component_certificates(layout, &resolved.config, server.authority(), &store, &clock).await?;
-    let master = bootstrap::present_master_keys(layout)?.context("read the encryption key")?;
+    let master = bootstrap::present_master_keys(layout, &resolved.config)?.context("read the encryption key")?;
     let wrapped = store.setting("search_key").await.context("read the search key")?.unwrap_or_default();
     let search = SearchKey::unwrap(&master, &wrapped).context("read the search key")?;
     let (chain, key) = layout.component("proxy");

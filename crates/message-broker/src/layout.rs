@@ -30,6 +30,7 @@ pub fn check_name(name: &str, role: Role) -> Result<()> {
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
+    settings: Vec<(String, String)>,
 }
 
 /// A certificate with its private key, to be written to files.
@@ -52,7 +53,18 @@ pub struct KeyPair<'a> {
 impl Layout {
     /// The layout below `root`, which need not exist yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), settings: Vec::new() }
+    }
+
+    /// The same with settings of the command line, which override those that lie there.
+    #[must_use]
+    pub fn with_settings(self, settings: Vec<(String, String)>) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Settings of the command line: keys and values.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
     }
 
     /// Creates the directory and the folders in it.
@@ -96,14 +108,14 @@ impl Layout {
         self.root.join("certs/ca.key")
     }
 
+    /// The private key of the CA before, while its certificate is trusted still.
+    pub fn previous_ca_key(&self) -> PathBuf {
+        self.root.join("certs/ca.previous.key")
+    }
+
     /// The certificate revocation list.
     pub fn crl(&self) -> PathBuf {
         self.root.join("certs/crl.pem")
-    }
-
-    /// The private half of the master key.
-    pub fn encryption_key(&self) -> PathBuf {
-        self.root.join("secrets/encryption.key")
     }
 
     /// Where the audit log ended at last.
@@ -131,6 +143,11 @@ impl Layout {
         self.root.join("locks").join(format!("{role}.lock"))
     }
 
+    /// The id that the main server of this directory has for good. It lies where nobody copies it from.
+    pub fn server_id(&self) -> PathBuf {
+        self.root.join("locks/main-server.id")
+    }
+
     /// Holds a new text when processes are to read their settings again.
     pub fn reload_request(&self) -> PathBuf {
         self.root.join("locks/reload.request")
@@ -150,6 +167,11 @@ impl Layout {
     pub fn component(&self, name: &str) -> (PathBuf, PathBuf) {
         let certs = self.root.join("certs");
         (certs.join(format!("{name}.crt")), certs.join(format!("{name}.key")))
+    }
+
+    /// Where the certificate of `name` in `role` lies; its key lies beside it.
+    pub fn certificate(&self, name: &str, role: Role) -> PathBuf {
+        if role.has_domain() { self.client(name).join(format!("{name}.crt")) } else { self.component(name).0 }
     }
 
     /// The folder of a client or consumer.

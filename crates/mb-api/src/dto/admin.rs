@@ -10,6 +10,7 @@ mod domains;
 mod enrolment;
 mod keys;
 mod notices;
+mod proxies;
 mod stats;
 mod store;
 mod users;
@@ -20,7 +21,8 @@ pub use backups::{
     VerifyBackup,
 };
 pub use certificates::{
-    CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
+    CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
+    Revoked,
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
 pub use deliveries::{
@@ -37,6 +39,7 @@ pub use enrolment::{
 };
 pub use keys::{KeyProxy, KeyReport, KeyState, MasterKey, MasterKeyRow, MasterKeys, RewrapKeys, RewrapProgress};
 pub use notices::{NoticeQuery, NoticeRow};
+pub use proxies::ProxyRow;
 pub use stats::{Stats, StatsPeriod, StatsQuery};
 pub use store::NewEpoch;
 pub use users::{

@@ -80,8 +80,10 @@ impl Held {
         };
         let count = envelopes.len();
         let mut marks = vec![Mark::Open; count];
-        for place in self.progress.take(&id) {
-            marks[place..].iter_mut().take(1).for_each(|mark| *mark = Mark::Acked);
+        for place in self.progress.take(&id, count) {
+            if let Some(mark) = marks.get_mut(place) {
+                *mark = Mark::Acked;
+            }
         }
         let open = marks.iter().filter(|mark| **mark == Mark::Open).count();
         let mut unit = Unit { id, keys, envelopes, marks, open, next: 0, taken: now, deliveries };
@@ -191,7 +193,7 @@ impl Held {
         settled.push(if unit.marks.iter().all(|mark| *mark == Mark::Acked) {
             Settled::Done(unit.id)
         } else {
-            self.progress.remember(&unit.id, unit.acked());
+            self.progress.remember(&unit.id, unit.marks.len(), unit.acked());
             Settled::Back(unit.id, unit.taken + self.lease)
         });
     }
@@ -202,7 +204,7 @@ impl Held {
             && first.get().taken + self.lease <= now
         {
             let unit = first.remove();
-            self.progress.remember(&unit.id, unit.acked());
+            self.progress.remember(&unit.id, unit.marks.len(), unit.acked());
         }
     }
 }

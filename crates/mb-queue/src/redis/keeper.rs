@@ -112,6 +112,7 @@ impl<'a> Side<'a> {
             let (mut connection, freshness) = self.link.connection().await;
             let read = async {
                 if freshness == Freshness::New {
+                    group::admit(&mut connection, self.config).await?;
                     group::identity(&mut connection, self.config).await?;
                     self.recover(&mut connection).await?;
                 }

@@ -1,5 +1,6 @@
 //! The daily backup: when it is due, and who makes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mb_core::Timestamp;
@@ -9,7 +10,6 @@ use super::job::Order;
 use super::{folder, job};
 use crate::app::App;
 use crate::notices;
-use std::sync::Arc;
 
 /// Who orders it.
 pub(super) const ACTOR: &str = "system:daily-backup";
@@ -28,7 +28,8 @@ impl TimeOfDay {
     /// Reads `HH:MM`.
     pub fn parse(text: &str) -> Option<Self> {
         let (hours, minutes) = text.split_once(':')?;
-        let number = |text: &str, end: u16| text.parse::<u16>().ok().filter(|number| text.len() == 2 && *number < end);
+        let is_two_digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |text: &str, end: u16| text.parse::<u16>().ok().filter(|n| is_two_digits(text) && *n < end);
         Some(Self { minutes: number(hours, 24)? * 60 + number(minutes, 60)? })
     }
 

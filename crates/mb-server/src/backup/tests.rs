@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mb_core::{ClientName, Clock, DomainName, Secret, Timestamp};
+use mb_core::{ClientName, Clock, DomainName, Timestamp};
 use mb_crypto::backup_key::BackupKey;
 use mb_crypto::files as disk;
 use mb_crypto::master::MasterKeys;
@@ -23,17 +23,21 @@ struct Place {
     directory: tempfile::TempDir,
 }
 
-fn config(root: &Path) -> Arc<BackupConfig> {
-    let passphrase = Secret::new("correct horse battery".to_owned());
-    Arc::new(BackupConfig {
+/// Opens at once; what a passphrase opens takes a second.
+const KEY: &str = "AGE-SECRET-KEY-1QYPQXPQ9QCRSSZG2PVXQ6RS0ZQG3YYC5Z5TPWXQERGD3C8G7RUSQGPQYEE";
+
+pub(crate) fn config(root: &Path) -> BackupConfig {
+    let file = root.join("backup.key");
+    disk::write_private(&file, KEY.as_bytes()).expect("written");
+    BackupConfig {
         version: "test",
         data_dir: root.to_owned(),
         logs: root.join("logs"),
         dir: root.join("backups"),
-        key: BackupKey::from_passphrase(&passphrase).map_err(|error| error.to_string()),
+        key: BackupKey::from_file(&file).map_err(|error| error.to_string()),
         daily: None,
         keep: Duration::from_hours(30 * 24),
-    })
+    }
 }
 
 fn progress() -> Arc<Progress> {
@@ -49,7 +53,7 @@ impl Place {
         store.migrate().await.expect("migrates");
         let name = ClientName::parse("demo").expect("a name");
         store.ensure_client(&name, &DomainName::default(), "test").await.expect("there");
-        let place = Self { config: config(directory.path()), store, clock, directory };
+        let place = Self { config: Arc::new(config(directory.path())), store, clock, directory };
         MasterKeys::create(&place.path("secrets/encryption.key")).expect("a key");
         for (path, content) in [
             ("certs/ca.crt", "ca"),

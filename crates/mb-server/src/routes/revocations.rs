@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
-use mb_api::dto::KnownRevocations;
+use mb_api::dto::{KnownRevocations, OpenRevocations};
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
@@ -21,21 +21,35 @@ const MAX: usize = 10_000;
 #[utoipa::path(
     post, path = paths::REVOCATIONS, tag = "internal", operation_id = "merge_revocations",
     summary = "Tell which revocations a proxy holds that the policy does not name",
-    description = "After a restore they are merged back; at other times they have expired, and nothing is changed.",
+    description = "For a week after a new epoch they are merged back. At other times nothing is changed: what has expired \
+                   or is revoked here is settled, and what is good here is answered as still open.",
     request_body = KnownRevocations,
-    responses((status = 204, description = "They are known")),
+    responses((status = 200, body = OpenRevocations)),
     security(("certificate" = ["proxy"])),
 )]
-pub(crate) async fn merge(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<StatusCode, ApiError> {
+pub(crate) async fn merge(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    body: Body,
+) -> Result<Json<OpenRevocations>, ApiError> {
     let actor = actor::require(&app, &peer, &[Role::Proxy])?;
     let request: KnownRevocations = mb_runtime::body::read_json(body, 4 << 20).await?;
     if request.revoked.len() > MAX {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX} per request")));
     }
     let merged = app.store.merge_revocations(&request.revoked, actor.as_str()).await.map_err(store_fault)?;
-    if let Some(count) = merged.filter(|count| *count > 0) {
-        tracing::warn!(count, "revocations merged back from a proxy after a restore");
+    if merged.count > 0 {
+        tracing::warn!(count = merged.count, "revocations merged back from a proxy after a restore");
         app.policy.refresh(&app.store).await.map_err(store_fault)?;
     }
-    Ok(StatusCode::NO_CONTENT)
+    if !merged.open.is_empty() {
+        mb_runtime::logging::limited("open revocations", || {
+            let count = merged.open.len();
+            tracing::error!(
+                count,
+                "a proxy refuses certificates that are good in the store: was it restored without admin store new-epoch?"
+            );
+        });
+    }
+    Ok(Json(OpenRevocations { open: merged.open }))
 }

@@ -12,8 +12,7 @@ use mb_api::{Peer, paths};
 use mb_core::envelope::SignedKey;
 use mb_core::handover::Batch;
 use mb_core::policy::MasterPublicKey;
-use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, Role, Secret, Timestamp, Topic};
-use mb_crypto::backup_key::BackupKey;
+use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, RetrySchedule, Role, Timestamp, Topic};
 use mb_crypto::ca::{Ca, Issued};
 use mb_crypto::data_key::{SealingKey, Signer};
 use mb_crypto::jwt::JwtSecret;
@@ -27,7 +26,6 @@ use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Order;
-use crate::backup::BackupConfig;
 use crate::{MailConfig, MainServer, Parts, PeopleConfig};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
@@ -39,6 +37,8 @@ pub(super) struct Fixture {
     pub(super) proxy: Issued,
     pub(super) key: Key,
     pub(super) app: mb_runtime::app::App,
+    pub(super) ca_key: Secret<String>,
+    pub(super) metrics: Metrics,
     _lifecycle: Lifecycle,
     master: MasterPublicKey,
     directory: tempfile::TempDir,
@@ -62,22 +62,24 @@ impl Fixture {
         let store = Store::open(&address, clock.clone()).await.expect("opens");
         store.migrate().await.expect("migrates");
         let ca = Ca::create("test CA", NOW).expect("a CA");
+        let ca_key = ca.private_key_pem();
         let master = MasterKey::generate().expect("a key");
         let public = master.public();
         let mut metrics = Metrics::new();
         let parts = Parts {
             store: store.clone(),
-            ca,
+            authorities: ca.into(),
             master: master.into(),
-            retired_cas: String::new(),
             audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
             people: PeopleConfig { portal_url: "https://portal.example".into() },
+            retry: RetrySchedule::default(),
             mail,
-            backup: backup_config(directory.path()),
+            backup: crate::backup::tests::config(directory.path()),
             clock: clock.clone(),
             instance: "test".into(),
+            reporter: mb_core::KeyId::from_bytes([6; 16]),
             lease: std::time::Duration::from_secs(30),
             stopping: CancellationToken::new(),
         };
@@ -88,7 +90,19 @@ impl Fixture {
         crate::people::start(&server.app, &lifecycle);
         let proxy = issue(&server, "proxy", Role::Proxy).await;
         let key = new_key(&public, &proxy, NOW);
-        Self { clock, store, server, proxy, key, app, _lifecycle: lifecycle, master: public, directory }
+        Self {
+            clock,
+            store,
+            server,
+            proxy,
+            key,
+            app,
+            ca_key,
+            metrics,
+            _lifecycle: lifecycle,
+            master: public,
+            directory,
+        }
     }
 
     /// A client of the main server with a new certificate of `role`.
@@ -157,19 +171,6 @@ impl Fixture {
     pub(super) async fn dead_letters(&self) -> Vec<(MessageId, String)> {
         let letters = self.store.dead_letters(None, 100).await.expect("reads");
         letters.into_iter().map(|letter| (letter.message_id, letter.reason)).collect()
-    }
-}
-
-fn backup_config(directory: &std::path::Path) -> BackupConfig {
-    BackupConfig {
-        version: "test",
-        data_dir: directory.to_owned(),
-        logs: directory.join("logs"),
-        dir: directory.join("backups"),
-        key: BackupKey::from_passphrase(&Secret::new("correct horse battery".into()))
-            .map_err(|error| error.to_string()),
-        daily: None,
-        keep: std::time::Duration::from_hours(30 * 24),
     }
 }
 

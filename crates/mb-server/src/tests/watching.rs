@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mb_core::{ClientName, ClientStatus, Role, UserRole};
+use mb_api::dto::PolicyQuery;
+use mb_core::{ClientName, ClientStatus, JournalFaults, Role, UserRole};
 use mb_store::NoticeFilter;
 use serde_json::{Value, json};
 
@@ -62,6 +63,63 @@ async fn a_certificate_is_told_of_at_every_step_until_it_is_renewed() {
 }
 
 #[tokio::test]
+async fn list_metric_notice_and_health_agree_at_every_step() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.certificate(Role::Admin).await;
+    for (name, days) in [("one", 1), ("seven", 7), ("fourteen", 14), ("thirty", 30), ("lasting", 31)] {
+        fixture.issue_for(name, days).await;
+    }
+    // Renewed, so nobody needs to know.
+    fixture.issue_for("renewed", 2).await;
+    fixture.issue_for("renewed", 400).await;
+    fixture.watch_certificates().await;
+    crate::expiry::measure(&fixture.server.app).await.expect("looks");
+    let steps = [("one", 1), ("seven", 7), ("fourteen", 14), ("thirty", 30)];
+    let listed = admin.get("/admin/certificates/expiring?days=30").await;
+    let of = |name: &str, member: &str| {
+        let rows = listed.body["data"].as_array().expect("rows").iter();
+        rows.filter(|row| row["client_id"] == name).map(|row| row[member].clone()).collect::<Vec<_>>()
+    };
+    let names: Vec<_> = steps.iter().map(|(name, _)| json!(name)).collect();
+    assert_eq!(listed.each("client_id"), names, "the first to expire first");
+    let mut noticed = expiring(&admin).await;
+    noticed.sort_by_key(|(_, days)| days.as_u64());
+    for (at, (name, days)) in steps.into_iter().enumerate() {
+        assert_eq!(of(name, "expires_within_days"), [json!(days)]);
+        assert_eq!(noticed[at], (json!(name), json!(days)));
+        assert_eq!(fixture.server.expiring().get(&days), Some(&1));
+        let shown = mb_runtime::metrics::Metrics::encode(std::slice::from_ref(&fixture.metrics));
+        assert!(shown.contains(&format!("mb_server_certificates_expiring{{days=\"{days}\"}} 1")), "{shown}");
+    }
+    let all = admin.get("/admin/certificates/list?limit=250").await;
+    let lasting = all.body["data"].as_array().expect("rows").iter().find(|row| row["client_id"] == "lasting");
+    assert_eq!(lasting.expect("listed").get("expires_within_days"), None);
+    assert_eq!(admin.get("/admin/certificates/expiring?days=7").await.each("client_id"), names[..2]);
+    assert_eq!(admin.get("/admin/certificates/expiring?days=0").await.status, 422);
+    // Page by page.
+    let first = admin.get("/admin/certificates/expiring?limit=3").await;
+    assert_eq!(first.each("client_id"), names[..3]);
+    let next = first.body["next"].as_str().expect("there is more");
+    let last = admin.get(&format!("/admin/certificates/expiring?limit=3&cursor={next}")).await;
+    assert_eq!((last.each("client_id"), &last.body["next"]), (names[3..].to_vec(), &Value::Null));
+}
+
+#[tokio::test]
+async fn the_authoritys_own_end_is_told_of_a_year_before() {
+    let fixture = Fixture::new().await;
+    let ends = fixture.server.authority().ca_not_after();
+    for (days, expected) in [(366, None), (365, Some(365)), (60, Some(90)), (1, Some(1))] {
+        fixture.clock.set(ends.minus(DAY * days));
+        fixture.watch_certificates().await;
+        let rows = fixture.store.notice_page(NoticeFilter::Open, None, 10).await.expect("reads");
+        let detail = rows.iter().map(|row| serde_json::from_str::<Value>(&row.detail).expect("JSON"));
+        let told: Vec<_> =
+            detail.filter(|detail| detail["role"] == "ca").map(|detail| detail["days"].clone()).collect();
+        assert_eq!(told, expected.map(|days: u32| json!(days)).into_iter().collect::<Vec<_>>(), "{days} days before");
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_told_of_what_was_revoked_or_archived() {
     let fixture = Fixture::new().await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;
@@ -110,4 +168,41 @@ async fn a_broken_audit_log_is_told_of() {
     let open = admin.get("/admin/notices").await;
     assert_eq!((open.each("kind"), open.each("level")), (vec![json!("audit_broken")], vec![json!("error")]));
     assert_eq!(open.body["data"][0]["detail"]["position"], 1);
+}
+
+#[tokio::test]
+async fn a_journals_faults_are_told_of_once_per_proxy_and_rise() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    let proxy = fixture.client(Role::Proxy).await;
+    let says = async |instance, faults| {
+        let ask = PolicyQuery { instance: Some(instance), ..PolicyQuery::default() };
+        proxy.policy(ask.with_faults(faults)).await.expect("answers");
+        fixture.server.app.policy.follow(&fixture.store).await;
+    };
+    let all = async || admin.get("/admin/notices?resolved=true").await.each("detail").len();
+    let open = async || admin.get("/admin/notices").await;
+    let stale = JournalFaults { stale: 2, ..JournalFaults::default() };
+    says(1, JournalFaults::default()).await;
+    assert_eq!(all().await, 0);
+    says(1, stale).await;
+    says(1, stale).await;
+    says(2, stale).await;
+    assert_eq!((all().await, open().await.each("level")), (2, vec![json!("warning"), json!("warning")]));
+    says(1, JournalFaults { damaged: 1, ..stale }).await;
+    let rows = open().await;
+    assert_eq!((rows.each("kind"), rows.each("count")), (vec![json!("journal_damaged"); 2], vec![json!(1); 2]));
+    assert_eq!(rows.body["data"][0]["detail"], json!({ "proxy": "a-proxy", "damaged": 1, "stale": 2, "refused": 0 }));
+    assert_eq!((all().await, rows.each("level")[0].clone()), (3, json!("error")));
+    let proxies = admin.get("/admin/proxies/status").await;
+    assert_eq!((proxies.each("id").len(), proxies.each("is_live")), (2, vec![json!(true); 2]));
+    assert_eq!(proxies.body["data"][0]["damaged"], 1, "{proxies:?}");
+    fixture.clock.set(NOW.plus(Duration::from_secs(61)));
+    assert_eq!(admin.get("/admin/proxies/status").await.each("is_live"), vec![json!(false); 2]);
+    let resolve = format!("/admin/notices/{}/resolve", rows.body["data"][0]["id"]);
+    assert_eq!(admin.post(&resolve, json!(null)).await.status, 204);
+    says(1, stale).await;
+    assert_eq!((all().await, open().await.each("kind").len()), (3, 1), "what falls is no news, also once resolved");
+    says(2, JournalFaults::default()).await;
+    assert!(open().await.each("kind").is_empty(), "it was dealt with");
 }

@@ -2,14 +2,14 @@
 
 mod signing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use mb_api::dto::{CertificateRow, CertificateStatus, GenerateCertificate, RevokeCertificate};
+use mb_api::dto::{CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, RevokeCertificate};
 use mb_api::page::{Page, PageQuery};
-use mb_core::{ClientName, Clock, DomainName, Role};
+use mb_core::{ClientName, Clock, DomainName, Identity, Role};
 use mb_crypto::TrustAnchors;
 use serde::Serialize;
 
@@ -33,8 +33,11 @@ pub(crate) enum CaCommand {
     /// List certificates
     List {
         /// Only those that are active, expired or revoked
-        #[arg(long, value_name = "STATUS")]
+        #[arg(long, value_name = "STATUS", conflicts_with = "expiring")]
         status: Option<String>,
+        /// Only those that expire within so many days and were not renewed, the first to expire first
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        expiring: Option<u32>,
         #[command(flatten)]
         format: Format,
     },
@@ -79,6 +82,9 @@ pub(crate) struct IssueArgs {
     /// Write a PKCS#12 file as well; its password is printed once
     #[arg(long)]
     p12: bool,
+    /// Replace the files of a certificate that is still good
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -95,7 +101,7 @@ pub(crate) async fn run(layout: &Layout, command: CaCommand) -> Result<ExitCode>
         CaCommand::Sign(args) => signing::sign(layout, args).await,
         CaCommand::Renew(args) => signing::renew(layout, args).await,
         CaCommand::Crl(format) => signing::crl(layout, format).await,
-        CaCommand::List { status, format } => list(layout, status, format).await,
+        CaCommand::List { status, expiring, format } => list(layout, status, expiring, format).await,
         CaCommand::Verify { file, format } => verify(layout, file, format).await,
         CaCommand::Revoke { name, serial, reason, format } => revoke(layout, name, serial, reason, format).await,
     }
@@ -151,6 +157,14 @@ async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
         .with_context(|| format!("{:?} is not a valid name: {}", args.name, mb_core::name::NAME_RULE))?;
     let role = args.role.unwrap_or_else(|| default_role(&args.name));
     check_name(&args.name, role)?;
+    let file = layout.certificate(&args.name, role);
+    let before = still_good(&file)?;
+    // A component takes up what lies in its place; a client's key may lie nowhere else.
+    let replaces = args.force || !role.has_domain();
+    if let Some(before) = before.as_ref().filter(|_| !replaces) {
+        let (file, name, until) = (file.display(), &args.name, before.not_after);
+        bail!("{file} is good until {until}: `ca renew {name}` makes the next one, --force replaces it and its key");
+    }
     let (domain, alt_names) = place_of(args.domain.as_deref(), role)?;
     let ask = GenerateCertificate {
         client_id,
@@ -164,7 +178,22 @@ async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
     let generated = access.client.generate_certificate(&ask).await;
     access.close().await;
     let generated = generated.with_context(|| format!("issue {}", args.name))?;
+    if let Some(before) = before {
+        let serial = mb_core::hex::encode(&before.serial);
+        output::note(&format!("the certificate before stays good until it is revoked: ca revoke --serial {serial}"));
+    }
     signing::finish(layout, &args.name, role, generated, args.format)
+}
+
+/// Whom the certificate in a file names, if it is there and has not expired.
+fn still_good(path: &Path) -> Result<Option<Identity>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    // What cannot be read as a certificate is nobody's key to lose.
+    let chain = mb_crypto::pem::certificates(&read_text(path)?).unwrap_or_default();
+    let identity = chain.first().and_then(|leaf| mb_crypto::identity::from_der(leaf).ok());
+    Ok(identity.filter(|identity| identity.not_after > Clock::System.now()))
 }
 
 /// The names of components mean that role (contract, section 6).
@@ -189,7 +218,21 @@ async fn all(access: &Access) -> Result<Vec<CertificateRow>> {
     }
 }
 
-async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result<ExitCode> {
+/// The same of those that expire within so many days.
+async fn all_expiring(access: &Access, days: u32) -> Result<Vec<CertificateRow>> {
+    let mut rows = Vec::new();
+    let mut query = ExpiringQuery { days: Some(days), limit: Some(mb_api::page::MAX_LIMIT), cursor: None };
+    loop {
+        let page = access.client.expiring_certificates(&query).await.context("list certificates")?;
+        rows.extend(page.data);
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
+async fn list(layout: &Layout, status: Option<String>, expiring: Option<u32>, format: Format) -> Result<ExitCode> {
     let wanted = match status.as_deref() {
         None => None,
         Some("active") => Some(CertificateStatus::Active),
@@ -198,7 +241,10 @@ async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result
         Some(other) => bail!("--status {other}: use active, expired or revoked"),
     };
     let access = Access::open(layout).await?;
-    let rows = all(&access).await;
+    let rows = match expiring {
+        None => all(&access).await,
+        Some(days) => all_expiring(&access, days).await,
+    };
     access.close().await;
     let mut rows = rows?;
     rows.retain(|row| wanted.is_none_or(|wanted| row.status == wanted));
@@ -210,7 +256,9 @@ async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result
         let status = format!("{:?}", row.status).to_lowercase();
         let domain = row.domain.map_or_else(|| "-".to_owned(), |domain| domain.to_string());
         let name = row.client_id;
-        output::data(&format!("{name:24} {:10} {domain:16} {status:8} {}  {}", row.role, row.expires_at, row.id));
+        let soon = row.expires_within_days.map_or_else(String::new, |days| format!("  expires within {days} days"));
+        let (role, ends, id) = (row.role, row.expires_at, row.id);
+        output::data(&format!("{name:24} {role:10} {domain:16} {status:8} {ends}  {id}{soon}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -268,7 +316,7 @@ async fn revoke(
         output::json(&answer)?;
     } else {
         answer.revoked.iter().for_each(|serial| output::data(serial));
-        output::note(&format!("{} certificates revoked", answer.revoked.len()));
+        output::note(&format!("{} revoked", output::counted(answer.revoked.len(), "certificate")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,11 +6,13 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mb_api::client::Client;
 use mb_api::dto::{KeyState, RewrapKeys};
+use mb_api::page::Page;
 use mb_core::KeyId;
 use serde_json::json;
 
 use super::Format;
 use crate::access::Access;
+use crate::config::{self, Resolved};
 use crate::layout::Layout;
 use crate::output;
 
@@ -54,7 +56,8 @@ fn parse_id(text: &str) -> Result<KeyId, String> {
 }
 
 pub(crate) async fn run(layout: &Layout, command: KeysCommand) -> Result<ExitCode> {
-    let existed = layout.encryption_key().exists();
+    let config = Resolved::load(layout.root(), &config::environment_pairs())?.config;
+    let existed = config.encryption_key(layout.root()).exists();
     let access = Access::open(layout).await?;
     let done = match command {
         KeysCommand::Init(format) => init(&access.client, existed, format).await,
@@ -82,7 +85,7 @@ async fn init(client: &Client, existed: bool, format: Format) -> Result<ExitCode
 async fn list(client: &Client, format: Format) -> Result<ExitCode> {
     let keys = client.master_keys().await.context("list master keys")?.data;
     if format.json {
-        output::json(&keys)?;
+        output::json(&Page { data: keys, next: None })?;
         return Ok(ExitCode::SUCCESS);
     }
     for key in keys {
@@ -101,7 +104,7 @@ async fn rotate(client: &Client, args: &RotateArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output::note(if args.prepare {
-        "prepared: copy secrets/encryption.next.key to the other main servers, then keys rotate"
+        "prepared: copy encryption.next.key, beside the key in use, to the other main servers, then keys rotate"
     } else {
         "in use: proxies seal under it; the old key still opens what it sealed, until keys rewrap and keys delete"
     });

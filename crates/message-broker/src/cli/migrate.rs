@@ -9,9 +9,9 @@ use mb_store::{MigrationStatus, Store};
 
 use super::Format;
 use crate::bootstrap;
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct MigrateArgs {
 }
 
 pub(crate) async fn run(layout: &Layout, args: MigrateArgs) -> Result<ExitCode> {
-    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let resolved = Resolved::of(layout)?;
     let rows = if args.status { status(layout, &resolved).await? } else { migrate(layout, &resolved).await? };
     if args.format.json {
         let rows: Vec<_> = rows
@@ -43,10 +43,10 @@ pub(crate) async fn run(layout: &Layout, args: MigrateArgs) -> Result<ExitCode> 
 
 async fn migrate(layout: &Layout, resolved: &Resolved) -> Result<Vec<MigrationStatus>> {
     layout.create()?;
-    let _lock = RoleLock::take(layout, "main-server")?;
+    let _lock = RoleLock::take(layout, "main-server", Purpose::Command)?;
     let store = bootstrap::open_store(layout, &resolved.config, &Clock::System).await?;
     let applied = store.migrate().await.context("migrate the database")?;
-    output::note(&format!("{} migrations applied", applied.len()));
+    output::note(&format!("{} applied", output::counted(applied.len(), "migration")));
     read(store).await
 }
 

@@ -13,7 +13,8 @@ use mb_runtime::{Lifecycle, Listener, Metrics};
 use mb_server::MainServer;
 use mb_store::{Store, StoreError};
 
-use super::{process, runtime};
+use super::process::{self, Serving};
+use super::runtime;
 use crate::bootstrap;
 use crate::config::{QueueBackend, Resolved};
 use crate::layout::Layout;
@@ -24,24 +25,26 @@ use crate::wiring::{self, Knobs, Running, Wiring};
 /// How often a database that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long a start may go on after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(8);
+
 /// Runs the component of `role` until a signal.
 pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
-    let (name, components): (_, &'static [Component]) = match role {
-        Role::Proxy => ("proxy", &[Component::Proxy]),
-        Role::Worker => ("worker", &[Component::Worker]),
-        Role::Portal => ("portal", &[Component::Portal]),
-        _ => ("main-server", &[Component::MainServer]),
+    let serving = match role {
+        Role::Proxy => Serving { roles: &["proxy"], components: &[Component::Proxy] },
+        Role::Worker => Serving { roles: &["worker"], components: &[Component::Worker] },
+        Role::Portal => Serving { roles: &["portal"], components: &[Component::Portal] },
+        _ => Serving { roles: &["main-server"], components: &[Component::MainServer] },
     };
-    process::run(layout, components, |resolved, level| {
+    process::run(layout, serving, |resolved, level, lock| {
         let embedded = resolved.config.queue.backend == QueueBackend::Embedded;
         if embedded && matches!(role, Role::Proxy | Role::Worker) {
             bail!(
-                "{name} cannot run alone on the embedded queue, which lives in one process: run `message-broker up`, \
+                "{role} cannot run alone on the embedded queue, which lives in one process: run `message-broker up`, \
                  which runs all four components, or set queue.backend = \"redis\" (MB_QUEUE__BACKEND=redis)"
             );
         }
-        let lock = RoleLock::take(layout, name)?;
-        runtime()?.block_on(serve(layout, resolved, role, &lock, (level, components)))
+        runtime()?.block_on(serve(layout, resolved, role, lock, (level, serving.components)))
     })
 }
 
@@ -71,6 +74,12 @@ async fn serve(
         }
         started
     };
+    let starting = async {
+        tokio::select! {
+            started = starting => started,
+            () = overdue(&lifecycle) => Ok(None),
+        }
+    };
     // A signal must find its handler while something is waited for.
     let (ended, started) = tokio::join!(lifecycle.run(), starting);
     if let Some(running) = started? {
@@ -78,6 +87,12 @@ async fn serve(
     }
     tracing::info!("stopped");
     ended.context("run")
+}
+
+/// Ends some seconds after a stop was asked for: a server that hangs must not keep this process from ending in time.
+async fn overdue(lifecycle: &Lifecycle) {
+    lifecycle.soft().cancelled().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// Starts the role; `None` if a stop was asked for before it could.

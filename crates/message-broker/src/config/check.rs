@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-use mb_core::Egress;
+use anyhow::{Context, Result, bail};
 use mb_core::domain::MAX_RATE_LIMIT;
+use mb_core::{Egress, RetrySchedule};
 use mb_server::backup::TimeOfDay;
 use rustls_pki_types::ServerName;
 
-use super::{Config, Environment};
+use super::{Config, Delivery, Environment, Proxy};
 
 impl Config {
     /// Whether weak secrets are refused.
@@ -57,8 +57,20 @@ impl Config {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
         }
-        if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
-            bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
+        if Path::new(&self.server.encryption_key).file_name().is_none() {
+            bail!("server.encryption_key is {:?}: use the path of a file", self.server.encryption_key);
+        }
+        self.delivery.schedule()?;
+        let id = &self.worker.id;
+        if id.len() > 63 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+            bail!("worker.id is {id:?}: use at most 63 letters, digits and -_.");
+        }
+        if let Some(url) = self.proxy.urls().find(|url| !url.starts_with("https://")) {
+            bail!("proxy.urls names {url:?}: use https://HOST:PORT, divided by commas");
+        }
+        let portal = self.portal.url();
+        if !portal.starts_with("https://") && !portal.starts_with("http://") {
+            bail!("portal.url is {portal:?}: use https://HOST or https://HOST:PORT");
         }
         for (section, certificate, key) in [
             ("proxy", &self.proxy.certificate, &self.proxy.key),
@@ -68,16 +80,48 @@ impl Config {
                 bail!("{section}.certificate and {section}.key go together: set both or neither");
             }
         }
-        let scheme = self.store.url.split(':').next().unwrap_or_default();
-        if !self.store.is_embedded() && !matches!(scheme, "mysql" | "mysql+pymysql") {
+        let (scheme, rest) = self.store.url.split_once(':').unwrap_or_default();
+        let is_server = matches!(scheme, "mysql" | "mysql+pymysql" | "mariadb") && rest.starts_with("//");
+        if !self.store.is_embedded() && !is_server {
             bail!("store.url has the scheme {scheme:?}: use sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE");
         }
         Ok(())
+    }
+
+    /// The file of the master key in use.
+    pub fn encryption_key(&self, data_dir: &Path) -> PathBuf {
+        data_dir.join(&self.server.encryption_key)
     }
 
     /// The database's file.
     pub fn store_path(&self, data_dir: &Path) -> PathBuf {
         let path = self.store.url.trim_start_matches("sqlite:").trim_start_matches("//");
         data_dir.join(path)
+    }
+}
+
+impl Proxy {
+    /// Where clients reach the proxies.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.urls.split(',').map(str::trim).filter(|url| !url.is_empty())
+    }
+}
+
+impl Delivery {
+    /// How destinations without a schedule of their own are tried.
+    ///
+    /// # Errors
+    /// One of the two settings alone, or out of range.
+    pub fn schedule(&self) -> Result<RetrySchedule> {
+        let (interval, attempts) = (self.retry_interval, self.max_attempts);
+        if (interval, attempts) == (0, 0) {
+            return Ok(RetrySchedule::default());
+        }
+        RetrySchedule::parse(&format!("fixed:{interval}s*{attempts}")).with_context(|| {
+            format!(
+                "delivery.retry_interval is {interval} and delivery.max_attempts {attempts}: allowed are 1 to 604800 and 1 to \
+                 100000, or 0 for both"
+            )
+        })
     }
 }

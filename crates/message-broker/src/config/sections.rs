@@ -86,6 +86,8 @@ pub struct Proxy {
     pub in_flight: usize,
     /// Seconds.
     pub policy_max_age: u64,
+    /// URLs divided by commas.
+    pub urls: String,
     /// Messages per minute and client; 0 is no limit.
     pub rate_limit: u32,
     /// The certificate that it shows, if not its component's own; relative to the data directory.
@@ -108,13 +110,20 @@ pub struct Server {
     pub in_flight: usize,
     /// Extra names and addresses for component certificates, separated by commas; empty = none.
     pub primary_domain: String,
-    /// Where other roles reach it.
+    /// Where other roles reach it; empty: see [`Server::url`].
     pub url: String,
+    /// The file of the master key in use; relative to the data directory.
+    pub encryption_key: String,
     /// Seconds.
     pub lease: u64,
 }
 
 impl Server {
+    /// Where other roles reach it: on this machine, unless it is said.
+    pub fn url(&self) -> String {
+        if self.url.is_empty() { format!("https://localhost:{}", self.port) } else { self.url.clone() }
+    }
+
     /// The names in `primary_domain`.
     pub fn own_names(&self) -> Vec<String> {
         self.primary_domain.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -133,6 +142,8 @@ pub struct Pki {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Worker {
+    /// Part of its name; empty for the machine's name.
+    pub id: String,
     /// Address to listen on.
     pub host: String,
     /// Port to listen on.
@@ -147,6 +158,10 @@ pub struct Worker {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
+    /// Seconds; 0 with [`Delivery::max_attempts`] for the default schedule.
+    pub retry_interval: u32,
+    /// Tries at that interval.
+    pub max_attempts: u32,
     /// Networks divided by commas.
     pub allow_cidrs: String,
 }
@@ -159,12 +174,19 @@ pub struct Portal {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
-    /// Where people reach it, `https://host[:port]`.
+    /// Where people reach it, `https://host[:port]`; empty: see [`Portal::url`].
     pub url: String,
     /// The certificate that it shows, if not its component's own; relative to the data directory.
     pub certificate: String,
     /// The key of that.
     pub key: String,
+}
+
+impl Portal {
+    /// Where people reach it: on this machine, unless it is said.
+    pub fn url(&self) -> String {
+        if self.url.is_empty() { format!("https://localhost:{}", self.port) } else { self.url.clone() }
+    }
 }
 
 /// `[journal]`

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use mb_core::MessageId;
 
-use super::{REFUSALS, REFUSED_FOR, Seq, Slot, State, Tag, Window};
+use super::{Loss, REFUSALS, REFUSED_FOR, Seq, Slot, State, Tag, Window};
 use crate::journal::aside::Aside;
 
 impl Window {
@@ -26,8 +26,8 @@ impl Window {
 
     /// These units are no longer in the queue that they were put into. Either they were dealt with, then the store has
     /// their entries, or they are lost; the next question about them tells.
-    pub(crate) fn missing(&mut self, units: &[u64]) {
-        self.forwards.missing(units);
+    pub(crate) fn missing(&mut self, units: &[u64], loss: Loss) {
+        self.forwards.missing(units, loss);
     }
 
     /// Whether a unit is not settled.
@@ -87,9 +87,9 @@ impl Window {
                 self.settle(seq.0);
             }
             State::Forwarded(unit) => {
-                if may_go_again && self.forwards.is_lost(now, unit) {
+                if may_go_again && let Some(loss) = self.forwards.loss(now, unit) {
                     self.forwards.settle(unit, seq.0);
-                    if !self.refuse(now, seq.0) {
+                    if loss == Loss::Missing || !self.refuse(now, seq.0) {
                         self.make_ready(seq.0);
                     }
                 }

@@ -44,11 +44,20 @@ pub(super) struct Forwards {
     passed: u64,
 }
 
+/// Why a unit counts as lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Loss {
+    /// Its queue is another one and does not have it: nobody looked at it.
+    Missing,
+    /// A unit behind it arrived, or it was taken out of the same queue: whoever took it did not register it.
+    Dropped,
+}
+
 #[derive(Debug)]
 struct Unit {
     places: Vec<u64>,
     since: Instant,
-    is_missing: bool,
+    loss: Option<Loss>,
 }
 
 impl Forwards {
@@ -80,7 +89,7 @@ impl Forwards {
     pub(super) fn add(&mut self, now: Instant, places: Vec<u64>) {
         self.last += 1;
         if !places.is_empty() {
-            self.open.insert(self.last, Unit { places, since: now, is_missing: false });
+            self.open.insert(self.last, Unit { places, since: now, loss: None });
         }
     }
 
@@ -88,10 +97,10 @@ impl Forwards {
         self.open.contains_key(&unit)
     }
 
-    pub(super) fn missing(&mut self, units: &[u64]) {
+    pub(super) fn missing(&mut self, units: &[u64], loss: Loss) {
         for number in units {
             if let Some(unit) = self.open.get_mut(number) {
-                unit.is_missing = true;
+                unit.loss = Some(loss);
                 self.next_ask = None;
             }
         }
@@ -171,10 +180,11 @@ impl Forwards {
         }
     }
 
-    /// Whether entries of a unit that the store lacks are lost.
-    pub(super) fn is_lost(&mut self, now: Instant, number: u64) -> bool {
+    /// Whether and why entries of a unit that the store lacks are lost.
+    pub(super) fn loss(&mut self, now: Instant, number: u64) -> Option<Loss> {
         self.pass(now);
-        number < self.passed || self.open.get(&number).is_some_and(|unit| unit.is_missing)
+        let known = self.open.get(&number).and_then(|unit| unit.loss);
+        known.or_else(|| (number < self.passed).then_some(Loss::Dropped))
     }
 
     fn pass(&mut self, now: Instant) {
@@ -254,14 +264,15 @@ mod tests {
     fn only_what_was_overtaken_long_enough_ago_is_lost() {
         let now = Instant::now();
         let mut forwards = forwards(now, 5);
-        assert!(!forwards.is_lost(now + PASSED * 10, 1), "nothing was confirmed");
+        let overtaken = Some(Loss::Dropped);
+        assert_eq!(forwards.loss(now + PASSED * 10, 1), None, "nothing was confirmed");
         forwards.confirm(now, 3);
-        assert!(!forwards.is_lost(now + PASSED, 2));
+        assert_eq!(forwards.loss(now + PASSED, 2), None);
         let later = now + PASSED + GRAIN;
-        assert_eq!([1, 2, 3, 4].map(|unit| forwards.is_lost(later, unit)), [true, true, false, false]);
+        assert_eq!([1, 2, 3, 4].map(|unit| forwards.loss(later, unit)), [overtaken, overtaken, None, None]);
         forwards.confirm(later, 5);
-        assert!(!forwards.is_lost(later + PASSED, 4));
-        assert!(forwards.is_lost(later + PASSED + GRAIN, 4));
+        assert_eq!(forwards.loss(later + PASSED, 4), None);
+        assert_eq!(forwards.loss(later + PASSED + GRAIN, 4), overtaken);
     }
 
     #[test]
@@ -272,9 +283,9 @@ mod tests {
         forwards.questions(asked, 100);
         forwards.answered(asked);
         assert!(forwards.next_question() > Some(asked));
-        forwards.missing(&[2, 9]);
+        forwards.missing(&[2, 9], Loss::Missing);
         assert!(forwards.next_question() <= Some(asked));
-        assert_eq!([1, 2, 3].map(|unit| forwards.is_lost(asked, unit)), [false, true, false]);
+        assert_eq!([1, 2, 3].map(|unit| forwards.loss(asked, unit)), [None, Some(Loss::Missing), None]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::bootstrap;
 use crate::cli::Format;
 use crate::config::{self, Resolved};
 use crate::layout::Layout;
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::output;
 
 /// Who is named in the audit log.
@@ -47,7 +47,7 @@ pub(super) async fn run(layout: &Layout, args: RestoreArgs) -> Result<ExitCode> 
         bail!("a restore replaces all that the database holds: repeat it with --yes");
     }
     layout.create()?;
-    let _lock = RoleLock::take(layout, "main-server")
+    let _lock = RoleLock::take(layout, "main-server", Purpose::Command)
         .context("a backup is restored while the system is stopped: stop the main server, then repeat")?;
     let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
     let settings = Arc::new(bootstrap::backup::settings(layout, &resolved));

@@ -1,12 +1,16 @@
 //! What needs both servers.
 
+mod deleting;
 mod eviction;
 mod flow;
 mod forgery;
 mod operating;
 mod outages;
 mod restore;
+mod restoring;
+mod secrecy;
 mod several;
 mod storm;
+mod tending;
 mod torture;
 mod trust;
