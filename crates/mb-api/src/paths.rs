@@ -149,6 +149,9 @@ pub const NOTICES: &str = "/admin/notices";
 /// Resolve a notice.
 pub const NOTICE_RESOLVE: &str = "/admin/notices/{id}/resolve";
 
+/// List the proxies.
+pub const PROXIES_STATUS: &str = "/admin/proxies/status";
+
 /// Figures.
 pub const STATS: &str = "/admin/stats";
 
@@ -282,6 +285,7 @@ pub const SERVER: &[&str] = &[
     AUDIT_VERIFY,
     NOTICES,
     NOTICE_RESOLVE,
+    PROXIES_STATUS,
     STATS,
     NEW_EPOCH,
     KEYS,

@@ -96,13 +96,15 @@ pub struct ApiError {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
+    challenge: Option<&'static str>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl ApiError {
     /// An error with what the caller may know.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: code.retry_after(), source: None }
+        let (retry_after, challenge) = (code.retry_after(), code.challenge());
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after, challenge, source: None }
     }
 
     /// 422 with every broken rule.
@@ -143,6 +145,19 @@ impl ApiError {
         Self { errors: Vec::new(), source: None, ..self }
     }
 
+    /// Where nobody has said who he is, signing in would do, too.
+    #[must_use]
+    pub fn or_sign_in(self) -> Self {
+        match self.code {
+            ProblemCode::NoIdentity => Self {
+                detail: "sign in and send the access token, or bring a certificate of an administrator".into(),
+                challenge: Some("Bearer realm=\"message-broker\", ClientCertificate realm=\"message-broker\""),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// The code.
     pub const fn code(&self) -> ProblemCode {
         self.code
@@ -175,6 +190,9 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(request_id::HEADER, request_id.as_header().clone());
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -244,6 +262,15 @@ mod tests {
         let rendered = serde_json::to_string(&error.problem(None)).expect("serialises");
         assert!(!rendered.contains("SELECT"));
         assert_eq!(error.source().expect("kept for the log").to_string(), "SELECT secret FROM place");
+    }
+
+    #[test]
+    fn every_401_names_what_would_do_and_nothing_else_does() {
+        for code in ProblemCode::ALL {
+            let answer = ApiError::new(code, "no").render(&RequestId::fresh());
+            let challenged = answer.headers().contains_key(header::WWW_AUTHENTICATE);
+            assert_eq!(challenged, answer.status() == http::StatusCode::UNAUTHORIZED, "{code}");
+        }
     }
 
     #[test]

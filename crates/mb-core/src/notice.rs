@@ -49,7 +49,7 @@ pub enum NoticeKind {
     DeadLetters,
     /// A backup failed.
     BackupFailed,
-    /// A proxy found damaged frames in its journal.
+    /// A proxy's journal has entries that were damaged or set aside.
     JournalDamaged,
     /// A destination was disabled.
     DestinationDisabled,

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::field::FieldError;
 use crate::name::Topic;
 
-pub use json::check_depth;
+pub use json::{check_depth, malformed};
 
 /// The deepest nesting of a JSON body.
 pub const MAX_DEPTH: usize = 32;
@@ -78,7 +78,7 @@ pub struct Submission {
 /// Why a body is not a submission.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Rejection {
-    /// Not JSON, or not the shape of a message at all (400).
+    /// Not JSON that every reader takes alike (400).
     Malformed(String),
     /// JSON that breaks rules (422); every broken rule is listed.
     Invalid(Vec<FieldError>),
@@ -91,7 +91,7 @@ impl Submission {
     /// [`Rejection`] with every rule that the message breaks.
     pub fn from_json(bytes: &[u8], rules: BodyRules, now: Timestamp) -> Result<Self, Rejection> {
         let fields = json::Fields::parse(bytes)?;
-        let mut errors = fields.unknown_fields();
+        let mut errors = fields.faults();
         let sender_number = check(&mut errors, sender(&fields, rules)).flatten();
         let body = check(&mut errors, body(&fields, rules));
         let topic = check(&mut errors, topic(&fields));

@@ -1,8 +1,7 @@
 //! The portal: pages for the people who use and run the broker.
 //!
-//! A client of the main server's API and nothing else: it holds no session and no message, and the key of a new certificate only until it is
-//! shown. Pages are rendered
-//! here, work without scripts, and show only what the person signed in may do; what the person really may do the main
+//! A client of the main server's API and nothing else: it holds no session and no message, and the key of a new certificate
+//! only until it is shown. Pages are rendered here, work without scripts, and show only what the person signed in may do; what the person really may do the main
 //! server decides on every call. One page is one file under `pages` with its template of the same name.
 
 mod assets;
@@ -31,6 +30,7 @@ mod zip;
 
 use axum::Router;
 use mb_api::Client;
+use mb_core::Clock;
 
 use handing_out::HandingOut;
 
@@ -41,13 +41,14 @@ pub use pages::ROUTES;
 #[derive(Clone, Debug)]
 pub struct Portal {
     client: Client,
+    clock: Clock,
     handing_out: HandingOut,
 }
 
 impl Portal {
     /// A portal that asks the main server through `client`, which speaks as a component of role `portal`.
-    pub fn new(client: Client) -> Self {
-        Self { client, handing_out: HandingOut::default() }
+    pub fn new(client: Client, clock: Clock) -> Self {
+        Self { client, clock, handing_out: HandingOut::default() }
     }
 
     /// The pages. Serve them with [`error_page`], so that refusals are pages too.

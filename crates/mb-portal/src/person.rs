@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Uri};
 use mb_api::credentials::Credentials;
 use mb_api::dto::{NoticeQuery, PortalSession, Profile, SecretText};
 use mb_api::{Client, RequestId};
-use mb_core::UserRole;
+use mb_core::{Timestamp, UserRole};
 
 use crate::Portal;
 use crate::cookies;
@@ -27,6 +27,8 @@ pub(crate) struct Person {
     pub(crate) client: Client,
     /// The session.
     pub(crate) session: PortalSession,
+    /// When the request came.
+    pub(crate) now: Timestamp,
     visit: Visit,
     open_notices: Option<String>,
 }
@@ -81,7 +83,7 @@ impl FromRequestParts<Portal> for Person {
             error @ Stop::Error(_) => error,
         })?;
         let open_notices = if session.user.role == UserRole::Admin { open_notices(&client).await } else { None };
-        let person = Self { client, session, visit, open_notices };
+        let person = Self { client, session, now: portal.clock.now(), visit, open_notices };
         person.visit.keep(person.shell(Section::None));
         Ok(person)
     }

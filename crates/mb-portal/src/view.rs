@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use askama::filters::HtmlSafe;
+use mb_api::dto::UserRow;
 use mb_core::Timestamp;
 
 /// A time: to the second in UTC, exactly on hover.
@@ -25,6 +26,15 @@ impl fmt::Display for Moment {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 pub(crate) const fn when(at: &Timestamp) -> Moment {
     Moment(*at)
+}
+
+/// How an account stands: the badge's tone and word.
+pub(crate) fn standing(user: &UserRow, now: Timestamp) -> (&'static str, &'static str) {
+    match user.expires_at {
+        _ if !user.is_active => ("cancelled", "disabled"),
+        Some(end) if end <= now => ("cancelled", "ended"),
+        _ => ("delivered", "active"),
+    }
 }
 
 /// A number with its thousands apart, as it is read most easily.

@@ -9,6 +9,29 @@ use mb_runtime::metrics::{Counter, CounterFamily, Distribution, Metrics};
 
 use crate::policy::PolicyKeeper;
 
+/// What submits are refused with.
+const REFUSALS: [ProblemCode; 19] = [
+    ProblemCode::MalformedRequest,
+    ProblemCode::MalformedJson,
+    ProblemCode::NoIdentity,
+    ProblemCode::CertificateExpired,
+    ProblemCode::WrongRole,
+    ProblemCode::CertificateRevoked,
+    ProblemCode::ClientSuspended,
+    ProblemCode::RequestTimeout,
+    ProblemCode::BodyTooLarge,
+    ProblemCode::TooManyItems,
+    ProblemCode::UnsupportedMediaType,
+    ProblemCode::ValidationFailed,
+    ProblemCode::IdempotencyConflict,
+    ProblemCode::RateLimited,
+    ProblemCode::Overloaded,
+    ProblemCode::JournalFull,
+    ProblemCode::PolicyStale,
+    ProblemCode::NoPolicy,
+    ProblemCode::ProxyUntrusted,
+];
+
 #[derive(Debug)]
 pub(crate) struct ProxyMetrics {
     pub(crate) accepted: Counter,
@@ -21,11 +44,13 @@ impl ProxyMetrics {
         policy_metrics(metrics, policy);
         Self {
             accepted: metrics.counter("mb_proxy_accepted", "Messages answered with 202, batch items included."),
-            rejected: metrics.counter_family(
-                "mb_proxy_rejected",
-                "Submits and batch items that were refused, by problem code.",
-                "code",
-            ),
+            rejected: metrics
+                .counter_family(
+                    "mb_proxy_rejected",
+                    "Submits and batch items that were refused, by problem code.",
+                    "code",
+                )
+                .starting_with(REFUSALS.map(ProblemCode::as_str)),
         }
     }
 

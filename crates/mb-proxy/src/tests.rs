@@ -332,10 +332,16 @@ async fn an_array_is_no_object_and_a_batch_is_as_deep_as_a_message() {
         format!(r#"{{"messages":[{{"sender_number":"+4915112345678","message_body":"x","metadata":{metadata}}}]}}"#)
     };
     for (path, body, code) in [
-        (paths::MESSAGES_BATCH, format!("[[{MESSAGE}]]"), "malformed_json"),
+        (paths::MESSAGES_BATCH, format!("[[{MESSAGE}]]"), "validation_failed"),
         (paths::MESSAGES_STATUS, format!(r#"[["{id}"]]"#), "validation_failed"),
         (paths::MESSAGES_BATCH, deep(30), "malformed_json"),
-        (paths::MESSAGES_BATCH, r#"{"messages":"SECRETBODY"}"#.to_owned(), "malformed_json"),
+        (paths::MESSAGES_BATCH, r#"{"messages":"SECRETBODY"}"#.to_owned(), "validation_failed"),
+        (paths::MESSAGES_BATCH, format!(r#"{{"messages":[{MESSAGE}],"SECRETBODY":1}}"#), "validation_failed"),
+        (paths::MESSAGES_BATCH, format!(r#"{{"messages":[{MESSAGE}],"messages":[]}}"#), "malformed_json"),
+        (paths::MESSAGES, MESSAGE.replace('{', r#"{"x":1,"#), "validation_failed"),
+        (paths::MESSAGES, MESSAGE.replace('{', r#"{"x":1,"x":1,"#), "malformed_json"),
+        (paths::MESSAGES_STATUS, format!(r#"{{"ids":["{id}"],"SECRETBODY":1}}"#), "validation_failed"),
+        (paths::MESSAGES_STATUS, format!(r#"{{"ids":["{id}"],"ids":[]}}"#), "malformed_json"),
     ] {
         let (_, problem) = rig.send("POST", path, "application/json", Body::from(body)).await;
         assert_eq!(problem["code"], code, "{problem}");
@@ -352,7 +358,7 @@ async fn a_large_value_is_not_quoted_back() {
     let large = format!("\"{}\"", "x".repeat(400 << 10));
     for path in [paths::MESSAGES, paths::MESSAGES_BATCH] {
         let (status, problem) = rig.send("POST", path, "application/json", Body::from(large.clone())).await;
-        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &"malformed_json".into()));
+        assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &"validation_failed".into()));
         assert!(problem.to_string().len() < 1000, "{path}");
     }
 }

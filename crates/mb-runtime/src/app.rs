@@ -22,6 +22,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::header::ACCEPT;
+use http::response::Parts;
 use http::{Extensions, HeaderMap, Method, Request};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::request_id::{self, RequestId};
@@ -152,6 +153,17 @@ impl App {
         let response = respond::finish(Ok(respond::unrendered(error)), &id, page);
         self.shared.routes.count(route, response.status(), started.elapsed());
         response
+    }
+}
+
+impl App {
+    /// Answers what never became a request, and counts it.
+    pub(crate) fn refuse_unread(&self, error: ApiError) -> (Parts, Vec<u8>) {
+        let (id, started) = (RequestId::fresh(), Instant::now());
+        let body = serde_json::to_vec(&error.problem(Some(&id))).unwrap_or_default();
+        let response = respond::finish(Ok(respond::unrendered(error)), &id, None);
+        self.shared.routes.count(self.shared.routes.find(""), response.status(), started.elapsed());
+        (response.into_parts().0, body)
     }
 }
 

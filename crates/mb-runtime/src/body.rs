@@ -108,15 +108,13 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if !mb_core::submission::check_depth(text) {
         return Err(malformed(format!("JSON nested deeper than {}", mb_core::submission::MAX_DEPTH)));
     }
-    if !is_object(text) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        return Err(ApiError::invalid(vec![FieldError::new("", "invalid", "a JSON object is expected")]));
-    }
-    serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            ApiError::invalid(vec![FieldError::new("", "invalid", public_text(&error))])
-        }
-        _ => malformed(public_text(&error)),
-    })
+    let invalid = |why: String| ApiError::invalid(vec![FieldError::new("", "invalid", why)]);
+    let parsed = if is_object(text) {
+        serde_json::from_str(text).map_err(|error| public_text(&error))
+    } else {
+        Err("a JSON object is expected".to_owned())
+    };
+    parsed.map_err(|why| mb_core::submission::malformed(text).map_or_else(|| invalid(why), malformed))
 }
 
 /// Whether JSON text is an object, if it is JSON.
@@ -140,7 +138,19 @@ pub fn media_type(headers: &HeaderMap) -> Result<&str, ApiError> {
         return Err(refuse("Content-Type must be given once"));
     }
     let text = first.map_or(Ok(""), |value| value.to_str()).map_err(|_| refuse("Content-Type cannot be read"))?;
-    Ok(text.split(';').next().unwrap_or_default().trim())
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    if !parts.filter_map(|part| part.split_once('=')).all(is_utf8) {
+        return Err(refuse("the charset in Content-Type must be absent or utf-8"));
+    }
+    Ok(essence)
+}
+
+/// Whether a parameter says nothing against UTF-8, which JSON is always in (RFC 8259, section 8.1) and ASCII a part of.
+fn is_utf8((name, value): (&str, &str)) -> bool {
+    let value = value.trim().trim_matches('"');
+    !name.trim().eq_ignore_ascii_case("charset")
+        || ["utf-8", "us-ascii"].iter().any(|good| value.eq_ignore_ascii_case(good))
 }
 
 /// Refuses a body that is not plain `application/json`.
@@ -227,15 +237,17 @@ mod tests {
     #[test]
     fn json_is_malformed_or_of_the_wrong_shape() {
         #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
         struct Numbers {
             numbers: Vec<u8>,
         }
         let code = |text: &[u8]| parse_json::<Numbers>(text).expect_err("refused").code();
         assert_eq!(parse_json::<Numbers>(br#" {"numbers":[1]}"#).expect("good").numbers, [1]);
-        for bad in [&b"["[..], b"", b"[[1]] x", b"\"\xff\"", "[".repeat(100).as_bytes()] {
+        let twice = br#"{"numbers":[1],"numbers":[2]}"#;
+        for bad in [&b"["[..], b"", b"[[1]] x", b"\"\xff\"", "[".repeat(100).as_bytes(), twice] {
             assert_eq!(code(bad), ProblemCode::MalformedJson, "{bad:?}");
         }
-        for bad in ["{}", "[[1]]", "1"] {
+        for bad in ["{}", "[[1]]", "1", r#"{"numbers":[1],"more":2}"#, r#"{"numbers":[1e999]}"#] {
             assert_eq!(code(bad.as_bytes()), ProblemCode::ValidationFailed, "{bad}");
         }
     }
@@ -248,13 +260,17 @@ mod tests {
                 .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
             pairs.collect::<HeaderMap>()
         };
-        assert!(require_json(&headers(&[("content-type", "Application/JSON; charset=utf-8")])).is_ok());
+        for good in ["Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\"", "application/json; v=1"] {
+            assert!(require_json(&headers(&[("content-type", good)])).is_ok(), "{good}");
+        }
         assert!(
             require_json(&headers(&[("content-type", "application/json"), ("content-encoding", "Identity")])).is_ok()
         );
         for bad in [
             &[][..],
             &[("content-type", "text/plain")],
+            &[("content-type", "application/json; charset=latin1")],
+            &[("content-type", "application/json; a=b; Charset=\"utf-16\"")],
             &[("content-type", "application/json"), ("content-encoding", "gzip")],
             &[("content-type", "application/json"), ("content-encoding", "identity"), ("content-encoding", "gzip")],
             &[("content-type", "application/json"), ("content-type", "application/json")],

@@ -4,6 +4,7 @@
 //! Both end intake at the soft stop and let requests in work finish.
 
 mod accept;
+mod bare;
 mod bind;
 mod connection;
 mod leftover;
@@ -11,6 +12,7 @@ mod live;
 mod plain;
 mod strict;
 mod tls;
+mod watched;
 
 use std::time::Duration;
 

@@ -122,7 +122,10 @@ impl FromRequestParts<Arc<App>> for Caller {
         match Credentials::from_headers(&parts.headers)? {
             Some(Credentials::Bearer(token)) => bearer(app, token.secret().expose()).await,
             Some(Credentials::Session(token)) => portal(app, &peer, token.secret().expose()).await,
-            None => Ok(Self { actor: actor::require(app, &peer, &[Role::Admin])?, person: None }),
+            None => {
+                let actor = actor::require(app, &peer, &[Role::Admin]).map_err(ApiError::or_sign_in)?;
+                Ok(Self { actor, person: None })
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod digest;
+pub(crate) mod journals;
 
 use std::collections::BTreeSet;
 

@@ -8,14 +8,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mb_api::dto::PolicyQuery;
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
-use mb_core::{Identity, Policy, Timestamp, hex};
+use mb_core::{Identity, JournalFaults, Policy, Timestamp, hex};
 use mb_crypto::master::MasterKeys;
 use mb_store::{Heartbeat, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use crate::notices::journals;
+
 /// A proxy that has not asked for so long is not waited for: it is away, or asks another main server.
-const FOLLOWS: Duration = Duration::from_mins(1);
+pub(crate) const FOLLOWS: Duration = Duration::from_mins(1);
 /// The longest wait for proxies to adopt a policy; the change itself does not depend on it.
 const ADOPTION: Duration = Duration::from_secs(2);
 
@@ -70,6 +72,7 @@ impl PolicyFeed {
             identity: Arc::clone(proxy),
             since: query.since,
             clock_ahead_ms: query.now.map(|theirs| theirs.saturating_sub(now.micros()) / 1000),
+            faults: query.faults().unwrap_or_default(),
             at: Instant::now(),
             noted: false,
         };
@@ -105,6 +108,10 @@ impl PolicyFeed {
             followers.iter().filter(|(_, follower)| !follower.noted).map(Follower::heartbeat).unzip()
         };
         if !heartbeats.is_empty() {
+            // Before the store forgets what was said last; a crash in between only tells it twice.
+            for heartbeat in &heartbeats {
+                journals::note(store, heartbeat).await?;
+            }
             store.proxies_seen(&heartbeats).await?;
             self.followers.send_if_modified(|followers| {
                 for (heartbeat, at) in heartbeats.iter().zip(asked) {
@@ -180,6 +187,7 @@ struct Follower {
     identity: Arc<Identity>,
     since: Option<u64>,
     clock_ahead_ms: Option<i64>,
+    faults: JournalFaults,
     at: Instant,
     /// Whether the store has it.
     noted: bool,
@@ -193,6 +201,7 @@ impl Follower {
             name: follower.identity.name.clone(),
             policy_version: follower.since,
             clock_ahead_ms: follower.clock_ahead_ms,
+            faults: follower.faults,
         };
         (heartbeat, follower.at)
     }

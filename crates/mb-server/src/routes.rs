@@ -18,6 +18,7 @@ mod openapi;
 mod pki;
 mod policy;
 mod profile;
+mod proxies;
 mod public;
 mod pull;
 mod register;
@@ -86,6 +87,7 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::AUDIT_VERIFY, get(audit::verify))
         .route(paths::NOTICES, get(notices::list))
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
+        .route(paths::PROXIES_STATUS, get(proxies::status))
         .route(paths::STATS, get(stats::stats))
         .route(paths::NEW_EPOCH, post(store::new_epoch))
         .route(paths::KEYS, get(keys::list))
@@ -125,7 +127,7 @@ pub(crate) async fn announce(app: &App) -> Result<(), ApiError> {
 }
 
 /// A stored JSON object. What is none any more is shown as text, so that the row that holds it can still be read.
-fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
+pub(crate) fn object(text: &str) -> serde_json::Map<String, serde_json::Value> {
     serde_json::from_str(text).unwrap_or_else(|_| serde_json::Map::from_iter([("text".to_owned(), text.into())]))
 }
 

@@ -6,6 +6,7 @@ mod auditing;
 mod changing_ca;
 mod clients;
 mod domains;
+mod errors;
 mod figures;
 mod fixture;
 mod mail;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use mb_core::Timestamp;
+use mb_core::{JournalFaults, Timestamp};
 
 use crate::Store;
 use crate::error::StoreError;
@@ -24,6 +24,8 @@ pub struct Heartbeat {
     pub policy_version: Option<u64>,
     /// Milliseconds that its clock is ahead of the main server's that it asked.
     pub clock_ahead_ms: Option<i64>,
+    /// What is wrong with its journal.
+    pub faults: JournalFaults,
 }
 
 /// A proxy that was seen.
@@ -39,12 +41,15 @@ pub struct SeenProxy {
 const MOST: i64 = 1000;
 
 const SEEN: Dialects = Dialects {
-    sqlite: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name, policy_version = excluded.policy_version, \
-             clock_ahead_ms = excluded.clock_ahead_ms, seen_at = excluded.seen_at",
-    mysql: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at) VALUES (?, ?, ?, ?, ?) \
-            ON DUPLICATE KEY UPDATE name = VALUES(name), policy_version = VALUES(policy_version), \
-            clock_ahead_ms = VALUES(clock_ahead_ms), seen_at = VALUES(seen_at)",
+    sqlite: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+             policy_version = excluded.policy_version, clock_ahead_ms = excluded.clock_ahead_ms, \
+             seen_at = excluded.seen_at, damaged = excluded.damaged, stale = excluded.stale, \
+             refused = excluded.refused",
+    mysql: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused) \
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE name = VALUES(name), \
+            policy_version = VALUES(policy_version), clock_ahead_ms = VALUES(clock_ahead_ms), \
+            seen_at = VALUES(seen_at), damaged = VALUES(damaged), stale = VALUES(stale), refused = VALUES(refused)",
 };
 
 const SWEEP: Dialects = Dialects {
@@ -61,11 +66,24 @@ fn read(row: &Row) -> Result<SeenProxy, StoreError> {
             .map(|version| version.try_into().map_err(|_| StoreError::Damaged("count")))
             .transpose()?,
         clock_ahead_ms: row.optional_int(3)?,
+        faults: faults(row, 5)?,
     };
     Ok(SeenProxy { heartbeat, seen_at: row.time(4)? })
 }
 
+/// The counts from column `at` on.
+fn faults(row: &Row, at: usize) -> Result<JournalFaults, StoreError> {
+    Ok(JournalFaults { damaged: row.unsigned(at)?, stale: row.unsigned(at + 1)?, refused: row.unsigned(at + 2)? })
+}
+
 impl Store {
+    /// What was said last of the journal of the proxy with this id; nothing of one that was never seen.
+    pub async fn journal_faults(&self, id: &str) -> Result<JournalFaults, StoreError> {
+        let sql = "SELECT damaged, stale, refused FROM proxies WHERE id = ?";
+        let row = self.backend().fetch_optional(sql, [Value::Text(id)]).await?;
+        row.map_or(Ok(JournalFaults::default()), |row| faults(&row, 0))
+    }
+
     /// Notes that these proxies live.
     pub async fn proxies_seen(&self, heartbeats: &[Heartbeat]) -> Result<(), StoreError> {
         let mut tx = self.backend().begin_leasing().await?;
@@ -77,22 +95,30 @@ impl Store {
                 heartbeat.policy_version.map_or(Value::Null, Value::unsigned),
                 Value::int(heartbeat.clock_ahead_ms),
                 Value::Time(now),
+                Value::unsigned(heartbeat.faults.damaged),
+                Value::unsigned(heartbeat.faults.stale),
+                Value::unsigned(heartbeat.faults.refused),
             ];
             tx.execute(SEEN, values).await?;
         }
         tx.commit().await
     }
 
+    /// Proxies that were seen after this are those that were seen within `within`.
+    pub async fn live_since(&self, within: Duration) -> Result<Timestamp, StoreError> {
+        Ok(self.backend().now(self.clock()).await?.minus(within))
+    }
+
     /// How many proxies were seen within this time.
     pub async fn live_proxies(&self, within: Duration) -> Result<u32, StoreError> {
-        let since = self.backend().now(self.clock()).await?.minus(within);
+        let since = self.live_since(within).await?;
         let row = self.backend().fetch_optional("SELECT COUNT(*) FROM proxies WHERE seen_at > ?", [Value::Time(since)]);
         Ok(row.await?.and_then(|row| row.optional_count(0).transpose()).transpose()?.unwrap_or(0))
     }
 
     /// The proxies that were seen, the latest first.
     pub async fn seen_proxies(&self) -> Result<Vec<SeenProxy>, StoreError> {
-        let sql = "SELECT id, name, policy_version, clock_ahead_ms, seen_at FROM proxies \
+        let sql = "SELECT id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused FROM proxies \
                    ORDER BY seen_at DESC, id LIMIT ?";
         self.backend().fetch(sql, [Value::Int(MOST)]).await?.iter().map(read).collect()
     }

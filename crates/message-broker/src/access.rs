@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bench::Issuer;
 use crate::config::Resolved;
 use crate::layout::{KeyPair, Layout, read_secret, read_text};
-use crate::lock::{Holder, RoleLock};
+use crate::lock::{Holder, Purpose, RoleLock};
 use crate::{bootstrap, wiring};
 
 /// How long a command waits for a main server that is just starting.
@@ -58,7 +58,7 @@ impl Access {
         layout.create()?;
         let give_up = tokio::time::Instant::now() + STARTING;
         loop {
-            match RoleLock::try_take(layout, "main-server")? {
+            match RoleLock::try_take(layout, "main-server", Purpose::Command)? {
                 Ok(lock) => return Self::in_process(layout, &resolved, lock).await,
                 Err(Some(Holder { url: Some(url), .. })) => return Self::remote(layout, &url),
                 Err(_) if tokio::time::Instant::now() < give_up => {

@@ -112,7 +112,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            output::note(&format!("message-broker: {error:#}"));
+            output::note(&format!("message-broker: {}", output::why(&error)));
             ExitCode::FAILURE
         }
     }

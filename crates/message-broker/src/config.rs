@@ -151,6 +151,15 @@ mod tests {
     }
 
     #[test]
+    fn main_server_and_portal_are_at_their_ports_unless_they_are_elsewhere() {
+        let url = |env: &[(&str, &str)]| load("", env).expect("valid").config.server.url();
+        assert_eq!(url(&[]), "https://localhost:8000");
+        assert_eq!(url(&[("MAIN_SERVER_PORT", "18000")]), "https://localhost:18000");
+        assert_eq!(url(&[("MAIN_SERVER_PORT", "1"), ("MAIN_SERVER_URL", "https://a:2")]), "https://a:2");
+        assert_eq!(load("", &[("PORTAL_PORT", "1")]).expect("valid").config.portal.url(), "https://localhost:1");
+    }
+
+    #[test]
     fn the_command_line_overrides_everything_and_takes_no_password() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let with = |key: &str, value: &str| {

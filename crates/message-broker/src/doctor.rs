@@ -56,8 +56,8 @@ pub async fn run(layout: &Layout, args: DoctorArgs) -> Result<ExitCode> {
     if args.json {
         output::json(&findings)?;
     } else {
-        for finding in &findings {
-            output::data(&finding.to_string());
+        for line in finding::lines(&findings) {
+            output::data(&line);
         }
         output::note(&summary(&findings));
     }
@@ -96,5 +96,7 @@ fn configuration(resolved: &Resolved) -> Finding {
 
 fn summary(findings: &[Finding]) -> String {
     let count = |status| findings.iter().filter(|finding| finding.status == status).count();
-    format!("{} ok, {} warnings, {} failures", count(Status::Ok), count(Status::Warn), count(Status::Fail))
+    let (warned, failed) = (count(Status::Warn), count(Status::Fail));
+    let (warned, failed) = (output::counted(warned, "warning"), output::counted(failed, "failure"));
+    format!("{} ok, {warned}, {failed}", count(Status::Ok))
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bootstrap;
 use crate::config::Resolved;
 use crate::layout::{Layout, read_secret, read_text};
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::output;
 use text::Random;
 
@@ -84,7 +84,7 @@ pub async fn run(layout: &Layout, args: GenerateArgs) -> Result<ExitCode> {
         resolved.config.store.url.clone_from(url);
     }
     layout.create()?;
-    let _lock = RoleLock::take(layout, "main-server")?;
+    let _lock = RoleLock::take(layout, "main-server", Purpose::Command)?;
     let (plan, store) = prepare(layout, &resolved, &args).await?;
     let began = Instant::now();
     plan.fill(&store).await?;

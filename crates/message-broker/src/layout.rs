@@ -169,6 +169,11 @@ impl Layout {
         (certs.join(format!("{name}.crt")), certs.join(format!("{name}.key")))
     }
 
+    /// Where the certificate of `name` in `role` lies; its key lies beside it.
+    pub fn certificate(&self, name: &str, role: Role) -> PathBuf {
+        if role.has_domain() { self.client(name).join(format!("{name}.crt")) } else { self.component(name).0 }
+    }
+
     /// The folder of a client or consumer.
     pub fn client(&self, name: &str) -> PathBuf {
         self.root.join("certs/clients").join(name)

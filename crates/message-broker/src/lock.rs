@@ -19,8 +19,22 @@ const COMMAND: Duration = Duration::from_secs(3);
 pub struct Holder {
     /// Its process id.
     pub pid: u32,
-    /// Where it answers, if it serves.
+    /// Where it answers, once it does.
     pub url: Option<String>,
+    /// What it holds the lock for.
+    #[serde(default)]
+    pub purpose: Purpose,
+}
+
+/// What a lock is held for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// For as long as a command takes.
+    #[default]
+    Command,
+    /// Until somebody stops the process.
+    Serve,
 }
 
 /// A held lock; dropping it, or the end of the process, frees it.
@@ -28,6 +42,9 @@ pub struct Holder {
 pub struct RoleLock {
     _file: File,
     holder: PathBuf,
+    purpose: Purpose,
+    /// Why others are not told who holds it.
+    nameless: Option<String>,
 }
 
 impl RoleLock {
@@ -35,14 +52,14 @@ impl RoleLock {
     ///
     /// # Errors
     /// Another process serves or holds it for long, or the file cannot be opened.
-    pub fn take(layout: &Layout, role: &str) -> Result<Self> {
+    pub fn take(layout: &Layout, role: &str, purpose: Purpose) -> Result<Self> {
         let give_up = Instant::now() + COMMAND;
         loop {
-            let holder = match Self::try_take(layout, role)? {
+            let holder = match Self::try_take(layout, role, purpose)? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) => holder,
             };
-            let serves = holder.as_ref().is_some_and(|holder| holder.url.is_some());
+            let serves = holder.as_ref().is_some_and(|holder| holder.purpose == Purpose::Serve);
             if serves || Instant::now() >= give_up {
                 let by = holder.map_or_else(String::new, |holder| format!(" (process {})", holder.pid));
                 bail!("the data directory {} is in use by another {role}{by}", layout.root().display());
@@ -55,7 +72,7 @@ impl RoleLock {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn try_take(layout: &Layout, role: &str) -> Result<Result<Self, Option<Holder>>> {
+    pub fn try_take(layout: &Layout, role: &str, purpose: Purpose) -> Result<Result<Self, Option<Holder>>> {
         let path = layout.lock(role);
         let file = OpenOptions::new()
             .read(true)
@@ -66,11 +83,9 @@ impl RoleLock {
             .with_context(|| format!("open {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => {
-                let lock = Self { _file: file, holder: layout.lock_holder(role) };
+                let mut lock = Self { _file: file, holder: layout.lock_holder(role), purpose, nameless: None };
                 // Whoever waits may not see by whom it is held. A full disk keeps nobody from handing over what is journalled.
-                if let Err(error) = lock.announce(None) {
-                    tracing::warn!(error = format!("{error:#}"), "lock held, its holder not named");
-                }
+                lock.nameless = lock.announce(None).err().map(|error| format!("{error:#}"));
                 Ok(Ok(lock))
             }
             Err(TryLockError::WouldBlock) => {
@@ -81,12 +96,17 @@ impl RoleLock {
         }
     }
 
+    /// Why others cannot see who holds it, if so; it is held all the same.
+    pub fn nameless(&self) -> Option<&str> {
+        self.nameless.as_deref()
+    }
+
     /// Says where this process answers.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn announce(&self, url: Option<String>) -> Result<()> {
-        let text = serde_json::to_string(&Holder { pid: std::process::id(), url })?;
+        let text = serde_json::to_string(&Holder { pid: std::process::id(), url, purpose: self.purpose })?;
         mb_crypto::files::write_public(&self.holder, text.as_bytes()).context("announce the lock's holder")
     }
 }
@@ -107,20 +127,48 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let layout = Layout::new(dir.path());
         layout.create().expect("created");
-        let lock = RoleLock::take(&layout, "main-server").expect("free");
+        let lock = RoleLock::take(&layout, "main-server", Purpose::Serve).expect("free");
         lock.announce(Some("https://localhost:8000".into())).expect("written");
-        let refused = RoleLock::try_take(&layout, "main-server").expect("readable").expect_err("held");
+        let refused = RoleLock::try_take(&layout, "main-server", Purpose::Command).expect("readable");
+        let refused = refused.expect_err("held");
         assert_eq!(refused.and_then(|holder| holder.url).as_deref(), Some("https://localhost:8000"));
-        assert!(format!("{:#}", RoleLock::take(&layout, "main-server").expect_err("held")).contains("in use"));
-        assert!(RoleLock::take(&layout, "proxy").is_ok(), "locks are per role");
-        let command = RoleLock::take(&layout, "portal").expect("free");
-        std::thread::scope(|scope| {
-            let start = scope.spawn(|| RoleLock::take(&layout, "portal").map(drop));
-            drop(command);
-            assert!(start.join().expect("no panic").is_ok(), "a command is waited for");
-        });
+        assert!(RoleLock::take(&layout, "proxy", Purpose::Command).is_ok(), "locks are per role");
         drop(lock);
         assert!(!layout.lock_holder("main-server").exists(), "a free lock names nobody");
-        assert!(RoleLock::take(&layout, "main-server").is_ok());
+        assert!(RoleLock::take(&layout, "main-server", Purpose::Serve).is_ok());
+    }
+
+    #[test]
+    fn who_serves_is_not_waited_for_and_who_runs_a_command_is() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let layout = Layout::new(dir.path());
+        layout.create().expect("created");
+        let serving = RoleLock::take(&layout, "worker", Purpose::Serve).expect("free");
+        let asked = Instant::now();
+        let refused = RoleLock::take(&layout, "worker", Purpose::Serve).expect_err("held");
+        assert!(format!("{refused:#}").contains("in use by another worker (process "), "{refused:#}");
+        assert!(asked.elapsed() < COMMAND / 2, "{:?}", asked.elapsed());
+        drop(serving);
+        let command = RoleLock::take(&layout, "portal", Purpose::Command).expect("free");
+        std::thread::scope(|scope| {
+            let start = scope.spawn(|| RoleLock::take(&layout, "portal", Purpose::Serve).map(drop));
+            std::thread::sleep(Duration::from_millis(120));
+            assert!(!start.is_finished(), "a command is waited for");
+            drop(command);
+            assert!(start.join().expect("no panic").is_ok());
+        });
+    }
+
+    #[test]
+    fn a_lock_is_held_though_its_holder_cannot_be_named() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let layout = Layout::new(dir.path());
+        layout.create().expect("created");
+        // In the way of the file, as a full disk is.
+        std::fs::create_dir_all(layout.lock_holder("proxy").join("in the way")).expect("created");
+        let lock = RoleLock::take(&layout, "proxy", Purpose::Serve).expect("held all the same");
+        assert!(lock.nameless().is_some_and(|why| why.contains("announce")), "{:?}", lock.nameless());
+        let refused = RoleLock::try_take(&layout, "proxy", Purpose::Command).expect("readable");
+        assert_eq!(refused.expect_err("held"), None, "by nobody knows whom");
     }
 }

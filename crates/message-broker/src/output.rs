@@ -14,6 +14,24 @@ pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// A number of things in words: `1 certificate`, `2 certificates`.
+pub fn counted(count: impl TryInto<u64>, thing: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// An error with its causes. Errors of other crates say their cause themselves, and it stands here once.
+pub fn why(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            let between = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{between}{cause}");
+        }
+    }
+    text
+}
+
 /// Writes a value as JSON to stdout.
 ///
 /// # Errors
@@ -21,4 +39,26 @@ pub fn note(line: &str) {
 pub fn json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
     data(&serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let cause = || std::io::Error::other("disk: gone");
+        let told = std::io::Error::other(format!("read: {}", cause()));
+        let error = Err::<(), _>(cause()).context(told).context("open the store").expect_err("an error");
+        assert_eq!(format!("{error:#}"), "open the store: read: disk: gone: disk: gone");
+        assert_eq!(why(&error), "open the store: read: disk: gone");
+        assert_eq!(why(&anyhow::anyhow!("alone")), "alone");
+    }
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!([0, 1, 2].map(|count: u64| counted(count, "row")), ["0 rows", "1 row", "2 rows"]);
+    }
 }

@@ -9,6 +9,7 @@ mod domains;
 mod enrolment;
 mod keys;
 mod notices;
+mod proxies;
 mod stats;
 mod store;
 mod users;
@@ -33,6 +34,7 @@ pub use enrolment::{
 };
 pub use keys::{KeyProxy, KeyReport, KeyState, MasterKey, MasterKeyRow, MasterKeys, RewrapKeys, RewrapProgress};
 pub use notices::{NoticeQuery, NoticeRow};
+pub use proxies::ProxyRow;
 pub use stats::{Stats, StatsPeriod, StatsQuery};
 pub use store::NewEpoch;
 pub use users::{

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use mb_core::policy::CertificateRef;
-use mb_core::{KeyId, MessageId, Policy};
+use mb_core::{JournalFaults, KeyId, MessageId, Policy};
 use utoipa::{IntoParams, ToSchema};
 
 use super::delivery::LeasedDeliveries;
@@ -132,6 +132,15 @@ pub struct PolicyQuery {
     /// What time it is there, microseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<i64>,
+    /// Of a proxy: entries of its journal that were found damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<u64>,
+    /// Of a proxy: entries set aside because they are older than the horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<u64>,
+    /// Of a proxy: entries set aside because the main server refuses them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u64>,
 }
 
 impl PolicyQuery {
@@ -139,5 +148,17 @@ impl PolicyQuery {
     pub fn of(held: Option<&Policy>) -> Self {
         let (since, proxies) = held.map(|policy| (policy.version, policy.limits.proxies)).unzip();
         Self { since, proxies, ..Self::default() }
+    }
+
+    /// The same, with what is wrong with the asking proxy's journal.
+    #[must_use]
+    pub fn with_faults(self, faults: JournalFaults) -> Self {
+        let JournalFaults { damaged, stale, refused } = faults;
+        Self { damaged: Some(damaged), stale: Some(stale), refused: Some(refused), ..self }
+    }
+
+    /// What is wrong with the asking proxy's journal; `None` if it does not say.
+    pub fn faults(&self) -> Option<JournalFaults> {
+        Some(JournalFaults { damaged: self.damaged?, stale: self.stale?, refused: self.refused? })
     }
 }

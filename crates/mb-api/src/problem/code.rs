@@ -31,6 +31,7 @@ pub enum ProblemCode {
     BodyTooLarge,
     TooManyItems,
     UnsupportedMediaType,
+    HeadTooLarge,
     RateLimited,
     AccountLocked,
     TooManyAttempts,
@@ -62,7 +63,7 @@ const fn later(text: &'static str, status: StatusCode, title: &'static str, seco
 
 impl ProblemCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::MalformedRequest,
         Self::MalformedJson,
         Self::NoIdentity,
@@ -84,6 +85,7 @@ impl ProblemCode {
         Self::UnsupportedMediaType,
         Self::ValidationFailed,
         Self::IdempotencyConflict,
+        Self::HeadTooLarge,
         Self::RateLimited,
         Self::AccountLocked,
         Self::TooManyAttempts,
@@ -124,6 +126,9 @@ impl ProblemCode {
             Self::ValidationFailed => row("validation_failed", S::UNPROCESSABLE_ENTITY, "Some fields break rules"),
             Self::IdempotencyConflict => {
                 row("idempotency_conflict", S::UNPROCESSABLE_ENTITY, "The idempotency key was used for other content")
+            }
+            Self::HeadTooLarge => {
+                row("head_too_large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large")
             }
             Self::RateLimited => later("rate_limited", S::TOO_MANY_REQUESTS, "Too many messages in this minute", 60),
             Self::AccountLocked => later("account_locked", S::TOO_MANY_REQUESTS, "The account is locked", 900),
@@ -170,6 +175,17 @@ impl ProblemCode {
         self.row().retry_after
     }
 
+    /// What a 401 says would do (RFC 9110, section 11.6.1). No scheme is registered for a certificate in the handshake.
+    pub const fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::NoIdentity | Self::CertificateExpired => Some("ClientCertificate realm=\"message-broker\""),
+            Self::WrongCredentials | Self::OtpRequired => Some("Bearer realm=\"message-broker\""),
+            // RFC 6750, section 3.1.
+            Self::InvalidToken | Self::TokenExpired => Some("Bearer realm=\"message-broker\", error=\"invalid_token\""),
+            _ => None,
+        }
+    }
+
     /// The problem type (RFC 9457, section 3.1.1).
     pub fn type_uri(self) -> String {
         format!("urn:message-broker:problem:{}", self.as_str())
@@ -193,6 +209,7 @@ impl ProblemCode {
             415 => Self::UnsupportedMediaType,
             422 => Self::ValidationFailed,
             429 => Self::RateLimited,
+            431 => Self::HeadTooLarge,
             503 => Self::Unavailable,
             500.. => Self::Internal,
             _ => Self::MalformedRequest,
@@ -206,15 +223,46 @@ impl fmt::Display for ProblemCode {
     }
 }
 
+/// What holds for all of them, before and behind the table.
+const ABOUT: &str = "# Problems
+
+Every refusal is `application/problem+json` (RFC 9457) with one of these codes; a test keeps the table equal to the code's.
+
+";
+const RULES: &str = "
+## What is wrong with a body
+
+One rule for every address that takes JSON:
+
+| the body | code |
+|---|---|
+| is no JSON that every reader takes alike: its syntax, its UTF-8, a lone surrogate, nesting over 32, a name given twice in one object | 400 `malformed_json`, with line and column |
+| is JSON and not what the address takes: no object, a field that is missing, unknown, of another type or out of its range, a number beyond IEEE 754 binary64 | 422 `validation_failed`; `errors` names the fields |
+
+In a batch the rule holds for the document and, with an answer of its own, for each item. `Content-Type` has to be what the
+address takes; a `charset` other than UTF-8 is refused with 415 `unsupported_media_type`.
+
+## What no handler sees
+
+What is no HTTP/1 request, or has a head over 16 KiB, is answered 400 `malformed_request` or 431 `head_too_large` and its
+connection ends. On HTTP/2 the protocol itself answers: a head over the limit with 431 and no body, anything else with a reset
+of the stream or the connection (RFC 9113, section 5.4).
+
+A 401 has `WWW-Authenticate`: `Bearer` where somebody has to sign in, `ClientCertificate` (which is no registered scheme)
+where the TLS handshake has to bring a certificate.
+";
+
 /// The table of codes as Markdown, for the documentation.
 pub fn markdown() -> String {
-    let mut out = String::from("| code | status | meaning | Retry-After |\n|---|---|---|---|\n");
+    let mut out = String::from(ABOUT);
+    out.push_str("| code | status | meaning | Retry-After |\n|---|---|---|---|\n");
     for code in ProblemCode::ALL {
         let retry = code.retry_after().map_or_else(String::new, |seconds| format!("{seconds} s"));
         let status = code.status().as_u16();
         // Writing to a String cannot fail.
         let _ = writeln!(out, "| `{code}` | {status} | {} | {retry} |", code.title());
     }
+    out.push_str(RULES);
     out
 }
 

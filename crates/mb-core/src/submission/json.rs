@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{MAX_DEPTH, Rejection, public_text};
@@ -11,13 +11,15 @@ use crate::field::FieldError;
 
 const KNOWN: [&str; 6] = ["sender_number", "message_body", "topic", "metadata", "deliver_at", "expires_in"];
 
-/// The most unknown fields that an answer names.
+/// The most fields of a kind that an answer names.
 const MAX_NAMED: usize = 8;
 
 /// The fields of one message object, still JSON text. `null` counts as absent.
 pub(super) struct Fields<'a> {
     known: [Option<&'a str>; KNOWN.len()],
     unknown: Vec<String>,
+    /// Numbers that no reader can hold.
+    too_large: Vec<FieldError>,
 }
 
 impl<'a> Fields<'a> {
@@ -27,15 +29,23 @@ impl<'a> Fields<'a> {
         if !check_depth(text) {
             return Err(Rejection::Malformed(format!("JSON nested deeper than {MAX_DEPTH}")));
         }
-        serde_json::from_str(text).map_err(|error| Rejection::Malformed(public_text(&error)))
+        let fields = serde_json::from_str::<Self>(text);
+        if fields.as_ref().is_ok_and(|fields| fields.unknown.is_empty()) {
+            return fields.map_err(|error| Rejection::Malformed(public_text(&error)));
+        }
+        // What is wrong, and where, a second pass says over the whole text: the first one looks at each value alone.
+        if let Some(why) = malformed(text) {
+            return Err(Rejection::Malformed(why));
+        }
+        fields.map_err(|error| Rejection::Invalid(vec![FieldError::new("", "wrong_type", public_text(&error))]))
     }
 
-    pub(super) fn unknown_fields(&self) -> Vec<FieldError> {
+    /// Fields that break rules whatever they hold.
+    pub(super) fn faults(&self) -> Vec<FieldError> {
         let error = |name: &String| {
-            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-            FieldError::new(pointer, "unknown_field", format!("unknown field; known are {}", KNOWN.join(", ")))
+            FieldError::new(pointer(name), "unknown_field", format!("unknown field; known are {}", KNOWN.join(", ")))
         };
-        self.unknown.iter().map(error).collect()
+        self.unknown.iter().map(error).chain(self.too_large.iter().cloned()).collect()
     }
 
     /// The field's JSON text.
@@ -65,16 +75,25 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             type Value = Fields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a message object")
+                f.write_str("a JSON object, one message")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Fields { known: [None; KNOWN.len()], unknown: Vec::new() };
+                let mut fields = Fields { known: [None; KNOWN.len()], unknown: Vec::new(), too_large: Vec::new() };
                 let mut seen = [false; KNOWN.len()];
                 while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
                     let raw: &RawValue = map.next_value()?;
                     let raw = raw.get();
-                    serde_json::from_str::<Walk>(raw).map_err(de::Error::custom)?;
+                    match serde_json::from_str::<Walk>(raw) {
+                        Err(error) if is_out_of_range(&error) => {
+                            let detail = "a number is beyond what readers of JSON can hold (IEEE 754 binary64)";
+                            if fields.too_large.len() < MAX_NAMED {
+                                fields.too_large.push(FieldError::new(pointer(&key), "out_of_range", detail));
+                            }
+                        }
+                        Err(error) => return Err(de::Error::custom(error)),
+                        Ok(Walk) => {}
+                    }
                     match KNOWN.iter().position(|known| *known == key) {
                         Some(index) if seen[index] => {
                             return Err(de::Error::custom(format!("duplicate field `{key}`")));
@@ -94,6 +113,25 @@ impl<'de> Deserialize<'de> for Fields<'de> {
         }
         deserializer.deserialize_map(Object)
     }
+}
+
+/// Why a text is no JSON that every reader takes alike: its syntax, a lone surrogate, a name given twice. In words that may
+/// be told, with the place in the whole text.
+pub fn malformed(text: &str) -> Option<String> {
+    let error = serde_json::from_str::<Walk>(text).err()?;
+    // Such a number is JSON, and hid what stands behind it.
+    let error = if is_out_of_range(&error) { serde_json::from_str::<IgnoredAny>(text).err()? } else { error };
+    Some(public_text(&error))
+}
+
+/// `serde_json` has no other word for a number that is JSON and no `f64`.
+fn is_out_of_range(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
+}
+
+/// Where a member stands (RFC 6901).
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// A string, borrowed where the JSON has no escapes.

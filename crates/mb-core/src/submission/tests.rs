@@ -60,8 +60,11 @@ fn null_is_absent_and_every_error_is_listed() {
 
 #[test]
 fn what_is_not_json_is_malformed() {
-    for bad in ["", "{", "[]", "1", "{\"a\":1,}", "{} x", r#"{"message_body":"a","message_body":"b"}"#] {
+    for bad in ["", "{", "{\"a\":1,}", "{} x", r#"{"message_body":"a","message_body":"b"}"#, r#"{"x":1,"x":2}"#] {
         assert!(malformed(&parse(bad)), "{bad}");
+    }
+    for other in ["[]", "1", "null", "\"x\""] {
+        assert_eq!(codes(parse(other)), [" wrong_type"], "{other} is JSON");
     }
     assert!(malformed(&with(r#""topic":"\ud800""#)));
     assert!(malformed(&with(r#""metadata":{"a":["\udc00"]}"#)));
@@ -76,12 +79,37 @@ fn what_is_not_json_is_malformed() {
 }
 
 #[test]
+fn what_is_malformed_is_named_with_its_place_in_the_whole_text() {
+    let told = |json: &str| match parse(json) {
+        Err(Rejection::Malformed(detail)) => detail,
+        other => format!("{other:?}"),
+    };
+    let lone = "{\n \"sender_number\": \"+12\",\n \"message_body\": \"\\ud800\"}";
+    assert_eq!(told(lone), "unexpected end of hex escape at line 3 column 25");
+    let twice = "{\"message_body\":\"a\",\n\"message_body\":\"b\"}";
+    assert_eq!(told(twice), "duplicate field in an object at line 2 column 19");
+    assert_eq!(told("{\"metadata\":{\"a\":1,}}"), "trailing comma at line 1 column 20");
+}
+
+#[test]
+fn a_number_that_no_reader_can_hold_breaks_a_rule_of_its_field() {
+    assert_eq!(codes(with(r#""metadata":{"a":[1e999]}"#)), ["/metadata out_of_range"]);
+    assert_eq!(codes(with(r#""expires_in":1e999"#)), ["/expires_in out_of_range", "/expires_in wrong_type"]);
+    assert!(with(r#""metadata":{"a":[1e308,123456789012345678901234567890]}"#).is_ok());
+    assert!(malformed(&with(r#""metadata":{"a":1e999},"topic":"#)), "what is no JSON comes first");
+}
+
+#[test]
 fn a_large_value_of_the_wrong_type_is_not_quoted_back() {
     let large = "x".repeat(400 << 10);
     let duplicate = format!(r#"{{"metadata":1,"{large}":1,"metadata":1}}"#);
+    let quoted = |body: &str| match Submission::from_json(body.as_bytes(), BodyRules::default(), NOW) {
+        Err(Rejection::Malformed(detail)) => detail,
+        Err(Rejection::Invalid(errors)) => errors.into_iter().map(|error| error.pointer + &error.detail).collect(),
+        Ok(submission) => format!("{submission:?}"),
+    };
     for body in [format!("\"{large}\""), format!("{{\"a\":\"{large}\\ud800\"}}"), duplicate] {
-        let result = Submission::from_json(body.as_bytes(), BodyRules::default(), NOW);
-        assert!(matches!(&result, Err(Rejection::Malformed(detail)) if detail.chars().count() <= 200));
+        assert!(quoted(&body).chars().count() <= 200);
     }
 }
 

@@ -54,7 +54,9 @@ const fn words(kind: NoticeKind) -> (&'static str, &'static str) {
         NoticeKind::CertificateExpiring => ("A certificate expires soon", "Issue a new one before that."),
         NoticeKind::DeadLetters => ("Messages became dead letters", "Look why, then redrive or purge them."),
         NoticeKind::BackupFailed => ("A backup failed", "See the log, then back up again."),
-        NoticeKind::JournalDamaged => ("A journal has damaged frames", "A copy is kept; check the proxy's disk."),
+        NoticeKind::JournalDamaged => {
+            ("A journal needs somebody", "Look with `journal status` at that proxy; everything is kept.")
+        }
         NoticeKind::DestinationDisabled => ("A destination was disabled", "Mend it, then enable it again."),
         NoticeKind::AuditBroken => ("The audit log does not verify", "Verify it and look at what is wrong."),
         NoticeKind::MailFailing => ("Mail cannot be sent", "Check the mail server's settings."),
@@ -92,7 +94,14 @@ fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
         }
         NoticeKind::AuditBroken => Some((format!("At row {}: {}", number("position")?, text("detail")?), None)),
         NoticeKind::MessageUnreadable => Some((format!("It was not served: {}", text("reason")?), None)),
-        NoticeKind::BackupFailed | NoticeKind::JournalDamaged | NoticeKind::DestinationDisabled => None,
+        NoticeKind::JournalDamaged => {
+            let words = [("damaged", "damaged"), ("stale", "older than the horizon"), ("refused", "refused")];
+            let counted =
+                words.iter().filter_map(|(name, word)| Some((number(name).filter(|count| *count > 0)?, word)));
+            let counted = counted.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ");
+            Some((format!("Entries in the journal of {}: {counted}", text("proxy")?), None))
+        }
+        NoticeKind::BackupFailed | NoticeKind::DestinationDisabled => None,
     }
 }
 

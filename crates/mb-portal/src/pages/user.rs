@@ -14,7 +14,7 @@ use crate::person::{Person, UserManager};
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::when;
+use crate::view::{standing, when};
 
 #[derive(Template)]
 #[template(path = "user.html")]
@@ -30,6 +30,7 @@ struct UserPage {
     actor: UserRole,
     /// Whether it is the one who looks.
     own: bool,
+    now: Timestamp,
 }
 
 impl UserPage {
@@ -74,6 +75,7 @@ async fn view(person: &Person, id: UserId, errors: &Errors) -> Result<UserPage, 
         expiry: expiry_field(&user.expires_at.map(typed).unwrap_or_default(), errors),
         password: Field::password("new_password", "New password", "new-password", errors).hint(Field::PASSWORD_HINT),
         own: person.profile().id == id,
+        now: person.now,
         sessions,
         user,
         actor,

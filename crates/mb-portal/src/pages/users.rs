@@ -4,7 +4,7 @@ use askama::Template;
 use mb_api::Query;
 use mb_api::dto::{UserQuery, UserRow};
 use mb_core::account::{UserAction, may_manage};
-use mb_core::{ClientName, Email, UserRole};
+use mb_core::{ClientName, Email, Timestamp, UserRole};
 
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input, spoken};
@@ -13,7 +13,7 @@ use crate::person::UserManager;
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
+use crate::view::{standing, when};
 
 #[derive(Template)]
 #[template(path = "users.html")]
@@ -25,6 +25,7 @@ struct UsersPage {
     paging: Paging,
     filtered: bool,
     may_create: bool,
+    now: Timestamp,
 }
 
 /// The filters as the form sends them.
@@ -53,6 +54,7 @@ pub(crate) async fn get(UserManager(person): UserManager, Query(filter): Query<F
         paging: Paging::new("/admin/users", &pairs, &place, next.as_deref()),
         filtered: pairs.iter().any(|(_, value)| !value.is_empty()),
         may_create: may_manage(person.profile().role, UserRole::User, UserAction::Create),
+        now: person.now,
     };
     if errors.is_empty() { page(&view) } else { mend(&view) }
 }

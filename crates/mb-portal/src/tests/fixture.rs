@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Uri};
 use http_body_util::BodyExt;
 use mb_api::client::Transport;
 use mb_api::{Client, Peer, paths};
-use mb_core::Role;
+use mb_core::{Clock, Role, Timestamp};
 use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig};
 use rustls::{ClientConfig, RootCertStore};
@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::{Portal, ROUTES, error_page};
+
+/// What time it is at the portal.
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 /// A browser that keeps its cookies.
 pub(super) struct Browser {
@@ -45,7 +48,7 @@ impl Browser {
     }
 
     fn before(transport: Transport) -> Self {
-        let router = Portal::new(Client::new(transport)).router();
+        let router = Portal::new(Client::new(transport), Clock::manual(NOW)).router();
         let app = App::with_own_fallback(AppConfig::new(Role::Portal, ROUTES), router, &mut Metrics::new());
         Self { app: app.error_pages(error_page), cookies: Mutex::default() }
     }

@@ -1,12 +1,15 @@
 //! What every page has, and what none may show.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use mb_api::paths;
+use mb_core::Timestamp;
 use serde_json::json;
 
-use super::fixture::{Browser, knows, recording};
+use super::fixture::{Browser, NOW, knows, recording};
 
 fn signed_in(server: axum::Router) -> Browser {
     let browser = Browser::with(server);
@@ -91,6 +94,50 @@ async fn a_notice_says_in_a_sentence_what_happened() {
     let (_, page) = signed_in(knows("admin").merge(routes)).get("/admin/notices").await;
     assert!(page.contains("The certificate of branch-7 (client) ends at <time"), "{page}");
     assert!(page.contains(">2026-11-28 10:00:00<") && !page.contains("branch-7 0a 3d"), "{page}");
+}
+
+#[tokio::test]
+async fn a_journals_notice_counts_what_needs_somebody() {
+    let notice = json!({
+        "id": 3, "kind": "journal_damaged", "about": "proxy-2 07", "level": "error", "count": 1, "resolved_at": null,
+        "detail": { "proxy": "proxy-2", "damaged": 2, "stale": 0, "refused": 1 },
+        "first_at": "2026-11-25T10:00:00Z", "last_at": "2026-11-25T10:00:00Z",
+    });
+    let (routes, _) = recording(paths::NOTICES, json!({ "data": [notice], "next": null }));
+    let (_, page) = signed_in(knows("admin").merge(routes)).get("/admin/notices").await;
+    assert!(page.contains("Entries in the journal of proxy-2: 2 damaged, 1 refused."), "{page}");
+}
+
+#[tokio::test]
+async fn an_account_that_has_ended_is_not_called_active() {
+    let row = |id: u64, ends: Option<Timestamp>, active: bool| {
+        json!({
+            "id": id, "email": format!("user-{id}@example.org"), "role": "user", "client_id": null, "is_active": active,
+            "may_send": false, "two_factor": false, "created_at": NOW, "expires_at": ends, "password_changed_at": NOW,
+        })
+    };
+    let (past, ahead) = (NOW.minus(Duration::from_secs(1)), NOW.plus(Duration::from_secs(1)));
+    let rows = [row(1, None, true), row(2, Some(ahead), true), row(3, Some(past), true), row(4, Some(past), false)];
+    let (routes, _) = recording(paths::USERS, json!({ "data": rows, "next": null }));
+    let (_, page) = signed_in(knows("admin").merge(routes)).get("/admin/users").await;
+    let badges: Vec<_> = page.split("badge ").skip(1).filter_map(|rest| rest.split(['>', '<']).nth(1)).collect();
+    assert_eq!(badges, ["active", "active", "ended", "disabled"], "{page}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_soon_is_told_apart_and_can_be_revoked() {
+    let row = |name: &str, days: u64, status: &str| {
+        json!({
+            "id": "0a", "client_id": name, "role": "client", "domain": "default", "fingerprint": "f", "status": status,
+            "issued_at": NOW, "expires_at": NOW.plus(Duration::from_hours(24 * days)), "revoked_at": null, "reason": null,
+        })
+    };
+    let rows = [row("a", 40, "active"), row("b", 20, "active"), row("c", 20, "expired")];
+    let (routes, _) = recording(paths::CERTIFICATES_LIST, json!({ "data": rows, "next": null }));
+    let (_, page) = signed_in(knows("admin").merge(routes)).get("/admin/certificates").await;
+    let badges: Vec<_> = page.split("badge ").skip(1).filter_map(|rest| rest.split(['>', '<']).nth(1)).collect();
+    assert_eq!(badges, ["active", "expires soon", "expired"], "{page}");
+    assert_eq!(page.matches("Revoke …").count(), 2);
 }
 
 #[tokio::test]

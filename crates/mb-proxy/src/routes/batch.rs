@@ -10,6 +10,7 @@ use axum::response::Response;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::request_id::RequestId;
+use mb_core::FieldError;
 use mb_core::submission::{MAX_DEPTH, check_depth, public_text};
 use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -84,23 +85,27 @@ fn parse(bytes: &[u8]) -> Result<Items<'_>, ApiError> {
         #[serde(borrow, deserialize_with = "bounded")]
         messages: Vec<&'a RawValue>,
     }
-    let malformed =
-        |why: &str| ApiError::new(ProblemCode::MalformedJson, format!("{{\"messages\":[...]}} expected: {why}"));
-    let text = std::str::from_utf8(bytes).map_err(|_| malformed("invalid UTF-8"))?;
+    let malformed = |why: String| ApiError::new(ProblemCode::MalformedJson, why);
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| malformed(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
     if !check_depth(text) {
-        return Err(malformed(&format!("JSON nested deeper than {MAX_DEPTH}")));
+        return Err(malformed(format!("JSON nested deeper than {MAX_DEPTH}")));
     }
     // What is derived for a struct would take an array, too.
-    if !mb_runtime::body::is_object(text) {
-        return Err(malformed("this is no JSON object"));
-    }
-    let document: Document<'_> = serde_json::from_str(text).map_err(|error| malformed(&public_text(&error)))?;
+    let parsed = if mb_runtime::body::is_object(text) {
+        serde_json::from_str::<Document<'_>>(text).map_err(|error| public_text(&error))
+    } else {
+        Err("no JSON object".to_owned())
+    };
+    let other = |why| {
+        let detail = format!("{{\"messages\":[...]}} is expected: {why}");
+        ApiError::invalid(vec![FieldError::new("", "invalid", detail)])
+    };
+    let document = parsed.map_err(|why| mb_core::submission::malformed(text).map_or_else(|| other(why), malformed))?;
     match document.messages.len() {
-        0 => Err(ApiError::invalid(vec![mb_core::FieldError::new(
-            "/messages",
-            "empty",
-            "messages must have 1 to 1000 entries",
-        )])),
+        0 => {
+            Err(ApiError::invalid(vec![FieldError::new("/messages", "empty", "messages must have 1 to 1000 entries")]))
+        }
         n if n > MAX_ITEMS => {
             let detail = format!("a JSON batch has at most {MAX_ITEMS} messages; application/x-ndjson takes more");
             Err(ApiError::new(ProblemCode::TooManyItems, detail))

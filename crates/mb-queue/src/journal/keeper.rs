@@ -315,3 +315,35 @@ fn set_aside(shared: &Shared, reason: Aside) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::support::{Rig, deliver, messages, tidy};
+    use super::*;
+    use crate::Disk;
+
+    #[tokio::test]
+    async fn a_dropped_segment_is_remembered_that_the_watermark_on_the_disk_does_not_speak_of() {
+        let rig = Rig::new();
+        let journal = rig.open();
+        journal.append(messages(0..20)).await.expect("stored");
+        deliver(&journal, 20).await;
+        tidy(&journal);
+        let disk = Disk::Simulated(rig.sim.clone());
+        let saved = Watermark::load(&disk, &rig.config.dir).expect("powered");
+        assert!(saved.is_some_and(|saved| saved.seq > 0), "{saved:?}");
+        // All of these are confirmed, and nothing on the disk says so when the power goes.
+        journal.append(messages(20..300)).await.expect("stored");
+        deliver(&journal, 280).await;
+        let mut dropped = 0;
+        while drop_one(journal.shared(), saved, |_| true).expect("the disk works") {
+            dropped += 1;
+        }
+        if let Some(saved) = saved {
+            saved.save(&disk, &rig.config.dir).expect("powered");
+        }
+        assert!(dropped > 1, "{dropped}");
+        let (_, report) = rig.after_power_cut(1).open_with_report();
+        assert_eq!(report.damaged, 0, "what was dropped is not missing");
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use mb_core::{Header, MessageId, Timestamp};
+use mb_core::{Header, JournalFaults, MessageId, Timestamp};
 
 /// The journal's state; cheap to ask for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -38,6 +38,15 @@ pub struct JournalStatus {
     pub epoch: Option<[u8; 16]>,
     /// Why it is not healthy; empty if it is.
     pub degraded: Vec<Degraded>,
+}
+
+impl JournalStatus {
+    /// What an operator has to look at. A segment that was set aside is at least one entry, also when nobody can say any more
+    /// what stood in it.
+    pub fn faults(&self) -> JournalFaults {
+        let damaged = self.damaged_entries.max(self.damaged_segments);
+        JournalFaults { damaged, stale: self.stale, refused: self.refused }
+    }
 }
 
 /// A reason for not being healthy while entries are still taken and served.

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +11,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
 use mb_api::Peer;
@@ -22,6 +21,7 @@ use super::Limits;
 use super::leftover::{self, Expects, Leftover, Returning};
 use super::live::{Busy, Connection, Entry, Live};
 use super::strict;
+use super::watched::Watched;
 use crate::app::App;
 use crate::lifecycle::{Boxed, Lifecycle, SOFT, Tracked};
 
@@ -38,7 +38,7 @@ where
     IO: Read + Write + Unpin + Send + 'static,
 {
     let connection = Arc::clone(&entry.connection);
-    let io = Watched { io, connection: Arc::clone(&connection) };
+    let io = Watched::new(io, &connection, (version == Version::One).then(|| port.app.clone()));
     let leftover = (version == Version::One).then(Arc::default);
     let service = Handler { app: port.app.clone(), peer, connection: Arc::clone(&connection), version, leftover };
     let limits = &port.limits;
@@ -151,7 +151,7 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
                 Box::pin(std::future::ready(Ok(response)))
             }
         };
-        Working { answer, leftover, version: self.version, expects, last: None, _busy: busy }
+        Working { answer, leftover, version: self.version, expects, last: None, busy }
     }
 }
 
@@ -163,7 +163,7 @@ struct Working {
     expects: Expects,
     /// The answer, as it waits for the rest of its request.
     last: Option<Boxed<Response>>,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl Future for Working {
@@ -175,57 +175,7 @@ impl Future for Working {
         }
         let Ok(answer) = ready!(self.answer.as_mut().poll(cx));
         let Some(rest) = self.leftover.take() else { return Poll::Ready(Ok(answer)) };
-        let last = leftover::discard(rest, self.version, self.expects, answer);
+        let last = leftover::discard(rest, self.version, self.expects, self.busy.connection(), answer);
         self.last.insert(Box::pin(last)).as_mut().poll(cx).map(Ok)
-    }
-}
-
-/// A stream that marks when bytes flow.
-struct Watched<IO> {
-    io: IO,
-    connection: Arc<Connection>,
-}
-
-impl<IO: Read + Unpin> Read for Watched<IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(cx, buf);
-        if read.is_ready() {
-            self.connection.received();
-        }
-        read
-    }
-}
-
-impl<IO: Write + Unpin> Write for Watched<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        if written.is_ready() {
-            self.connection.sent();
-        }
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        if written.is_ready() {
-            self.connection.sent();
-        }
-        written
     }
 }

@@ -19,9 +19,11 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::connection::Version;
+use super::live::Connection;
 
-/// The most bytes that are read for nothing: as many as the largest body that is read whole.
-const MAX_BYTES: u64 = 8 << 20;
+/// The most bytes that are read for nothing: more than the largest body that is read whole, for who is a little over its
+/// limit shall be told so.
+const MAX_BYTES: u64 = 9 << 20;
 /// The longest time that an answer waits for them.
 const MAX_TIME: Duration = Duration::from_secs(5);
 /// The longest time without any of them: who is silent waits for the answer.
@@ -95,7 +97,13 @@ pub(super) enum Expects {
 }
 
 /// Reads the rest before the answer; where that is too much, makes the answer the last of its connection or stream.
-pub(super) async fn discard(mut rest: Incoming, version: Version, expects: Expects, mut answer: Response) -> Response {
+pub(super) async fn discard(
+    mut rest: Incoming,
+    version: Version,
+    expects: Expects,
+    connection: Arc<Connection>,
+    mut answer: Response,
+) -> Response {
     let given_up = answer.status() == StatusCode::REQUEST_TIMEOUT;
     let worthwhile = !given_up && expects == Expects::Nothing && rest.size_hint().lower() <= MAX_BYTES;
     if worthwhile && tokio::time::timeout(MAX_TIME, reaches_end(&mut rest)).await.unwrap_or(false) {
@@ -103,6 +111,7 @@ pub(super) async fn discard(mut rest: Incoming, version: Version, expects: Expec
     }
     match version {
         Version::One => {
+            connection.leaves_unread();
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             answer
         }

@@ -36,6 +36,8 @@ pub(super) struct Connection {
     head_since: AtomicU64,
     /// On HTTP/2 bytes flow without requests, so that heads cannot be told.
     watch_heads: bool,
+    /// A request was answered that had not come whole, and nothing else is answered here.
+    unread: AtomicBool,
 }
 
 impl Connection {
@@ -56,6 +58,16 @@ impl Connection {
         if self.watch_heads {
             self.idle_since.store(self.now(), Ordering::Relaxed);
         }
+    }
+
+    /// Its last request is answered before all of it was read.
+    pub(super) fn leaves_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something of its last request was not read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// A request's head is complete; dropping the value ends the request.
@@ -79,6 +91,13 @@ impl Connection {
 /// A request in work on a connection.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Connection>);
+
+impl Busy {
+    /// Of which connection.
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        Arc::clone(&self.0)
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -113,6 +132,7 @@ impl Live {
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(NONE),
             watch_heads,
+            unread: AtomicBool::new(false),
         });
         let mut table = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let id = table.next;

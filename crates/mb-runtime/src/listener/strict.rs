@@ -3,6 +3,7 @@
 //! A balancer in front may see another message length or another host than we do; such a request is refused and its
 //! connection ends.
 
+use http::uri::Authority;
 use http::{Request, Version, header};
 use mb_api::problem::{ApiError, ProblemCode};
 
@@ -18,11 +19,18 @@ pub(super) fn refusal<B>(request: &Request<B>) -> Option<ApiError> {
             return Some(malformed("Content-Length and Transfer-Encoding exclude each other"));
         }
     }
-    match headers.get_all(header::HOST).iter().count() {
-        1 => None,
-        0 if request.version() < Version::HTTP_11 => None,
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if !is_host(host.as_bytes()) => Some(malformed("Host must be a name or an address")),
+        (Some(_), None) => None,
+        (None, _) if request.version() < Version::HTTP_11 => None,
         _ => Some(malformed("Host must be given once")),
     }
+}
+
+/// A host and perhaps a port (RFC 9110, section 7.2); it may be empty.
+fn is_host(value: &[u8]) -> bool {
+    value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
 }
 
 fn malformed(detail: &'static str) -> ApiError {
@@ -44,6 +52,12 @@ mod tests {
     #[test]
     fn a_request_that_two_readers_could_read_differently_is_refused() {
         let host = ("host", "localhost");
+        for good in ["", "a.example:8001", "[::1]:8001", "127.0.0.1"] {
+            assert!(!refused(Version::HTTP_11, &[("host", good)]), "{good}");
+        }
+        for bad in ["two words", "a@b", "a/b", "a:b:c"] {
+            assert!(refused(Version::HTTP_11, &[("host", bad)]), "{bad}");
+        }
         for good in [&[host][..], &[host, ("transfer-encoding", "Chunked")], &[host, ("content-length", "1")]] {
             assert!(!refused(Version::HTTP_11, good), "{good:?}");
         }

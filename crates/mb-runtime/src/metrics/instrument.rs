@@ -94,6 +94,13 @@ impl CounterFamily {
         Self { family: Family::default(), label }
     }
 
+    /// Shows these values from the start, at 0: who counts a rise must see where it begins.
+    #[must_use]
+    pub fn starting_with<'a>(self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        values.into_iter().for_each(|value| self.inc_by(value, 0));
+        self
+    }
+
     /// One more.
     pub fn inc(&self, value: &str) {
         self.inc_by(value, 1);

@@ -147,3 +147,13 @@ async fn metrics_are_for_monitoring_admin_and_this_machine() {
     assert_eq!(status(peer(far, Some(Role::Admin)), Loopback::Refused).await, StatusCode::OK);
     assert_eq!(status(peer(far, Some(Role::Client)), Loopback::Refused).await, StatusCode::FORBIDDEN);
 }
+
+#[test]
+fn a_series_that_is_known_beforehand_is_there_from_the_start() {
+    let mut metrics = Metrics::new();
+    let refused = metrics.counter_family("mb_test_refused", "Refused.", "code").starting_with(["a", "b"]);
+    refused.inc("b");
+    let text = Metrics::encode(&[metrics]);
+    assert!(text.contains("mb_test_refused_total{code=\"a\"} 0"), "{text}");
+    assert!(text.contains("mb_test_refused_total{code=\"b\"} 1"), "{text}");
+}

@@ -7,7 +7,7 @@ use mb_crypto::CryptoError;
 use mb_store::{Notice, StoreError, User, UserFilter};
 
 use crate::app::App;
-use crate::mail;
+use crate::{mail, routes};
 
 /// Notices of one mail; more come with the next.
 const NOTICES: u32 = 50;
@@ -25,7 +25,7 @@ pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
     if notices.is_empty() {
         return Ok(());
     }
-    let (subject, text) = (subject(&notices), text(&notices));
+    let (subject, text) = (subject(&notices), text(&app.people.config.portal_url, &notices));
     let compose = |admin: User| mail::compose(&app.master, &admin.email, &subject, &text);
     match admins(app).await?.into_iter().map(compose).collect::<Result<Vec<_>, CryptoError>>() {
         Ok(mails) => {
@@ -57,13 +57,20 @@ fn subject(notices: &[Notice]) -> String {
 }
 
 /// Keys and figures only: nothing of a message stands in a notice.
-fn text(notices: &[Notice]) -> String {
+fn text(portal_url: &str, notices: &[Notice]) -> String {
     let mut text = String::new();
     for notice in notices {
         let _ = writeln!(text, "{}: {}", notice.level, words(notice.kind));
-        let _ = writeln!(text, "  about: {}\n  first: {}\n  detail: {}\n", notice.key, notice.first_at, notice.detail);
+        if notice.key != super::ONLY {
+            let _ = writeln!(text, "  about: {}", notice.key);
+        }
+        for (name, value) in routes::object(&notice.detail).iter().filter(|(_, value)| !value.is_null()) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let _ = writeln!(text, "  {}: {value}", name.replace('_', " "));
+        }
+        let _ = writeln!(text, "  first: {}\n", notice.first_at);
     }
-    text.push_str("All notices stand in the portal under Notices.\n");
+    let _ = writeln!(text, "All notices: {}/admin/notices", portal_url.trim_end_matches('/'));
     text
 }
 
@@ -72,7 +79,7 @@ const fn words(kind: NoticeKind) -> &'static str {
         NoticeKind::CertificateExpiring => "a certificate expires",
         NoticeKind::DeadLetters => "there are new dead letters",
         NoticeKind::BackupFailed => "a backup failed",
-        NoticeKind::JournalDamaged => "a proxy's journal was damaged",
+        NoticeKind::JournalDamaged => "a proxy's journal holds entries that were damaged or set aside",
         NoticeKind::DestinationDisabled => "a destination was disabled",
         NoticeKind::AuditBroken => "the audit log does not verify",
         NoticeKind::MailFailing => "mail cannot be sent",

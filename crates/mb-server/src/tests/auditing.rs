@@ -6,6 +6,7 @@ use mb_core::{Role, UserRole};
 use serde_json::{Value, json};
 
 use super::asking::Asking;
+use super::errors::Errors;
 use super::fixture::{Fixture, NOW};
 use crate::Notary;
 use crate::audit::chain::{self, Keeper, Urgency};
@@ -249,6 +250,22 @@ async fn a_log_cut_off_with_its_checkpoints_is_found_by_its_head() {
     fixture.keep(&mut keeper, Urgency::Now).await;
     assert_eq!(faults(&admin).await, [("cut_off".to_owned(), last)]);
     assert_eq!(fixture.head_text(), head);
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_off_is_said_once_and_not_with_every_pass() {
+    let fixture = Fixture::new().await;
+    chained(&fixture).await;
+    fixture.execute("DELETE FROM audit_checkpoints").await;
+    let mut keeper = fixture.keeper().await;
+    let errors = Errors::default();
+    let guard = tracing::subscriber::set_default(errors.clone());
+    for n in 0..5 {
+        fixture.record(&n.to_string()).await;
+        fixture.keep(&mut keeper, Urgency::Collect).await;
+    }
+    drop(guard);
+    assert_eq!(errors.count(), 1);
 }
 
 #[tokio::test]

@@ -166,7 +166,8 @@ async fn admins_are_mailed_what_is_new_once() {
     fixture.signed_in(UserRole::User, None).await;
     for key in ["a", "b"] {
         let (kind, level) = (NoticeKind::DestinationDisabled, NoticeLevel::Warning);
-        let notice = NewNotice { kind, key: key.to_owned(), level, detail: json!({}) };
+        let notice =
+            NewNotice { kind, key: key.to_owned(), level, detail: json!({ "failing_since": "long ago", "id": null }) };
         fixture.store.raise_notice(&notice).await.expect("raises");
     }
     for _ in 0..2 {
@@ -175,7 +176,10 @@ async fn admins_are_mailed_what_is_new_once() {
     }
     let mails = smtp.taken();
     assert_eq!((mails.len(), mails[0].to.as_str()), (1, "admin-none@example.org"));
-    assert!(mails[0].text.contains("Subject: message-broker: warning: 2 notices"), "{}", mails[0].text);
+    let text = mails[0].text.replace("\r\n", "\n");
+    assert!(text.contains("Subject: message-broker: warning: 2 notices"), "{text}");
+    assert!(text.contains("  about: a\n  failing since: long ago\n  first: "), "{text}");
+    assert!(text.contains("All notices: https://portal.example/admin/notices"), "{text}");
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {

@@ -173,6 +173,7 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (G, paths::AUDIT_VERIFY, Lets::Admins),
         (G, paths::NOTICES, Lets::Admins),
         (P, paths::NOTICE_RESOLVE, Lets::Admins),
+        (G, paths::PROXIES_STATUS, Lets::Admins),
         (G, paths::STATS, Lets::Admins),
         (G, paths::KEYS, Lets::Admins),
         (P, paths::KEYS_PREPARE, Lets::Admins),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mb_core::{ClientName, ClientStatus, Role, UserRole};
+use mb_api::dto::PolicyQuery;
+use mb_core::{ClientName, ClientStatus, JournalFaults, Role, UserRole};
 use mb_store::NoticeFilter;
 use serde_json::{Value, json};
 
@@ -167,4 +168,41 @@ async fn a_broken_audit_log_is_told_of() {
     let open = admin.get("/admin/notices").await;
     assert_eq!((open.each("kind"), open.each("level")), (vec![json!("audit_broken")], vec![json!("error")]));
     assert_eq!(open.body["data"][0]["detail"]["position"], 1);
+}
+
+#[tokio::test]
+async fn a_journals_faults_are_told_of_once_per_proxy_and_rise() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    let proxy = fixture.client(Role::Proxy).await;
+    let says = async |instance, faults| {
+        let ask = PolicyQuery { instance: Some(instance), ..PolicyQuery::default() };
+        proxy.policy(ask.with_faults(faults)).await.expect("answers");
+        fixture.server.app.policy.follow(&fixture.store).await;
+    };
+    let all = async || admin.get("/admin/notices?resolved=true").await.each("detail").len();
+    let open = async || admin.get("/admin/notices").await;
+    let stale = JournalFaults { stale: 2, ..JournalFaults::default() };
+    says(1, JournalFaults::default()).await;
+    assert_eq!(all().await, 0);
+    says(1, stale).await;
+    says(1, stale).await;
+    says(2, stale).await;
+    assert_eq!((all().await, open().await.each("level")), (2, vec![json!("warning"), json!("warning")]));
+    says(1, JournalFaults { damaged: 1, ..stale }).await;
+    let rows = open().await;
+    assert_eq!((rows.each("kind"), rows.each("count")), (vec![json!("journal_damaged"); 2], vec![json!(1); 2]));
+    assert_eq!(rows.body["data"][0]["detail"], json!({ "proxy": "a-proxy", "damaged": 1, "stale": 2, "refused": 0 }));
+    assert_eq!((all().await, rows.each("level")[0].clone()), (3, json!("error")));
+    let proxies = admin.get("/admin/proxies/status").await;
+    assert_eq!((proxies.each("id").len(), proxies.each("is_live")), (2, vec![json!(true); 2]));
+    assert_eq!(proxies.body["data"][0]["damaged"], 1, "{proxies:?}");
+    fixture.clock.set(NOW.plus(Duration::from_secs(61)));
+    assert_eq!(admin.get("/admin/proxies/status").await.each("is_live"), vec![json!(false); 2]);
+    let resolve = format!("/admin/notices/{}/resolve", rows.body["data"][0]["id"]);
+    assert_eq!(admin.post(&resolve, json!(null)).await.status, 204);
+    says(1, stale).await;
+    assert_eq!((all().await, open().await.each("kind").len()), (3, 1), "what falls is no news, also once resolved");
+    says(2, JournalFaults::default()).await;
+    assert!(open().await.each("kind").is_empty(), "it was dealt with");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mb_core::{NoticeKind, NoticeLevel};
+use mb_core::{JournalFaults, NoticeKind, NoticeLevel};
 use mb_store::{Heartbeat, MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey};
 
 use crate::fixture::{Fixture, NOW};
@@ -127,13 +127,15 @@ pub(crate) async fn one_leads_until_its_lease_ends(fixture: Fixture) {
 }
 
 fn heartbeat(id: &str, policy_version: u64, clock_ahead_ms: Option<i64>) -> Heartbeat {
-    Heartbeat { id: id.into(), name: "proxy".into(), policy_version: Some(policy_version), clock_ahead_ms }
+    let faults = JournalFaults { damaged: policy_version, stale: 2, refused: 3 };
+    Heartbeat { id: id.into(), name: "proxy".into(), policy_version: Some(policy_version), clock_ahead_ms, faults }
 }
 
 pub(crate) async fn proxies_live_as_long_as_they_are_seen(fixture: Fixture) {
     let store = &fixture.store;
     let live = async || store.live_proxies(LEASE).await.expect("reads");
     assert_eq!(live().await, 0);
+    assert!(store.journal_faults("one").await.expect("reads").is_none());
     let (one, two) = (heartbeat("one", 1, None), heartbeat("two", 1, Some(-1500)));
     store.proxies_seen(&[one.clone(), two.clone()]).await.expect("writes");
     assert_eq!(live().await, 2);
@@ -145,6 +147,7 @@ pub(crate) async fn proxies_live_as_long_as_they_are_seen(fixture: Fixture) {
     assert_eq!(live().await, 1);
     let seen = store.seen_proxies().await.expect("reads");
     assert_eq!(seen.iter().map(|row| row.heartbeat.clone()).collect::<Vec<_>>(), [newer, two]);
+    assert_eq!(store.journal_faults("one").await.expect("reads"), seen[0].heartbeat.faults);
     assert_eq!(store.sweep_proxies(seen[0].seen_at, 9).await.expect("sweeps"), 1);
     assert_eq!(store.seen_proxies().await.expect("reads").len(), 1);
 }

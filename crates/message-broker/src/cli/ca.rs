@@ -2,14 +2,14 @@
 
 mod signing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mb_api::dto::{CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, RevokeCertificate};
 use mb_api::page::{Page, PageQuery};
-use mb_core::{ClientName, Clock, DomainName, Role};
+use mb_core::{ClientName, Clock, DomainName, Identity, Role};
 use mb_crypto::TrustAnchors;
 use serde::Serialize;
 
@@ -82,6 +82,9 @@ pub(crate) struct IssueArgs {
     /// Write a PKCS#12 file as well; its password is printed once
     #[arg(long)]
     p12: bool,
+    /// Replace the files of a certificate that is still good
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -154,6 +157,14 @@ async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
         .with_context(|| format!("{:?} is not a valid name: {}", args.name, mb_core::name::NAME_RULE))?;
     let role = args.role.unwrap_or_else(|| default_role(&args.name));
     check_name(&args.name, role)?;
+    let file = layout.certificate(&args.name, role);
+    let before = still_good(&file)?;
+    // A component takes up what lies in its place; a client's key may lie nowhere else.
+    let replaces = args.force || !role.has_domain();
+    if let Some(before) = before.as_ref().filter(|_| !replaces) {
+        let (file, name, until) = (file.display(), &args.name, before.not_after);
+        bail!("{file} is good until {until}: `ca renew {name}` makes the next one, --force replaces it and its key");
+    }
     let (domain, alt_names) = place_of(args.domain.as_deref(), role)?;
     let ask = GenerateCertificate {
         client_id,
@@ -167,7 +178,22 @@ async fn issue(layout: &Layout, args: IssueArgs) -> Result<ExitCode> {
     let generated = access.client.generate_certificate(&ask).await;
     access.close().await;
     let generated = generated.with_context(|| format!("issue {}", args.name))?;
+    if let Some(before) = before {
+        let serial = mb_core::hex::encode(&before.serial);
+        output::note(&format!("the certificate before stays good until it is revoked: ca revoke --serial {serial}"));
+    }
     signing::finish(layout, &args.name, role, generated, args.format)
+}
+
+/// Whom the certificate in a file names, if it is there and has not expired.
+fn still_good(path: &Path) -> Result<Option<Identity>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    // What cannot be read as a certificate is nobody's key to lose.
+    let chain = mb_crypto::pem::certificates(&read_text(path)?).unwrap_or_default();
+    let identity = chain.first().and_then(|leaf| mb_crypto::identity::from_der(leaf).ok());
+    Ok(identity.filter(|identity| identity.not_after > Clock::System.now()))
 }
 
 /// The names of components mean that role (contract, section 6).
@@ -290,7 +316,7 @@ async fn revoke(
         output::json(&answer)?;
     } else {
         answer.revoked.iter().for_each(|serial| output::data(serial));
-        output::note(&format!("{} certificates revoked", answer.revoked.len()));
+        output::note(&format!("{} revoked", output::counted(answer.revoked.len(), "certificate")));
     }
     Ok(ExitCode::SUCCESS)
 }

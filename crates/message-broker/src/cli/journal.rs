@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use mb_core::Clock;
 use mb_queue::{Disk, Journal};
+use serde_json::Value;
 
 use super::Format;
 use crate::config::Resolved;
 use crate::layout::Layout;
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::{output, wiring};
 
 #[derive(Debug, Subcommand)]
@@ -34,7 +35,7 @@ pub(crate) async fn run(layout: &Layout, command: JournalCommand) -> Result<Exit
     if !layout.journal().is_dir() {
         bail!("there is no journal in {}", layout.root().display());
     }
-    let _lock = RoleLock::take(layout, "proxy").context(
+    let _lock = RoleLock::take(layout, "proxy", Purpose::Command).context(
         "the journal can be opened only while its proxy is stopped; a running one shows it at /health and /metrics",
     )?;
     let journal_config = wiring::journal_config(layout, &resolved.config);
@@ -53,29 +54,29 @@ pub(crate) async fn run(layout: &Layout, command: JournalCommand) -> Result<Exit
     };
     let status = journal.status();
     let rows = [
-        ("waiting", status.depth.to_string()),
-        ("bytes", status.bytes.to_string()),
-        ("oldest_waiting", status.oldest.map_or_else(|| "-".to_owned(), |at| at.to_string())),
-        ("kept_segments", status.kept_segments.to_string()),
-        ("stale", status.stale.to_string()),
-        ("refused", status.refused.to_string()),
-        ("damaged", status.damaged_entries.to_string()),
+        ("waiting", Value::from(status.depth)),
+        ("bytes", status.bytes.into()),
+        ("oldest_waiting", status.oldest.map(|at| at.to_string()).into()),
+        ("kept_segments", status.kept_segments.into()),
+        ("stale", status.stale.into()),
+        ("refused", status.refused.into()),
+        ("damaged", status.faults().damaged.into()),
     ];
     tracing::debug!(?recovery, "journal recovered");
     journal.shutdown().await;
     if format.json {
-        let mut object: serde_json::Map<_, _> =
-            rows.into_iter().map(|(key, value)| (key.to_owned(), serde_json::Value::String(value))).collect();
+        let mut object: serde_json::Map<_, _> = rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         if let Some((word, count)) = changed {
             object.insert(word.to_owned(), count.into());
         }
         output::json(&object)?;
     } else {
         if let Some((word, count)) = changed {
-            output::note(&format!("{count} entries {word}"));
+            output::note(&format!("{count} {} {word}", if count == 1 { "entry" } else { "entries" }));
         }
         for (key, value) in &rows {
-            output::data(&format!("{key:16} {value}"));
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            output::data(&format!("{key:16} {}", if value == "null" { "-" } else { &value }));
         }
     }
     Ok(ExitCode::SUCCESS)

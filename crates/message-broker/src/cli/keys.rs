@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mb_api::client::Client;
 use mb_api::dto::{KeyState, RewrapKeys};
+use mb_api::page::Page;
 use mb_core::KeyId;
 use serde_json::json;
 
@@ -84,7 +85,7 @@ async fn init(client: &Client, existed: bool, format: Format) -> Result<ExitCode
 async fn list(client: &Client, format: Format) -> Result<ExitCode> {
     let keys = client.master_keys().await.context("list master keys")?.data;
     if format.json {
-        output::json(&keys)?;
+        output::json(&Page { data: keys, next: None })?;
         return Ok(ExitCode::SUCCESS);
     }
     for key in keys {

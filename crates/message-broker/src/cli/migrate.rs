@@ -11,7 +11,7 @@ use super::Format;
 use crate::bootstrap;
 use crate::config::Resolved;
 use crate::layout::Layout;
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -43,10 +43,10 @@ pub(crate) async fn run(layout: &Layout, args: MigrateArgs) -> Result<ExitCode> 
 
 async fn migrate(layout: &Layout, resolved: &Resolved) -> Result<Vec<MigrationStatus>> {
     layout.create()?;
-    let _lock = RoleLock::take(layout, "main-server")?;
+    let _lock = RoleLock::take(layout, "main-server", Purpose::Command)?;
     let store = bootstrap::open_store(layout, &resolved.config, &Clock::System).await?;
     let applied = store.migrate().await.context("migrate the database")?;
-    output::note(&format!("{} migrations applied", applied.len()));
+    output::note(&format!("{} applied", output::counted(applied.len(), "migration")));
     read(store).await
 }
 

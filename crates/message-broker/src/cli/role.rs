@@ -13,7 +13,8 @@ use mb_runtime::{Lifecycle, Listener, Metrics};
 use mb_server::MainServer;
 use mb_store::{Store, StoreError};
 
-use super::{process, runtime};
+use super::process::{self, Serving};
+use super::runtime;
 use crate::bootstrap;
 use crate::config::{QueueBackend, Resolved};
 use crate::layout::Layout;
@@ -29,22 +30,21 @@ const GRACE: Duration = Duration::from_secs(8);
 
 /// Runs the component of `role` until a signal.
 pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
-    let (name, components): (_, &'static [Component]) = match role {
-        Role::Proxy => ("proxy", &[Component::Proxy]),
-        Role::Worker => ("worker", &[Component::Worker]),
-        Role::Portal => ("portal", &[Component::Portal]),
-        _ => ("main-server", &[Component::MainServer]),
+    let serving = match role {
+        Role::Proxy => Serving { roles: &["proxy"], components: &[Component::Proxy] },
+        Role::Worker => Serving { roles: &["worker"], components: &[Component::Worker] },
+        Role::Portal => Serving { roles: &["portal"], components: &[Component::Portal] },
+        _ => Serving { roles: &["main-server"], components: &[Component::MainServer] },
     };
-    process::run(layout, components, |resolved, level| {
+    process::run(layout, serving, |resolved, level, lock| {
         let embedded = resolved.config.queue.backend == QueueBackend::Embedded;
         if embedded && matches!(role, Role::Proxy | Role::Worker) {
             bail!(
-                "{name} cannot run alone on the embedded queue, which lives in one process: run `message-broker up`, \
+                "{role} cannot run alone on the embedded queue, which lives in one process: run `message-broker up`, \
                  which runs all four components, or set queue.backend = \"redis\" (MB_QUEUE__BACKEND=redis)"
             );
         }
-        let lock = RoleLock::take(layout, name)?;
-        runtime()?.block_on(serve(layout, resolved, role, &lock, (level, components)))
+        runtime()?.block_on(serve(layout, resolved, role, lock, (level, serving.components)))
     })
 }
 

@@ -11,7 +11,8 @@ use mb_runtime::logging::{Component, Level};
 use mb_runtime::{Lifecycle, Metrics};
 use mb_store::Store;
 
-use super::{process, runtime};
+use super::process::{self, Serving};
+use super::runtime;
 use crate::bootstrap::{self, DEMO, FirstAdmin, PreparedAdmin};
 use crate::config::{self, Resolved};
 use crate::layout::Layout;
@@ -23,13 +24,13 @@ use crate::wiring::{Knobs, Ports, Wiring};
 const ROLES: [&str; 4] = ["main-server", "proxy", "worker", "portal"];
 
 pub(crate) fn run(layout: &Layout) -> Result<ExitCode> {
-    process::run(layout, &Component::ALL, |resolved, level| serve(layout, resolved, level))
+    let serving = Serving { components: &Component::ALL, roles: &ROLES };
+    process::run(layout, serving, |resolved, level, lock| serve(layout, resolved, level, lock))
 }
 
-fn serve(layout: &Layout, resolved: &Resolved, level: Level) -> Result<()> {
+fn serve(layout: &Layout, resolved: &Resolved, level: Level, lock: &RoleLock) -> Result<()> {
     let email = resolved.secret("ADMIN_EMAIL")?.map(|email| email.expose().clone());
     let password = resolved.secret("ADMIN_PASSWORD")?;
-    let locks = ROLES.iter().map(|role| RoleLock::take(layout, role)).collect::<Result<Vec<_>>>()?;
     runtime()?.block_on(async {
         let hangups = Hangups::new().context("listen for SIGHUP")?;
         let ports = Ports::bind(&resolved.config)?;
@@ -51,7 +52,7 @@ fn serve(layout: &Layout, resolved: &Resolved, level: Level) -> Result<()> {
         let running = wiring.start(ports, server, store.clone(), metrics).await?;
         Reloader::new(layout, &Component::ALL, resolved, knobs.all()).start(&lifecycle, hangups);
         let greeting = async {
-            let greeted = greet(layout, config, locks.first(), prepared, &store, proxy_port, &server_url).await;
+            let greeted = greet(layout, config, lock, prepared, &store, proxy_port, &server_url).await;
             if greeted.is_err() {
                 lifecycle.stop();
             }
@@ -68,15 +69,13 @@ fn serve(layout: &Layout, resolved: &Resolved, level: Level) -> Result<()> {
 async fn greet(
     layout: &Layout,
     config: &config::Config,
-    lock: Option<&RoleLock>,
+    lock: &RoleLock,
     prepared: Option<PreparedAdmin>,
     store: &Store,
     proxy_port: u16,
     server_url: &str,
 ) -> Result<()> {
-    if let Some(lock) = lock {
-        lock.announce(Some(server_url.to_owned()))?;
-    }
+    lock.announce(Some(server_url.to_owned()))?;
     // Last, and shown at once: before, a failed start would leave an admin whose password nobody has seen.
     let admin = match prepared {
         Some(prepared) => Some(prepared.store(store).await?),

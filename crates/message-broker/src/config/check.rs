@@ -63,8 +63,9 @@ impl Config {
         if let Some(url) = self.proxy.urls().find(|url| !url.starts_with("https://")) {
             bail!("proxy.urls names {url:?}: use https://HOST:PORT, divided by commas");
         }
-        if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
-            bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
+        let portal = self.portal.url();
+        if !portal.starts_with("https://") && !portal.starts_with("http://") {
+            bail!("portal.url is {portal:?}: use https://HOST or https://HOST:PORT");
         }
         for (section, certificate, key) in [
             ("proxy", &self.proxy.certificate, &self.proxy.key),

@@ -108,7 +108,7 @@ pub struct Server {
     pub in_flight: usize,
     /// Extra names and addresses for component certificates, separated by commas; empty = none.
     pub primary_domain: String,
-    /// Where other roles reach it.
+    /// Where other roles reach it; empty: see [`Server::url`].
     pub url: String,
     /// The file of the master key in use; relative to the data directory.
     pub encryption_key: String,
@@ -117,6 +117,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// Where other roles reach it: on this machine, unless it is said.
+    pub fn url(&self) -> String {
+        if self.url.is_empty() { format!("https://localhost:{}", self.port) } else { self.url.clone() }
+    }
+
     /// The names in `primary_domain`.
     pub fn own_names(&self) -> Vec<String> {
         self.primary_domain.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -167,12 +172,19 @@ pub struct Portal {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
-    /// Where people reach it, `https://host[:port]`.
+    /// Where people reach it, `https://host[:port]`; empty: see [`Portal::url`].
     pub url: String,
     /// The certificate that it shows, if not its component's own; relative to the data directory.
     pub certificate: String,
     /// The key of that.
     pub key: String,
+}
+
+impl Portal {
+    /// Where people reach it: on this machine, unless it is said.
+    pub fn url(&self) -> String {
+        if self.url.is_empty() { format!("https://localhost:{}", self.port) } else { self.url.clone() }
+    }
 }
 
 /// `[journal]`

@@ -107,6 +107,7 @@ pub(super) fn proxies(seen: &[SeenProxy], now: Timestamp) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use mb_core::JournalFaults;
     use mb_store::Heartbeat;
 
     use super::*;
@@ -159,6 +160,7 @@ mod tests {
                 name: "proxy".into(),
                 policy_version: None,
                 clock_ahead_ms: Some(ahead),
+                faults: JournalFaults::default(),
             },
             seen_at,
         };

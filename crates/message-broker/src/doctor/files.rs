@@ -1,9 +1,10 @@
 //! Files and who can read them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient};
 use crate::layout::{COMPONENTS, read_secret};
+use crate::output;
 
 pub(super) fn check(patient: Patient<'_>) -> Vec<Finding> {
     let root = patient.layout.root();
@@ -15,7 +16,7 @@ pub(super) fn check(patient: Patient<'_>) -> Vec<Finding> {
             Finding::fail("data directory", detail, "start `message-broker up`, or name another by --data-dir")
         }];
     }
-    let mut findings = vec![Finding::ok("data directory", root.display().to_string())];
+    let mut findings = vec![directory(root)];
     let private: Vec<_> = private_files(patient).into_iter().filter(|path| path.exists()).collect();
     let exposed: Vec<_> = private
         .iter()
@@ -26,11 +27,23 @@ pub(super) fn check(patient: Patient<'_>) -> Vec<Finding> {
         })
         .collect();
     if exposed.is_empty() {
-        let detail = format!("{} keys, readable by their owner alone", private.len());
+        let detail = format!("{}, readable by the owner alone", output::counted(private.len(), "key"));
         findings.push(Finding::ok("private files", detail));
     }
     findings.extend(exposed);
     findings
+}
+
+/// Whether files can be made in it, which every start does.
+fn directory(root: &Path) -> Finding {
+    match tempfile::tempfile_in(root) {
+        Ok(_) => Finding::ok("data directory", format!("{}, writable", root.display())),
+        Err(error) => {
+            let detail = format!("{} cannot be written: {error}; nothing can start or accept", root.display());
+            let fix = "mount its disk writable, and make it writable for the service's account";
+            Finding::fail("data directory", detail, fix)
+        }
+    }
 }
 
 fn private_files(patient: Patient<'_>) -> Vec<PathBuf> {

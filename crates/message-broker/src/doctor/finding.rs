@@ -1,7 +1,5 @@
 //! What a check found.
 
-use std::fmt;
-
 use serde::Serialize;
 
 /// How bad it is.
@@ -43,14 +41,38 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = match self.status {
-            Status::Ok => "ok  ",
-            Status::Warn => "warn",
-            Status::Fail => "FAIL",
-        };
-        write!(f, "{status}  {:<20} {}", self.check, self.detail)?;
-        self.fix.as_ref().map_or(Ok(()), |fix| write!(f, "\n{:>6}{:<20} fix: {fix}", "", ""))
+/// The findings as lines for people, their columns below each other.
+pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
+    let width = findings.iter().map(|finding| finding.check.chars().count()).max().unwrap_or(0);
+    findings.iter().map(|finding| line(finding, width)).collect()
+}
+
+fn line(Finding { check, status, detail, fix }: &Finding, width: usize) -> String {
+    let status = match status {
+        Status::Ok => "ok  ",
+        Status::Warn => "warn",
+        Status::Fail => "FAIL",
+    };
+    let fix = fix.as_ref().map_or_else(String::new, |fix| format!("\n{:6}{:width$}  fix: {fix}", "", ""));
+    format!("{status}  {check:width$}  {detail}{fix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other_however_long_a_name_is() {
+        let findings = [
+            Finding::ok("disk", "room"),
+            Finding::fail("certificate monitoring", "gone", "issue it"),
+            Finding::warn("é", "accent", "none"),
+        ];
+        let text = lines(&findings).join("\n");
+        let places: Vec<_> = ["room", "gone", "fix: issue", "accent", "fix: none"]
+            .into_iter()
+            .filter_map(|word| text.lines().find_map(|line| Some(line[..line.find(word)?].chars().count())))
+            .collect();
+        assert_eq!(places, [30; 5], "{text}");
     }
 }

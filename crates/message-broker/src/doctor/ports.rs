@@ -3,7 +3,7 @@
 use mb_core::Role;
 
 use super::{Finding, Patient};
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::wiring;
 
 const ROLES: [(Role, &str); 4] =
@@ -29,5 +29,6 @@ fn port(patient: Patient<'_>, role: Role, name: &str) -> Finding {
 }
 
 fn is_running(patient: Patient<'_>, name: &str) -> bool {
-    patient.layout.lock(name).exists() && matches!(RoleLock::try_take(patient.layout, name), Ok(Err(_)))
+    patient.layout.lock(name).exists()
+        && matches!(RoleLock::try_take(patient.layout, name, Purpose::Command), Ok(Err(_)))
 }

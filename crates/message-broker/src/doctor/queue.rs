@@ -18,7 +18,7 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     let fix = "check REDIS_HOST, REDIS_PORT, REDIS_PASSWORD and that Redis runs";
     let redis = match config.redis.resolve(patient.resolved, patient.layout.root()) {
         Ok(redis) => redis,
-        Err(error) => return vec![Finding::fail("redis", format!("{error:#}"), fix)],
+        Err(error) => return vec![Finding::fail("redis", crate::output::why(&error), fix)],
     };
     match mb_queue::inspect_redis(&redis).await {
         Ok(report) => judge(&report, config.redis.allow_eviction, redis.tls.is_some()),

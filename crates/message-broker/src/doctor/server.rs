@@ -7,12 +7,13 @@ use mb_core::{Clock, Timestamp};
 
 use super::{Finding, Patient};
 use crate::layout::read_text;
+use crate::output;
 
 /// Certificates are backdated by 5 minutes, and one-time passwords live 30 s: a clock further off does harm.
 pub(super) const SKEW: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
-    let url = &patient.resolved.config.server.url;
+    let url = patient.resolved.config.server.url();
     if patient.preflight {
         return Vec::new();
     }
@@ -20,13 +21,13 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
         let ca = read_text(&patient.layout.ca_certificate())?;
         let tls = mb_crypto::tls::client_config(None, &ca, &[])?;
         let began = Clock::System.now();
-        let report = Client::new(Transport::mtls(tls, url)?).health().await?;
+        let report = Client::new(Transport::mtls(tls, &url)?).health().await?;
         anyhow::Ok((report, began, Clock::System.now()))
     };
     match asked.await {
         Err(error) => {
             let fix = "start the main server, or correct server.url (MAIN_SERVER_URL)";
-            vec![Finding::warn("main server", format!("{url} does not answer: {error:#}"), fix)]
+            vec![Finding::warn("main server", format!("{url} does not answer: {}", output::why(&error)), fix)]
         }
         Ok((report, began, ended)) => {
             let detail = format!("{url} is {:?}, version {}", report.status, report.version).to_lowercase();

@@ -37,6 +37,6 @@ impl Wiring<'_> {
         let ca = read_text(&self.layout.ca_certificate())?;
         let tls = mb_crypto::tls::client_config(Some((&certificate, key.expose())), &ca, &[])
             .with_context(|| format!("read certs/{role}.crt"))?;
-        Transport::mtls(tls, &self.config.server.url).context("read server.url")
+        Transport::mtls(tls, &self.config.server.url()).context("read server.url")
     }
 }

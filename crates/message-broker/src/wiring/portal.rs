@@ -19,7 +19,7 @@ impl Wiring<'_> {
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let client = self.client_as(Role::Portal, server)?;
-        let portal = Portal::new(client.clone());
+        let portal = Portal::new(client.clone(), self.clock.clone());
         let health = health::portal(self.health(), client.clone());
         let health = health::expiry(health, &expiry, self.clock.clone());
         let router = self.with_own_routes(portal.router(), health, &[], sources, access);
@@ -29,7 +29,7 @@ impl Wiring<'_> {
         let users =
             Users { tls: Some(Arc::clone(&tls)), client: Some(client), expiry: Some(expiry), ..Users::default() };
         self.keep_certificate(Role::Portal, Some(server), users);
-        let url = &self.config.portal.url;
+        let url = self.config.portal.url();
         let plain_text =
             if url.starts_with("https://") { PlainText::Redirect(url.as_str().into()) } else { PlainText::Refuse };
         let tls = TlsServer::new(listener, tls, app);

@@ -26,7 +26,7 @@ impl Wiring<'_> {
         let opening = tokio::task::spawn_blocking(move || Journal::open(config, clock, Disk::Real));
         let (journal, recovery) = opening.await.context("open the journal")?.context("open the journal")?;
         let Recovery { waiting, segments, scanned, damaged, cut, took } = recovery;
-        let duration_ms = took.as_millis();
+        let duration_ms = took.as_secs_f64() * 1000.0;
         Component::Proxy.scope(|| {
             tracing::info!(waiting, segments, scanned, damaged, duration_ms, "journal opened");
             if cut > 0 {

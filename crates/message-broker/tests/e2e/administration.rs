@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Broker, command, submit};
+use crate::harness::{Broker, PATIENCE, command, submit};
 
 const PASSWORD: &str = "Corr3ct-horse";
 
@@ -34,6 +34,28 @@ fn people_are_administered_beside_a_running_system_and_on_a_stopped_one() {
     people(&on_stopped(dir.path()));
     let broker = Broker::start();
     people(&|args| broker.run(args));
+}
+
+#[test]
+fn the_guides_line_makes_an_admin_who_signs_in() {
+    let broker = Broker::start();
+    let line = "admin users create --email admin@yourdomain.com --password AdminPass123! --role admin";
+    broker.run_ok(&line.split(' ').collect::<Vec<_>>());
+    let mut server = crate::http::Connection::anonymous(broker.dir(), broker.ports.server).expect("connected");
+    let ask = r#"{"email":"admin@yourdomain.com","password":"AdminPass123!"}"#;
+    let answer = server.post("/portal/auth/login", ask).expect("answered");
+    assert_eq!((answer.status, &answer.json()["user"]["role"]), (200, &"admin".into()), "{}", answer.text());
+    // What was done is chained by the running system, which nobody asks for it.
+    let give_up = Instant::now() + PATIENCE;
+    let verify = || broker.run_ok(&["admin", "audit", "verify", "--json"]);
+    loop {
+        let report: Value = serde_json::from_str(&verify()).expect("JSON");
+        assert_eq!(report["intact"], true, "{report}");
+        if report["unchained"] == 0 && report["last_position"].as_u64() > Some(1) {
+            break;
+        }
+        assert!(Instant::now() < give_up, "{report}");
+    }
 }
 
 fn people(run: Run<'_>) {

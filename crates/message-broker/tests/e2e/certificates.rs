@@ -90,6 +90,20 @@ fn every_ca_command_works_on_a_stopped_system() {
 }
 
 #[test]
+fn a_certificate_that_is_still_good_is_replaced_only_when_told_to() {
+    let stopped = Stopped::new();
+    stopped.ok(&["ca", "issue", "till-1"]);
+    let key = stopped.path("certs/clients/till-1/till-1.key");
+    let first = std::fs::read(&key).expect("a key");
+    let said = stopped.refused(&["ca", "issue", "till-1"]);
+    assert!(said.contains("--force") && said.contains("ca renew till-1"), "{said}");
+    assert_eq!(std::fs::read(&key).expect("a key"), first);
+    stopped.ok(&["ca", "issue", "till-1", "--force"]);
+    assert_ne!(std::fs::read(&key).expect("a key"), first);
+    stopped.ok(&["ca", "issue", "proxy"]);
+}
+
+#[test]
 fn a_running_system_publishes_what_it_revokes() {
     let broker = Broker::start();
     let issued: serde_json::Value =

@@ -40,8 +40,21 @@ fn usage_errors_exit_2_and_business_errors_1() {
     assert_eq!(code(&["proxy"]), Some(1));
     assert_eq!(code(&["journal", "discard"]), Some(1));
     assert_eq!(code(&["config", "check"]), Some(0));
-    assert_eq!(code(&["completions", "bash"]), Some(0));
+    assert_eq!(code(&["completions", "sh"]), Some(2));
     assert_eq!(code(&["migrate", "--status"]), Some(0));
+}
+
+#[test]
+fn every_shell_is_told_all_commands() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = command(dir.path(), &[]).args(["completions", shell]).output().expect("runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        for word in ["main-server", "destinations", "reset-two-factor", "rotate-secret", "--data-dir"] {
+            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
+            assert!(text.contains(word), "{word} for {shell}");
+        }
+    }
 }
 
 #[test]
@@ -97,7 +110,7 @@ fn the_journal_can_be_inspected_once_its_proxy_is_stopped() {
     assert!(took < PATIENCE);
     let status: serde_json::Value =
         serde_json::from_str(&broker.run_ok(&["journal", "status", "--json"])).expect("JSON");
-    assert_eq!(status["waiting"], "0", "{status}");
+    assert_eq!(status["waiting"], 0, "{status}");
     broker.run_ok(&["journal", "replay"]);
     broker.run_ok(&["journal", "discard", "--yes"]);
 }

@@ -225,7 +225,12 @@ pub(crate) fn status_of(connection: &mut Connection, ids: &[String]) -> Vec<serd
 
 /// A message that breaks no rule.
 pub(crate) fn message(body: &str) -> String {
-    serde_json::json!({ "sender_number": "+4915112345678", "message_body": body }).to_string()
+    message_json(body).to_string()
+}
+
+/// The same as a value.
+pub(crate) fn message_json(body: &str) -> serde_json::Value {
+    serde_json::json!({ "sender_number": "+4915112345678", "message_body": body })
 }
 
 /// Submits one message that must be accepted; its id.

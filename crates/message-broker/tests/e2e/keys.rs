@@ -18,7 +18,7 @@ fn read(admin: &mut Connection, id: &str) -> String {
 
 fn listed(text: &str) -> Vec<(String, String)> {
     let rows: Value = serde_json::from_str(text).expect("JSON");
-    let rows = rows.as_array().expect("a list").iter();
+    let rows = rows["data"].as_array().expect("a list").iter();
     let text = |row: &Value, name: &str| row[name].as_str().expect("text").to_owned();
     rows.map(|row| (text(row, "id"), text(row, "state"))).collect()
 }

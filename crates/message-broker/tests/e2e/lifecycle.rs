@@ -1,6 +1,7 @@
 //! Starting, stopping, and what stands in the way of either.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Broker, PATIENCE, Ports, command, submit};
@@ -88,6 +89,69 @@ fn a_data_directory_held_by_another_process_is_one_clear_line() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("in use by another"), "{said}");
     submit(&mut broker.demo(), "the first goes on");
+}
+
+#[test]
+fn a_start_beside_a_running_system_is_refused_at_once_and_leaves_its_logs_alone() {
+    let broker = Broker::start();
+    welcome(&broker);
+    let log = broker.dir().join("logs/main_server.log");
+    for role in ["up", "main-server", "portal"] {
+        let begun = Instant::now();
+        let output = broker.run(&[role]);
+        assert!(begun.elapsed() < Duration::from_secs(2), "{role} was refused after {:?}", begun.elapsed());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains("in use by another") && said.contains(&broker.pid().to_string()), "{said}");
+    }
+    let written = std::fs::read_to_string(log).expect("a log");
+    assert!(!written.contains("in use by another"), "{written}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_restart_that_can_write_nothing_is_one_clear_line() {
+    let mut broker = Broker::start();
+    broker.terminate();
+    // Folders that are there and take no file, as on a disk that was mounted read-only.
+    for name in ["locks", "logs"] {
+        let folder = broker.dir().join(name);
+        std::fs::remove_dir_all(&folder).expect("removed");
+        std::os::unix::fs::symlink("/proc/self", &folder).expect("linked");
+    }
+    let output = broker.run(&["up"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("main-server.lock"), "{said}");
+}
+
+#[test]
+fn whoever_gets_an_answer_may_already_send_a_signal() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let ports = Ports::spare();
+    for round in 0..3 {
+        let mut child = command(dir.path(), &ports.environment())
+            .arg("up")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let give_up = Instant::now() + PATIENCE;
+        while !answers(ports.worker) {
+            assert!(Instant::now() < give_up, "no answer");
+        }
+        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+        assert_eq!(child.wait().expect("ended").code(), Some(0), "round {round}");
+    }
+}
+
+/// Whether something answers on a port of plain HTTP.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut first = [0];
+    stream.set_read_timeout(Some(PATIENCE)).is_ok()
+        && stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").is_ok()
+        && stream.read(&mut first).is_ok_and(|read| read > 0)
 }
 
 #[test]

@@ -56,6 +56,34 @@ fn twenty_sign_ins_at_once_slow_neither_health_nor_submits() {
 }
 
 #[test]
+fn a_mail_server_that_says_nothing_holds_up_nobody() {
+    // Connections are taken by the system, and nobody ever answers them.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a spare port");
+    let port = silent.local_addr().expect("bound").port().to_string();
+    let broker = Broker::start_with(&[
+        ("ADMIN_EMAIL", EMAIL),
+        ("ADMIN_PASSWORD", PASSWORD),
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", &port),
+        ("SMTP_FROM", "broker@example.org"),
+        ("MB_MAIL__TLS", "none"),
+    ]);
+    crate::lifecycle::welcome(&broker);
+    let mut server = server(&broker);
+    let forgot = json!({ "email": EMAIL }).to_string();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let answer = server.post("/portal/auth/forgot-password", &forgot).expect("answered");
+        assert!(answer.status < 300, "{}", answer.text());
+        submit(&mut broker.demo(), "meanwhile");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+    // It is tried all the same.
+    silent.set_nonblocking(false).expect("set");
+    drop(silent.accept().expect("the mail is on its way"));
+}
+
+#[test]
 fn an_admin_signs_in_sees_the_account_and_is_held_after_guesses() {
     let broker = broker();
     let mut server = server(&broker);

@@ -51,3 +51,44 @@ async fn on_http_1_a_body_over_the_limit_is_read_and_the_connection_goes_on() {
     assert!(answer.starts_with("HTTP/1.1 413") && !answer.contains("connection: close"), "{answer}");
     assert!(ask(&mut stream, WHO, "/1.1!").await.ends_with("nobody HTTP/1.1!"));
 }
+
+#[tokio::test]
+async fn on_http_1_who_sends_too_much_before_reading_still_gets_the_answer() {
+    let port = serve(Limits::default(), PlainText::Refuse);
+    for length in [10 << 20, 50 << 20] {
+        let mut stream = port.connect(None).await;
+        let head = format!("POST /small HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+        let answer = ask(&mut stream, &(head + &"x".repeat(length)), "body_too_large").await;
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_with_a_problem() {
+    let port = serve(Limits::default(), PlainText::Refuse);
+    let large = format!("GET /who HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(100 << 10));
+    let long = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "x".repeat(70 << 10));
+    for (request, status, code) in [
+        ("NO REQUEST\r\n\r\n", 400, "malformed_request"),
+        ("GET /who HTTP/1.1\r\nhost : localhost\r\n\r\n", 400, "malformed_request"),
+        (large.as_str(), 431, "head_too_large"),
+        (long.as_str(), 431, "head_too_large"),
+    ] {
+        // Also as a later request of its connection.
+        for first in [true, false] {
+            let mut stream = port.connect(None).await;
+            if !first {
+                ask(&mut stream, WHO, "/1.1!").await;
+            }
+            let answer = ask(&mut stream, request, "\"}").await;
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")) && head.contains("\r\ndate: "), "{head}");
+            assert!(head.contains("content-type: application/problem+json\r\n"), "{head}");
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head} {body}");
+            let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            assert_eq!((&problem["code"], &problem["status"]), (&code.into(), &status.into()));
+            let id = format!("x-request-id: {}\r\n", problem["request_id"].as_str().expect("an id"));
+            assert!(head.contains(&id), "{head}");
+        }
+    }
+}

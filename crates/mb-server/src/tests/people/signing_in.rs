@@ -59,6 +59,25 @@ async fn nobody_unknown_wrong_inactive_and_expired_are_one_answer() {
 }
 
 #[tokio::test]
+async fn whoever_tries_waits_for_a_hash_whether_there_is_such_an_account_or_not() {
+    let fixture = Fixture::new().await;
+    fixture.user("a@x.org", UserRole::User).await;
+    let hashing = &fixture.server.app.people.hashing;
+    let mut turns = Vec::new();
+    let at_once = Duration::from_millis(50);
+    while let Ok(turn) = tokio::time::timeout(at_once, hashing.turn()).await {
+        turns.push(turn.expect("there is room to wait"));
+    }
+    for (n, email) in ["a@x.org", "nobody@x.org", "no address"].into_iter().enumerate() {
+        let from = fixture.from(&format!("192.0.2.{n}"));
+        let trying = from.post(paths::AUTH_LOGIN, super::login(email, WRONG));
+        assert!(tokio::time::timeout(at_once, trying).await.is_err(), "{email} was answered without a hash");
+    }
+    drop(turns);
+    assert_eq!(fixture.log_in("nobody@x.org", WRONG).await.problem(), (401, "wrong_credentials"));
+}
+
+#[tokio::test]
 async fn every_refusal_is_recorded_also_of_nobody_and_no_password_is() {
     let fixture = Fixture::new().await;
     for (n, email) in ["nobody@x.org", PASSWORD].into_iter().enumerate() {

@@ -111,8 +111,10 @@ async fn verify(layout: &Layout, format: Format) -> Result<ExitCode> {
         let word = if report.intact { "intact" } else { "not intact" };
         let signed = report.signed_position.map_or_else(|| "none".to_owned(), |position| format!("up to {position}"));
         output::data(&format!(
-            "{word}: {} rows, {} checkpoints, signed: {signed}, not yet chained: {}",
-            report.rows, report.checkpoints, report.unchained
+            "{word}: {}, {}, signed: {signed}, not yet chained: {}",
+            output::counted(report.rows, "row"),
+            output::counted(report.checkpoints, "checkpoint"),
+            report.unchained
         ));
     }
     Ok(if report.intact { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::Format;
 use crate::layout::Layout;
-use crate::lock::RoleLock;
+use crate::lock::{Purpose, RoleLock};
 use crate::output;
 use crate::reload::{Answer, Outcome};
 
@@ -56,7 +56,7 @@ fn running(layout: &Layout) -> Result<BTreeMap<u32, Vec<&'static str>>> {
     let mut running: BTreeMap<u32, Vec<_>> = BTreeMap::new();
     for role in ROLES {
         if layout.lock(role).exists()
-            && let Err(Some(holder)) = RoleLock::try_take(layout, role)?
+            && let Err(Some(holder)) = RoleLock::try_take(layout, role, Purpose::Command)?
         {
             running.entry(holder.pid).or_default().push(role);
         }

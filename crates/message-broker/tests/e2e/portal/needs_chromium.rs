@@ -3,5 +3,6 @@
 mod administration;
 mod certificates;
 mod messages;
+mod passwords;
 mod signing_in;
 mod two_factor;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -200,6 +200,11 @@ impl Cluster {
     /// Another client's own connection to Redis.
     pub(crate) fn queue(&self) -> Redis {
         Redis::connect(self.redis.port)
+    }
+
+    /// Runs another command on the same data directory.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        command(&self.dir(), &self.environment).args(args).output().expect("the binary runs")
     }
 
     /// Runs another command on the same data directory, which must succeed; its stdout.

@@ -11,5 +11,6 @@ mod restoring;
 mod secrecy;
 mod several;
 mod storm;
+mod tending;
 mod torture;
 mod trust;

@@ -93,3 +93,24 @@ fn a_domain_and_a_client_are_changed_by_their_pages() {
     assert!(browser.text_of(".head").contains("active"));
     browser.close();
 }
+
+#[test]
+fn the_audit_log_is_verified_and_a_notice_is_resolved() {
+    let mut broker = broker();
+    broker.run_ok(&["ca", "issue", "till-5", "--days", "5"]);
+    // Certificates are looked through by whoever begins to lead.
+    broker.terminate();
+    broker.restart();
+    let browser = Browser::open(broker.ports.portal);
+    browser.goto("/admin/notices");
+    browser.sign_in(ADMIN, PASSWORD);
+    browser.wait_for("A certificate expires soon");
+    assert!(browser.text().contains("The certificate of till-5 (client) ends at"), "{}", browser.text());
+    browser.click("Resolve");
+    assert!(browser.text().contains("Nothing needs you."), "{}", browser.text());
+    browser.goto("/admin/audit?action=notice.");
+    assert!(browser.text_of("table").contains("notice.resolve"), "{}", browser.text());
+    browser.click("Verify the log");
+    assert!(browser.text().contains("The log is whole"), "{}", browser.text());
+    browser.close();
+}
