@@ -22,7 +22,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use mb_core::policy::CertificateRef;
 use mb_core::{ClientName, MessageId, Policy, handover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,7 +29,7 @@ use serde::de::DeserializeOwned;
 use crate::credentials::Credentials;
 use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
-    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownRevocations,
+    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownForGood,
     PolicyQuery, RegisterAnswer,
 };
 use crate::paths;
@@ -127,9 +126,9 @@ impl Client {
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
     }
 
-    /// Tells which revocations are held here that the policy does not name.
-    pub async fn merge_revocations(&self, revoked: Vec<CertificateRef>) -> Result<(), ClientError> {
-        self.tell(Method::POST, paths::REVOCATIONS, &KnownRevocations { revoked }).await
+    /// Tells what is held here that the policy does not name: revocations, and messages that were expunged.
+    pub async fn merge_back(&self, known: &KnownForGood) -> Result<(), ClientError> {
+        self.tell(Method::POST, paths::REVOCATIONS, known).await
     }
 
     /// The main server's health, also if it is unhealthy.

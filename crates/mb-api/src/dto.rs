@@ -20,9 +20,7 @@ pub use auth::{
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
     SessionRow, TokenType, Tokens, TwoFactorOffer,
 };
-pub use handover::{
-    ConfirmAnswer, ConfirmRequest, Epoch, KnownRevocations, PolicyQuery, RegisterAnswer, RegisterResult,
-};
+pub use handover::{ConfirmAnswer, ConfirmRequest, Epoch, KnownForGood, PolicyQuery, RegisterAnswer, RegisterResult};
 pub use health::{HealthReport, HealthStatus};
 pub use message::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
 pub use secret::SecretText;
@@ -45,6 +43,7 @@ pub(crate) mod tests {
             suspended: BTreeSet::new(),
             domains: BTreeMap::new(),
             limits: RateLimits::default(),
+            expunged: BTreeMap::new(),
         }
     }
 

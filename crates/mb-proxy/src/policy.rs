@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Shared;
-use crate::revocations::Dropped;
+use crate::for_good::Dropped;
 
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
@@ -203,11 +203,10 @@ async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clo
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);
         }
-        let owed = dropped.owed();
-        if !owed.is_empty() {
-            match follower.server().merge_revocations(owed).await {
-                Ok(()) => dropped.was_told(),
-                Err(error) => tracing::warn!(%error, "held revocations not told, they stay in effect here"),
+        if let Some(owed) = dropped.owed() {
+            match follower.server().merge_back(&owed).await {
+                Ok(()) => dropped.was_told(&owed),
+                Err(error) => tracing::warn!(%error, "what is held for good not told, it stays in effect here"),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Revocations that a restored store lacks and the proxies still hold. For a while after a new epoch they are merged back,
-//! so that a restore makes no certificate good again; at other times nobody but an admin revokes.
+//! so that a restore makes no certificate good again; at other times nobody but an admin revokes. Messages that were
+//! expunged go the same way (`deliveries/expunging.rs`).
 
 use std::time::Duration;
 
@@ -22,17 +23,17 @@ const MERGING: Duration = Duration::from_hours(7 * 24);
 const LONGEST: Duration = Duration::from_hours(24 * 3653);
 
 const SINCE: &str = "epoch_at";
-const REASON: &str = "merged back from a proxy after a restore";
+/// What the audit log says of it.
+pub(crate) const REASON: &str = "merged back from a proxy after a restore";
 
 impl Store {
     /// Revokes again what a proxy knows as revoked; how many of them the store did not. `None`, and nothing is changed, if
     /// no epoch began lately.
     pub async fn merge_revocations(&self, known: &[CertificateRef], actor: &str) -> Result<Option<u64>, StoreError> {
-        let now = self.now();
-        let began = self.setting(SINCE).await?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
-        if began.is_none_or(|began| now.since(Timestamp::from_micros(began)) > MERGING) {
+        if !is_time(self).await? {
             return Ok(None);
         }
+        let now = self.now();
         let mut tx = self.backend().begin().await?;
         let mut merged = 0;
         for certificate in known {
@@ -51,6 +52,12 @@ impl Store {
         tx.commit().await?;
         Ok(Some(merged))
     }
+}
+
+/// Whether an epoch began lately.
+pub(crate) async fn is_time(store: &Store) -> Result<bool, StoreError> {
+    let began = store.setting(SINCE).await?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
+    Ok(began.is_some_and(|began| store.now().since(Timestamp::from_micros(began)) <= MERGING))
 }
 
 /// Notes when the epoch began, in the transaction that mints it.

@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::WorkerMetrics;
-use aim::Aim;
+pub(crate) use aim::Aim;
 use lane::Lane;
 use report::Said;
 
@@ -132,6 +132,12 @@ impl Deliverer {
         for probe in probes {
             self.try_out(probe);
         }
+    }
+
+    /// How many are held, for the gauge.
+    #[expect(clippy::cast_precision_loss, reason = "at most a few times the room")]
+    pub(crate) fn held_now(&self) -> f64 {
+        self.held.load(Ordering::Relaxed) as f64
     }
 
     fn room(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The worker against a main server that misbehaves, over a real journal.
 
 mod hostile;
+mod secured;
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -77,27 +77,41 @@ async fn consume(args: &ListenArgs, client: &Client) -> Result<()> {
         if pulled.data.is_empty() && args.drain {
             return Ok(());
         }
-        let (mut taken, mut returned) = (Vec::new(), Vec::new());
-        for message in pulled.data {
-            let ids = if handle(args, &message).await? { &mut taken } else { &mut returned };
-            ids.push(message.id);
-        }
-        if !taken.is_empty() {
-            client.ack(&args.name, &Settle { ids: taken }).await.context("ack")?;
-        }
-        if !returned.is_empty() {
-            client.nack(&args.name, &Settle { ids: returned }).await.context("nack")?;
+        match &args.exec {
+            None => print(args, client, &pulled.data).await?,
+            // Each is settled by itself: what a command did is not done again because of the next one.
+            Some(command) => {
+                for message in &pulled.data {
+                    run_for(args, client, command, message).await?;
+                }
+            }
         }
     }
 }
 
-/// Whether the message was taken.
-async fn handle(args: &ListenArgs, message: &PulledMessage) -> Result<bool> {
+async fn print(args: &ListenArgs, client: &Client, messages: &[PulledMessage]) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    // What nobody could read was not taken.
+    for message in messages {
+        output::data_or_fail(message.message.get()).context("print a message")?;
+    }
+    let ids = messages.iter().map(|message| message.id.clone()).collect();
+    client.ack(&args.name, &Settle { ids }).await.context("ack")
+}
+
+async fn run_for(args: &ListenArgs, client: &Client, command: &str, message: &PulledMessage) -> Result<()> {
+    let ids = vec![message.id.clone()];
+    if succeeds(command, message).await? {
+        client.ack(&args.name, &Settle { ids }).await.context("ack")
+    } else {
+        client.nack(&args.name, &Settle { ids }).await.context("nack")
+    }
+}
+
+async fn succeeds(command: &str, message: &PulledMessage) -> Result<bool> {
     let text = message.message.get();
-    let Some(command) = &args.exec else {
-        output::data(text);
-        return Ok(true);
-    };
     let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
     shell.args([if cfg!(windows) { "/C" } else { "-c" }, command]).stdin(Stdio::piped()).kill_on_drop(true);
     let mut child = shell.spawn().context("run the command")?;

@@ -22,7 +22,8 @@ const MAX_AGE: Duration = Duration::from_hours(1);
 fn policy(version: u64) -> Policy {
     let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] };
     let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains, limits: RateLimits::default() }
+    let (limits, expunged) = (RateLimits::default(), BTreeMap::new());
+    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains, limits, expunged }
 }
 
 fn open(dir: &TempDir, now: Timestamp) -> PolicyKeeper {

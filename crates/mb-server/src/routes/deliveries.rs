@@ -151,21 +151,23 @@ pub(super) async fn answer(app: &App, leased: Vec<Leased>) -> Result<LeasedDeliv
         }
     }
     answer.targets = targets.into_values().collect();
-    if !broken.is_empty() {
-        let reports = Reports {
-            attempts: &broken,
-            released: &[],
-            worker: "system:main-server",
-            instance: &app.instance,
-            jitter: &[],
-        };
-        let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
-        app.delivering.note(&reported);
-    }
+    give_up(app, &broken).await?;
     Ok(answer)
 }
 
-fn unsendable(app: &App, delivery: &Leased) -> AttemptReport {
+/// Reports what does not open, which so comes to its end like everything else that is not taken.
+pub(super) async fn give_up(app: &App, broken: &[AttemptReport]) -> Result<(), ApiError> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let reports =
+        Reports { attempts: broken, released: &[], worker: "system:main-server", instance: &app.instance, jitter: &[] };
+    let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
+    take_in(app, &reported).await
+}
+
+/// A delivery whose message does not open, as an attempt.
+pub(super) fn unsendable(app: &App, delivery: &Leased) -> AttemptReport {
     tracing::error!(message.id = %delivery.message.header.message_id, "message cannot be opened for delivery");
     AttemptReport {
         attempt: mb_core::AttemptId::from_bytes(random::public_array()),

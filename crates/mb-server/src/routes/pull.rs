@@ -126,10 +126,10 @@ async fn destination(app: &App, consumer: &Identity, name: &str) -> Result<Desti
     row.filter(|row| row.route.kind == DestinationKind::Pull).ok_or_else(ApiError::not_found)
 }
 
-/// What cannot be opened is left to its lease's end; the log says so.
+/// What does not open is reported as tried, so that it does not come again and again.
 async fn open(app: &App, leased: Vec<mb_store::Leased>) -> Result<Vec<PulledMessage>, ApiError> {
     let leased_until = app.clock.now().plus(LEASE);
-    let mut data = Vec::with_capacity(leased.len());
+    let (mut data, mut broken) = (Vec::with_capacity(leased.len()), Vec::new());
     for delivery in leased {
         let header = &delivery.message.header;
         let plain = opening::open(app, &delivery.message).await.map_err(store_fault)?;
@@ -137,12 +137,13 @@ async fn open(app: &App, leased: Vec<mb_store::Leased>) -> Result<Vec<PulledMess
         let text = content.and_then(|content| payload::compose(header, &content));
         let raw = text.and_then(|text| RawValue::from_string(text.secret().expose().clone()).ok());
         let Some(message) = raw else {
-            tracing::error!(message.id = %header.message_id, "message cannot be opened for delivery");
+            broken.push(deliveries::unsendable(app, &delivery));
             continue;
         };
         let id = receipt(header.message_id, delivery.lease);
         data.push(PulledMessage { id, leased_until, attempt: delivery.number, message });
     }
+    deliveries::give_up(app, &broken).await?;
     Ok(data)
 }
 

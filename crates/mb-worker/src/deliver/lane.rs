@@ -146,6 +146,7 @@ impl Lane {
             let of = held(&delivery);
             let gives_up = self.sent(&delivery, exchange.class);
             deliverer.metrics.attempted(exchange.class);
+            deliverer.metrics.delivery_seconds.observe_duration(attempted.took);
             log(self.id, exchange.class, delivery.message_id);
             let id = AttemptId::from_bytes(random::public_array());
             deliverer.say(Said::Attempt(AttemptReport { id, of, exchange })).await;

@@ -22,6 +22,7 @@ mod people;
 mod portal;
 mod production;
 mod rate_limits;
+mod receiver;
 mod reload;
 mod renewal;
 mod secrecy;

@@ -163,7 +163,13 @@ fn check_url(url: &str) -> Result<(), &'static str> {
     if !matches!(uri.scheme_str(), Some("https" | "http")) || uri.host().is_none_or(str::is_empty) {
         return Err(form);
     }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+    // The parser takes a port that is none for no port at all.
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+    if after_host.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
+        return Err("url must name a port from 1 to 65535, or none");
+    }
+    if authority.contains('@') {
         return Err("url must not hold a user or password: who calls is shown by the signature");
     }
     Ok(())
@@ -187,9 +193,20 @@ mod tests {
         for good in ["https://hooks.example/a?b=c", "http://127.0.0.1:9000", "https://[::1]:8443/x"] {
             assert_eq!(check_url(good), Ok(()), "{good}");
         }
-        for bad in
-            ["", "hooks.example", "/a", "ftp://a/b", "https://", "https://u:p@h/", "https://h/#a", "https://h h/"]
-        {
+        for bad in [
+            "",
+            "hooks.example",
+            "/a",
+            "ftp://a/b",
+            "https://",
+            "https://u:p@h/",
+            "https://h/#a",
+            "https://h h/",
+            "https://h:0/",
+            "https://h:99999/",
+            "https://h:/",
+            "https://[::1]:x/",
+        ] {
             assert!(check_url(bad).is_err(), "{bad}");
         }
     }

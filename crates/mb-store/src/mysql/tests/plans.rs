@@ -43,9 +43,11 @@ async fn generate(database: &Database) {
         "INSERT INTO {name}.dead_letters (message_id, digest, reason, envelope, client_id, domain, topic, queued_at, \
          created_at) SELECT RANDOM_BYTES(16), sender_number_hashed, 'stale', encrypted_body, client_id, domain, topic, \
          queued_at, registered_at FROM {name}.messages LIMIT 20000;
+         INSERT INTO {name}.tombstones (message_id, expunged_at) SELECT RANDOM_BYTES(16), queued_at \
+         FROM {name}.messages LIMIT 20000;
          INSERT INTO {name}.audit_log (at, actor, action, object, detail) \
          SELECT queued_at, client_id, 'thing.do', domain, '{{}}' FROM {name}.messages LIMIT 20000;
-         ANALYZE TABLE {name}.messages, {name}.dead_letters, {name}.audit_log"
+         ANALYZE TABLE {name}.messages, {name}.dead_letters, {name}.tombstones, {name}.audit_log"
     );
     server::administer(database.port, &sql).await;
 }
