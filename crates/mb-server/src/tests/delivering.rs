@@ -7,7 +7,7 @@ use mb_api::client::Client;
 use mb_api::dto::KnownForGood;
 use mb_api::dto::RegisterResult::{Duplicate, Stored};
 use mb_api::dto::delivery::{AttemptReport, Exchange, HeldDelivery, LeaseRequest, LeasedDeliveries, ReportRequest};
-use mb_core::{AttemptClass, AttemptId, MessageState, NoticeKind, Role};
+use mb_core::{AttemptClass, AttemptId, DomainName, MessageState, NoticeKind, Role};
 use mb_store::NoticeFilter;
 use serde_json::{Value, json};
 
@@ -18,6 +18,12 @@ const DESTINATIONS: &str = "/admin/destinations";
 
 fn of(number: &Value, what: &str) -> String {
     format!("{DESTINATIONS}/{number}{what}")
+}
+
+async fn with_domain() -> Fixture {
+    let fixture = Fixture::new().await;
+    fixture.store.ensure_domain(&DomainName::default(), "test").await.expect("is there");
+    fixture
 }
 
 /// A webhook that takes everything; its number and its secret.
@@ -55,7 +61,7 @@ async fn explained(admin: &Asking<'_>, n: u8) -> Value {
 
 #[tokio::test]
 async fn a_destination_is_made_changed_and_deleted() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let (number, secret) = webhook(&admin, "hook").await;
     assert!(secret.starts_with("whsec_"));
@@ -84,7 +90,7 @@ async fn a_destination_is_made_changed_and_deleted() {
 
 #[tokio::test]
 async fn settings_that_break_a_rule_are_refused_and_named() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let url = |url: &str| json!({ "url": url });
     let ok = "https://h/";
@@ -127,7 +133,7 @@ async fn settings_that_break_a_rule_are_refused_and_named() {
 
 #[tokio::test]
 async fn a_secret_overlaps_with_the_next_one_for_a_day() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let worker = fixture.client(Role::Worker).await;
     let (number, first) = webhook(&admin, "hook").await;
@@ -153,7 +159,7 @@ async fn a_secret_overlaps_with_the_next_one_for_a_day() {
 
 #[tokio::test]
 async fn a_message_says_why_it_is_where_it_is() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let worker = fixture.client(Role::Worker).await;
     let (number, _) = webhook(&admin, "hook").await;
@@ -194,7 +200,7 @@ async fn a_message_says_why_it_is_where_it_is() {
 
 #[tokio::test]
 async fn a_destination_that_failed_for_five_days_is_disabled_with_a_notice() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let worker = fixture.client(Role::Worker).await;
     let (number, _) = webhook(&admin, "hook").await;
@@ -219,7 +225,7 @@ async fn a_destination_that_failed_for_five_days_is_disabled_with_a_notice() {
 
 #[tokio::test]
 async fn dead_letters_are_previewed_redriven_and_purged_by_filter() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let worker = fixture.client(Role::Worker).await;
     let (number, _) = webhook(&admin, "hook").await;
@@ -244,7 +250,7 @@ async fn dead_letters_are_previewed_redriven_and_purged_by_filter() {
 
 #[tokio::test]
 async fn a_new_destination_gets_what_came_before_after_a_dry_run() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let worker = fixture.client(Role::Worker).await;
     fixture.register(&[fixture.key.message(1), fixture.key.message(2)]).await;
@@ -264,7 +270,7 @@ async fn a_new_destination_gets_what_came_before_after_a_dry_run() {
 
 #[tokio::test]
 async fn an_expunged_message_stays_out_of_a_store_that_has_forgotten_it() {
-    let fixture = Fixture::new().await;
+    let fixture = with_domain().await;
     let admin = fixture.certificate(Role::Admin).await;
     let envelopes = [fixture.key.message(1), fixture.key.message(2)];
     assert_eq!(fixture.register(&envelopes).await, [Stored, Stored]);
