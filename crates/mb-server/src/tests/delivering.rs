@@ -194,6 +194,8 @@ async fn a_message_says_why_it_is_where_it_is() {
     let attempt = &shown["attempts"][0];
     assert_eq!((&attempt["class"], &attempt["status"]), (&json!("server_error"), &json!(503)));
     assert_eq!((&attempt["duration_ms"], &attempt["answer"]), (&json!(3), &json!("sorry")));
+    let kept = fixture.execute_text("SELECT answer FROM attempts WHERE answer IS NOT NULL").await;
+    assert!(kept.iter().all(|sealed| !sealed.windows(5).any(|window| window == b"sorry")), "it is kept sealed");
     let unopened = admin.get(&format!("/portal/messages/{}?body=false", id(1))).await.ok(200);
     assert_eq!(unopened["attempts"][0]["answer"], Value::Null, "an answer is as private as the message");
 }

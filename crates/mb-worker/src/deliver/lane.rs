@@ -42,7 +42,8 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 struct Inner {
     aim: Arc<Aim>,
-    waiting: VecDeque<LeasedDelivery>,
+    /// With the time at which each came.
+    waiting: VecDeque<(LeasedDelivery, Instant)>,
     /// What is being sent.
     under_way: HashMap<MessageId, HeldDelivery>,
     runners: u32,
@@ -97,8 +98,9 @@ impl Lane {
 
     /// Takes deliveries over.
     pub(crate) fn take(self: &Arc<Self>, deliverer: &Arc<Deliverer>, deliveries: Vec<LeasedDelivery>) {
+        let now = Instant::now();
         let mut inner = self.inner();
-        inner.waiting.extend(deliveries);
+        inner.waiting.extend(deliveries.into_iter().map(|delivery| (delivery, now)));
         let wanted = u32::try_from(inner.waiting.len()).unwrap_or(u32::MAX);
         let more = wanted.min(inner.aim.concurrency.saturating_sub(inner.runners));
         inner.runners += more;
@@ -112,7 +114,7 @@ impl Lane {
     /// What is held here, for the heartbeat.
     pub(crate) fn held(&self) -> Vec<HeldDelivery> {
         let inner = self.inner();
-        inner.waiting.iter().map(held).chain(inner.under_way.values().copied()).collect()
+        inner.waiting.iter().map(|(delivery, _)| held(delivery)).chain(inner.under_way.values().copied()).collect()
     }
 
     /// Gives what waits back untried, and closes what is idle.
@@ -122,7 +124,7 @@ impl Lane {
             (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.idle))
         };
         drop(idle);
-        for delivery in &waiting {
+        for (delivery, _) in &waiting {
             deliverer.say(Said::Released(held(delivery))).await;
         }
         deliverer.done_with(waiting.len());
@@ -130,11 +132,13 @@ impl Lane {
 
     async fn run(&self, deliverer: &Deliverer) {
         loop {
-            let Some((delivery, aim, at)) = self.next() else { return };
+            let Some(Next { delivery, taken, aim, at }) = self.next() else { return };
             tokio::time::sleep_until(at).await;
             let now = deliverer.clock.now();
-            if delivery.expires_at.is_some_and(|at| at <= now) {
+            let expired = delivery.expires_at.is_some_and(|at| at <= now);
+            if expired || !deliverer.still_holds(taken) {
                 self.inner().under_way.remove(&delivery.message_id);
+                // Giving back what another holds by now changes nothing.
                 deliverer.say(Said::Released(held(&delivery))).await;
                 deliverer.done_with(1);
                 continue;
@@ -157,12 +161,12 @@ impl Lane {
         }
     }
 
-    /// The next delivery, and when it may go; `None` ends the runner.
-    fn next(&self) -> Option<(LeasedDelivery, Arc<Aim>, Instant)> {
+    /// The next delivery; `None` ends the runner.
+    fn next(&self) -> Option<Next> {
         let mut inner = self.inner();
         // One too many, since the destination bears fewer than before, ends.
         let delivery = (inner.runners <= inner.aim.concurrency).then(|| inner.waiting.pop_front()).flatten();
-        let Some(delivery) = delivery else {
+        let Some((delivery, taken)) = delivery else {
             inner.runners -= 1;
             return None;
         };
@@ -176,7 +180,7 @@ impl Lane {
                 at
             }
         };
-        Some((delivery, Arc::clone(&inner.aim), at))
+        Some(Next { delivery, taken, aim: Arc::clone(&inner.aim), at })
     }
 
     /// Takes in what came of one; whether what waits is to be given back.
@@ -271,6 +275,16 @@ impl Lane {
             response_headers: shown(attempted.outcome.as_ref().map_or(&none, |answered| &answered.headers)),
         }
     }
+}
+
+/// What a runner does next.
+struct Next {
+    delivery: LeasedDelivery,
+    /// When it came.
+    taken: Instant,
+    aim: Arc<Aim>,
+    /// When it may go.
+    at: Instant,
 }
 
 struct Attempted {

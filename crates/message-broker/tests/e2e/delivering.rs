@@ -3,6 +3,7 @@
 mod consuming;
 mod expunging;
 mod failing;
+mod managing;
 mod withdrawing;
 
 use std::time::{Duration, Instant};

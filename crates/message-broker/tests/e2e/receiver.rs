@@ -75,6 +75,11 @@ impl Receiver {
         got.keys().filter(|id| !id.starts_with("test-")).cloned().collect()
     }
 
+    /// How many came, repeats among them.
+    pub(crate) fn count(&self) -> usize {
+        self.got.lock().expect("no panic while held").values().map(Vec::len).sum()
+    }
+
     /// Everything that came under one id.
     pub(crate) fn of(&self, id: &str) -> Vec<Hook> {
         self.got.lock().expect("no panic while held").get(id).cloned().unwrap_or_default()

@@ -53,6 +53,8 @@ fn an_expunged_message_never_comes_back() {
     for then in ["with", "before"] {
         broker.terminate();
         copy_store(&aside.path().join(then), broker.dir());
+        let was_there = then == "with";
+        assert_eq!((opens(&broker, &ids[0]), opens(&broker, &ids[1])), (was_there, was_there), "as it was then");
         broker.run_ok(&["admin", "store", "new-epoch"]);
         broker.restart();
         eventually(&broker, "the other message is there", || {

@@ -1,5 +1,6 @@
 //! What needs both servers.
 
+mod delivering;
 mod eviction;
 mod flow;
 mod forgery;
