@@ -94,7 +94,8 @@ impl Store {
 
     /// The newest tombstones, for the policy: those under which a copy may still come.
     pub(crate) async fn tombstones(&self) -> Result<BTreeMap<MessageId, Timestamp>, StoreError> {
-        let values = [Value::Time(self.now().minus(HORIZON)), Value::Int(IN_POLICY)];
+        let since = self.backend().now(self.clock()).await?.minus(HORIZON);
+        let values = [Value::Time(since), Value::Int(IN_POLICY)];
         let rows = self.backend().fetch(NEWEST, values).await?;
         rows.iter().map(|row| Ok((row.message_id(0)?, row.time(1)?))).collect()
     }
