@@ -139,7 +139,7 @@ impl PolicyKeeper {
             self.age.touch(now);
         }
         if let News::Policy(policy) = news {
-            self.sender.send_replace(Some(Arc::new(policy)));
+            self.sender.send_replace(Some(Arc::from(policy)));
         }
     }
 

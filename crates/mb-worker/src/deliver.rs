@@ -164,10 +164,16 @@ impl Deliverer {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Takes down lanes that nobody needs any more.
+    fn tidy(&self) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, lane| !lane.tidy());
+    }
+
     /// Points a lane at a destination as it is now.
     fn aim(&self, target: &Target) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(&target.id) {
+            lane.touch();
             if lane.is_older_than(target) {
                 lane.aim(Aim::new(target, &self.config.roots));
             }

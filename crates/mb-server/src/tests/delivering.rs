@@ -107,6 +107,7 @@ async fn settings_that_break_a_rule_are_refused_and_named() {
         (json!({ "url": ok, "rate": 1_000_001 }), "/settings/rate"),
         (json!({ "url": ok, "ca": "no certificate" }), "/settings/ca"),
         (json!({ "url": ok, "client_certificate": "none" }), "/settings/client_certificate"),
+        (json!({ "url": ok, "client_key": "of nothing" }), "/settings/client_key"),
         (json!({ "url": ok, "topics": vec!["a"; 101] }), "/settings/topics"),
     ] {
         let answer = admin.post(DESTINATIONS, json!({ "name": "hook", "kind": "webhook", "settings": settings })).await;
@@ -149,7 +150,7 @@ async fn a_secret_overlaps_with_the_next_one_for_a_day() {
     };
     let (both, version) = secrets(1).await;
     assert_eq!(both, [second.clone(), first]);
-    fixture.clock.set(NOW.plus(Duration::from_hours(24) - Duration::from_secs(1)));
+    fixture.clock.set(NOW.plus(Duration::from_hours(24).saturating_sub(Duration::from_secs(1))));
     assert_eq!(secrets(2).await, (both, version));
     fixture.clock.set(NOW.plus(Duration::from_hours(24)));
     let (last, later) = secrets(3).await;

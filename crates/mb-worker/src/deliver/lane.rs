@@ -30,6 +30,8 @@ const MOST: usize = 4000;
 const SECOND: Duration = Duration::from_secs(1);
 /// A connection that was not used for so long is not used again: the other end may be about to close it.
 const IDLE: Duration = Duration::from_secs(20);
+/// A lane that had nothing to do for so long is taken down; what comes then brings its target along.
+const FORGOTTEN: Duration = Duration::from_mins(10);
 /// After so many failures in a row what waits is given back: the breaker has opened by then.
 const GIVES_UP: u32 = 10;
 
@@ -54,6 +56,8 @@ struct Inner {
     next: Instant,
     /// Sent in the second that began then, and in the one before.
     second: (Instant, usize, usize),
+    /// When it last had something to do.
+    used: Instant,
 }
 
 impl Lane {
@@ -68,6 +72,7 @@ impl Lane {
             ill: 0,
             next: now,
             second: (now, 0, 0),
+            used: now,
         };
         Self { id, inner: Mutex::new(inner) }
     }
@@ -85,6 +90,18 @@ impl Lane {
         let mut inner = self.inner();
         inner.aim = Arc::new(aim);
         inner.idle.clear();
+    }
+
+    /// Something is about to come.
+    pub(crate) fn touch(&self) {
+        self.inner().used = Instant::now();
+    }
+
+    /// Closes connections that are not used again; whether the lane is of use to nobody any more.
+    pub(crate) fn tidy(&self) -> bool {
+        let mut inner = self.inner();
+        inner.idle.retain(|connection| connection.used.elapsed() < IDLE);
+        inner.runners == 0 && inner.waiting.is_empty() && inner.used.elapsed() >= FORGOTTEN
     }
 
     /// Whether no more is to be asked for.
@@ -321,5 +338,39 @@ fn log(destination: DestinationId, class: AttemptClass, message: MessageId) {
         mb_runtime::logging::limited("delivery", || {
             tracing::warn!(destination.id = %destination, class = class.as_str(), message.id = %message, "delivery not taken");
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane() -> Lane {
+        let (id, no_secrets) = (DestinationId::new(1), Vec::new());
+        let target = Target {
+            id,
+            version: 1,
+            url: "https://h/".into(),
+            concurrency: 1,
+            rate: None,
+            secrets: no_secrets,
+            ca: None,
+            client_certificate: None,
+            client_key: None,
+        };
+        Lane::new(id, Aim::new(&target, &Arc::new(rustls::RootCertStore::empty())))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_nobody_needs_is_taken_down_in_the_end() {
+        let lane = lane();
+        tokio::time::advance(FORGOTTEN / 2).await;
+        lane.touch();
+        tokio::time::advance(FORGOTTEN / 2).await;
+        assert!(!lane.tidy(), "something came");
+        tokio::time::advance(FORGOTTEN / 2).await;
+        assert!(lane.tidy());
+        lane.inner().runners = 1;
+        assert!(!lane.tidy(), "somebody works on it");
     }
 }

@@ -55,6 +55,7 @@ impl Deliverer {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.soft.run_until_cancelled(ticks.tick()).await.is_some() {
             let begun = Instant::now();
+            self.tidy();
             if !self.still_holds(begun.checked_sub(HOLDS).unwrap_or(begun)) {
                 for lane in self.all_lanes() {
                     lane.give_back(&self).await;
