@@ -16,6 +16,7 @@ mod held;
 mod inspect;
 mod keeper;
 mod link;
+mod progress;
 mod queue;
 #[cfg(test)]
 pub(crate) mod tests;

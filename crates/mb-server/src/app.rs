@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mb_core::{Clock, KeyId};
+use mb_core::{Clock, KeyId, RetrySchedule};
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
@@ -32,6 +32,7 @@ pub(crate) struct App {
     pub(crate) master: Arc<MasterKeys>,
     /// Names this process in what it says of its keys.
     pub(crate) reporter: KeyId,
+    pub(crate) retry: RetrySchedule,
     pub(crate) mail: Mailer,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
@@ -61,6 +62,7 @@ impl App {
             jwt,
             own_names,
             people,
+            retry,
             mail,
             clock,
             instance,
@@ -88,6 +90,7 @@ impl App {
             jwt,
             master,
             reporter: KeyId::from_bytes(mb_crypto::random::random_array()),
+            retry,
             mail,
             people,
             search,

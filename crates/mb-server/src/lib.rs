@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use mb_core::{Clock, KeyId, Policy};
+use mb_core::{Clock, KeyId, Policy, RetrySchedule};
 use mb_crypto::TrustAnchors;
 use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
@@ -103,6 +103,8 @@ pub struct Parts {
     pub own_names: Vec<String>,
     /// What signing in is told.
     pub people: PeopleConfig,
+    /// How destinations are tried that have no schedule of their own.
+    pub retry: RetrySchedule,
     /// How mail is sent.
     pub mail: MailConfig,
     /// The time.

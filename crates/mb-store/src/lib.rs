@@ -38,6 +38,7 @@ mod proxies;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;
+mod retrying;
 mod rewrap;
 mod second_factor;
 mod sessions;

@@ -19,7 +19,7 @@ use mb_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Preparing, Wanted, Wish};
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::{KeyPair, Layout, read_secret, read_text};
 use crate::lock::{Holder, RoleLock};
 use crate::{bootstrap, wiring};
@@ -57,7 +57,7 @@ impl Access {
     /// # Errors
     /// It runs but cannot be reached, or its files cannot be opened.
     pub async fn open(layout: &Layout) -> Result<Self> {
-        let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+        let resolved = Resolved::of(layout)?;
         layout.create()?;
         let give_up = tokio::time::Instant::now() + STARTING;
         loop {

@@ -173,6 +173,7 @@ pub async fn main_server(
         jwt,
         own_names,
         people,
+        retry: resolved.config.delivery.schedule()?,
         mail,
         clock: clock.clone(),
         instance,

@@ -39,6 +39,9 @@ pub(crate) struct Cli {
     /// Where certificates, keys, journal and database lie
     #[arg(long, global = true, env = "MB_DATA_DIR", default_value = "./data", value_name = "DIR")]
     data_dir: PathBuf,
+    /// A setting for this run, as in proxy.port=9001; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
     #[command(subcommand)]
     command: Command,
 }
@@ -116,7 +119,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let layout = Layout::new(&cli.data_dir);
+    let layout = Layout::new(&cli.data_dir).with_settings(cli.set);
     match cli.command {
         Command::Up => up::run(&layout),
         Command::MainServer => role::run(&layout, Role::Server),
@@ -143,6 +146,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Completions(args) => completions::run(&args),
         Command::Openapi => Ok(openapi::run()),
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, as in proxy.port=9001")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

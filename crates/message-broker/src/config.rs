@@ -1,5 +1,5 @@
-//! Configuration: embedded defaults, then `message-broker.toml`, `.env`, the environment; resolved to typed values before
-//! anything starts.
+//! Configuration: embedded defaults, then `message-broker.toml`, `.env`, the environment, `--set`; resolved to typed values
+//! before anything starts.
 //!
 //! The embedded default file is the manual and the schema: a key exists because it stands there, its type is the type of
 //! its default. Unknown keys are errors that name the nearest valid one, so a typing error never silently runs defaults.
@@ -14,6 +14,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use mb_core::Secret;
+
+use crate::layout::Layout;
 
 pub use layers::Source;
 pub use mail::{Mail, MailTls};
@@ -65,7 +67,19 @@ impl Resolved {
     /// # Errors
     /// An unknown key, a value of the wrong type or out of range, an unreadable file; each names the key and its source.
     pub fn load(data_dir: &Path, environment: &[(String, String)]) -> Result<Self> {
-        let resolved = layers::resolve(data_dir, environment)?;
+        Self::load_with(data_dir, environment, &[])
+    }
+
+    /// Reads every layer of this process: below the data directory, of its environment, of its command line.
+    ///
+    /// # Errors
+    /// As [`Resolved::load`].
+    pub fn of(layout: &Layout) -> Result<Self> {
+        Self::load_with(layout.root(), &environment_pairs(), layout.settings())
+    }
+
+    fn load_with(data_dir: &Path, environment: &[(String, String)], flags: &[(String, String)]) -> Result<Self> {
+        let resolved = layers::resolve(data_dir, environment, flags)?;
         resolved.config.check()?;
         Ok(resolved)
     }
@@ -134,6 +148,60 @@ mod tests {
         assert_eq!(file.config.proxy.port, 9001);
         let env = load("[proxy]\nport = 9001", &[("MB_PROXY__PORT", "9002"), ("PROXY_HOST", "::1")]).expect("valid");
         assert_eq!((env.config.proxy.port, env.config.proxy.host.as_str()), (9002, "::1"));
+    }
+
+    #[test]
+    fn the_command_line_overrides_everything_and_takes_no_password() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let with = |key: &str, value: &str| {
+            let layout = Layout::new(dir.path()).with_settings(vec![(key.to_owned(), value.to_owned())]);
+            let environment = [("MB_PROXY__PORT".to_owned(), "9002".to_owned())];
+            Resolved::load_with(layout.root(), &environment, layout.settings())
+        };
+        let flag = with("proxy.port", "9003").expect("valid");
+        let shown = flag.settings.iter().find(|setting| setting.key == "proxy.port").expect("it is a key");
+        assert_eq!((flag.config.proxy.port, shown.source.to_string()), (9003, "--set".to_owned()));
+        for (key, value, says) in [
+            ("proxy.prot", "1", "did you mean proxy.port?"),
+            ("proxy.port", "many", "must be of type integer"),
+            ("store.url", "mysql://u:secret@h/d", "set DATABASE_URL instead"),
+        ] {
+            let error = format!("{:#}", with(key, value).expect_err("refused"));
+            assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_guides_names_for_the_worker_are_heeded() {
+        let of = |pairs: &[(&str, &str)]| load("", pairs).map(|resolved| resolved.config);
+        let config = of(&[("WORKER_ID", "w-7"), ("WORKER_RETRY_INTERVAL", "30"), ("WORKER_MAX_ATTEMPTS", "10000")]);
+        let config = config.expect("valid");
+        assert_eq!(config.worker.id, "w-7");
+        assert_eq!(config.delivery.schedule().expect("valid").to_string(), "fixed:30s*10000");
+        assert_eq!(of(&[]).expect("valid").delivery.schedule().expect("valid"), mb_core::RetrySchedule::default());
+        let error = of(&[("WORKER_RETRY_INTERVAL", "30")]).expect_err("half").to_string();
+        assert!(error.contains("max_attempts"), "{error}");
+        let config = of(&[("PROXY_URLS", "https://a:8001, https://b:8001")]).expect("valid");
+        assert_eq!(config.proxy.urls().collect::<Vec<_>>(), ["https://a:8001", "https://b:8001"]);
+        assert!(of(&[("PROXY_URLS", "a:8001")]).is_err());
+    }
+
+    #[test]
+    fn the_databases_address_may_stand_in_a_file() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        std::fs::write(dir.path().join("url"), "mysql://u:pw@h/d\n").expect("writes");
+        let resolved = |file: &str| Resolved::load(dir.path(), &[("DATABASE_URL_FILE".to_owned(), file.to_owned())]);
+        assert_eq!(resolved("url").expect("valid").config.store.url, "mysql://u:pw@h/d");
+        assert!(format!("{:#}", resolved("none").expect_err("is not there")).contains("DATABASE_URL_FILE"));
+    }
+
+    #[test]
+    fn a_slip_in_the_file_is_told_by_line_and_without_its_text() {
+        let error =
+            format!("{:#}", load("[proxy]\n\n[store]\nurl = \"mysql://u:secret@h/d\n", &[]).expect_err("no TOML"));
+        assert!(error.contains("line 4") && !error.contains("secret"), "{error}");
+        let error = format!("{:#}", load("[store]\nurl = \"mysql:name\"", &[]).expect_err("no address"));
+        assert!(error.contains("mysql://USER:PASSWORD@HOST"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod files;
 mod finding;
 mod grants;
 mod ports;
+mod proxies;
 mod queue;
 mod secrets;
 mod server;
@@ -21,7 +22,7 @@ use anyhow::Result;
 use clap::Args;
 use mb_core::Clock;
 
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
 use crate::output;
 
@@ -65,7 +66,7 @@ pub async fn run(layout: &Layout, args: DoctorArgs) -> Result<ExitCode> {
 }
 
 async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
-    let resolved = match Resolved::load(layout.root(), &config::environment_pairs()) {
+    let resolved = match Resolved::of(layout) {
         Ok(resolved) => resolved,
         Err(error) => {
             let fix = "correct what it names; `message-broker config check` tells whether it is good";
@@ -82,6 +83,7 @@ async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
     findings.extend(store::check(patient).await);
     findings.extend(queue::check(patient).await);
     findings.extend(server::check(patient).await);
+    findings.extend(proxies::check(patient).await);
     findings
 }
 

@@ -23,7 +23,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::bootstrap;
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::{Layout, read_secret, read_text};
 use crate::lock::RoleLock;
 use crate::output;
@@ -79,7 +79,7 @@ pub async fn run(layout: &Layout, args: GenerateArgs) -> Result<ExitCode> {
     if !args.yes {
         bail!("this stores messages that nobody has sent, and nothing takes them out again: repeat it with --yes");
     }
-    let mut resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let mut resolved = Resolved::of(layout)?;
     if let Some(url) = &args.database {
         resolved.config.store.url.clone_from(url);
     }

@@ -30,6 +30,7 @@ pub fn check_name(name: &str, role: Role) -> Result<()> {
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
+    settings: Vec<(String, String)>,
 }
 
 /// A certificate with its private key, to be written to files.
@@ -52,7 +53,18 @@ pub struct KeyPair<'a> {
 impl Layout {
     /// The layout below `root`, which need not exist yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), settings: Vec::new() }
+    }
+
+    /// The same with settings of the command line, which override those that lie there.
+    #[must_use]
+    pub fn with_settings(self, settings: Vec<(String, String)>) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Settings of the command line: keys and values.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
     }
 
     /// Creates the directory and the folders in it.

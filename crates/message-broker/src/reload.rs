@@ -15,7 +15,7 @@ use mb_runtime::logging::{Component, Level};
 use mb_runtime::{App, Criticality, Lifecycle, Slots};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, Config, Resolved};
+use crate::config::{Config, Resolved};
 use crate::layout::Layout;
 use crate::weakness;
 
@@ -143,7 +143,7 @@ impl Reloader {
     /// Reads the settings and takes up what can be.
     fn reload(&mut self) -> Outcome {
         let signs_tokens = self.components.contains(&Component::MainServer);
-        let read = Resolved::load(self.layout.root(), &config::environment_pairs())
+        let read = Resolved::of(&self.layout)
             .and_then(|resolved| weakness::refuse_in_production(&resolved, signs_tokens).map(|()| resolved));
         match read.and_then(|resolved| self.take_up(&resolved)) {
             Ok(outcome) => {

@@ -2,10 +2,11 @@
 //!
 //! In production they stop the start; elsewhere `config check` and `doctor` name them.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use mb_crypto::jwt::JwtSecret;
+use mb_queue::{RedisAddress, RedisConfig};
 
-use crate::config::Resolved;
+use crate::config::{QueueBackend, Resolved};
 
 /// Parts of samples and defaults that people forget to replace, lower case.
 const WELL_KNOWN: [&str; 12] = [
@@ -72,13 +73,31 @@ pub fn find(resolved: &Resolved) -> Result<Vec<Weakness>> {
     if let Some(password) = resolved.secret("ADMIN_PASSWORD")? {
         note("ADMIN_PASSWORD", well_known(password.expose()));
     }
-    if let Some(password) = resolved.secret("REDIS_PASSWORD")?.filter(|password| !password.expose().is_empty()) {
-        note("REDIS_PASSWORD", of_password(password.expose()));
+    for name in ["REDIS_SENTINEL_PASSWORD", "SMTP_PASSWORD"] {
+        if let Some(password) = resolved.secret(name)?.filter(|password| !password.expose().is_empty()) {
+            note(name, of_password(password.expose()));
+        }
+    }
+    if resolved.config.queue.backend == QueueBackend::Redis {
+        if let Some((name, password)) = redis_password(resolved)? {
+            note(name, of_password(&password));
+        }
     }
     if let Some(password) = resolved.config.store.password() {
         note("DATABASE_URL", of_password(&password));
     }
     Ok(found)
+}
+
+/// What Redis is told, and by which name it is set; `None` for a socket file, which has its permissions instead.
+fn redis_password(resolved: &Resolved) -> Result<Option<(&'static str, String)>> {
+    let own = resolved.secret("REDIS_PASSWORD")?.map(|password| password.expose().clone()).unwrap_or_default();
+    let Some(url) = resolved.secret("REDIS_URL")?.filter(|_| own.is_empty()) else {
+        return Ok(Some(("REDIS_PASSWORD", own)));
+    };
+    let RedisConfig { address, password, .. } = RedisConfig::from_url(url.expose()).context("read REDIS_URL")?;
+    let password = password.map(|password| password.expose().clone()).unwrap_or_default();
+    Ok((!matches!(address, RedisAddress::Unix(_))).then_some(("REDIS_URL", password)))
 }
 
 fn of_password(password: &str) -> Option<String> {
@@ -122,6 +141,20 @@ mod tests {
             assert!(!error.contains("AdminPass123") && !error.contains("YourVery"), "{error}");
         }
         refuse_in_production(&resolved(&[production, GOOD]), true).expect("strong");
+        let redis = ("MB_QUEUE__BACKEND", "redis");
+        for (weak, named) in [
+            (&[][..], "REDIS_PASSWORD"),
+            (&[("REDIS_PASSWORD", "short")], "REDIS_PASSWORD"),
+            (&[("REDIS_URL", "redis://:short@host")], "REDIS_URL"),
+            (&[("REDIS_PASSWORD", "d8Kq2mZr7Xw4"), ("REDIS_SENTINEL_PASSWORD", "letmein-letmein")], "SENTINEL"),
+            (&[("REDIS_PASSWORD", "d8Kq2mZr7Xw4"), ("SMTP_PASSWORD", "short")], "SMTP_PASSWORD"),
+        ] {
+            let all = [&[production, GOOD, redis], weak].concat();
+            let error = refuse_in_production(&resolved(&all), true).expect_err(named).to_string();
+            assert!(error.contains(named) && !error.contains("short@") && !error.contains("letmein"), "{error}");
+        }
+        let strong = [production, GOOD, redis, ("REDIS_URL", "redis://:d8Kq2mZr7Xw4@host")];
+        refuse_in_production(&resolved(&strong), true).expect("strong");
         refuse_in_production(&resolved(&[production]), false).expect("it signs no tokens");
     }
 

@@ -31,6 +31,8 @@ pub struct RedisConfig {
     pub claim_idle: Duration,
     /// How often a worker without work looks for such units; also how often a proxy looks whether the stream is still the same.
     pub check_every: Duration,
+    /// Use a Redis that throws data away when its memory is full: what it threw away is forwarded again.
+    pub allow_eviction: bool,
 }
 
 /// Where Redis is.
@@ -100,6 +102,7 @@ impl RedisConfig {
             group: "workers".to_owned(),
             claim_idle: Duration::from_mins(1),
             check_every: Duration::from_secs(1),
+            allow_eviction: false,
         }
     }
 

@@ -102,7 +102,11 @@ impl Forwarder {
             if freshness == Freshness::Used {
                 return connection;
             }
-            match self.check(&mut connection).await {
+            let checked = match group::admit(&mut connection, &self.config).await {
+                Ok(()) => self.check(&mut connection).await,
+                refused => refused,
+            };
+            match checked {
                 Ok(()) => {
                     self.link.works(Activity::Check);
                     return connection;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisError, RedisResult, Value, cmd, from_redis_value};
+use redis::{ErrorKind, RedisError, RedisResult, Value, cmd, from_redis_value, pipe};
 
 use super::config::RedisConfig;
 
@@ -17,11 +17,35 @@ const MARK: &str = "stream-mark-";
 /// A consumer that holds nothing and did nothing for this long is forgotten.
 const FORGET: Duration = Duration::from_mins(10);
 
+/// The only policy of a full Redis under which nothing in it is thrown away.
+pub(super) const KEEPS_ALL: &str = "noeviction";
+
 /// Which queue this is: another one may lack what was put into the last.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Identity {
     run_id: String,
     marks: Vec<String>,
+}
+
+/// Whether a Redis that was just connected to can carry the queue: it may have come up, or been set anew, after this process
+/// had a look at its start.
+pub(super) async fn admit(connection: &mut MultiplexedConnection, config: &RedisConfig) -> RedisResult<()> {
+    let mut ask = pipe();
+    ask.cmd("INFO").arg("replication").cmd("INFO").arg("memory");
+    let (replication, memory): (String, String) = ask.query_async(connection).await?;
+    let told = |info: &str, name: &str| {
+        let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_default().to_owned()
+    };
+    if told(&replication, "role") == "slave" {
+        return Err((ErrorKind::Extension, "it is a replica, which takes nothing: connect to its master").into());
+    }
+    let policy = told(&memory, "maxmemory_policy");
+    if !config.allow_eviction && !policy.is_empty() && policy != KEEPS_ALL {
+        let what = "its maxmemory-policy throws queued messages away: set noeviction, or redis.allow_eviction = true";
+        return Err((ErrorKind::Extension, what, policy).into());
+    }
+    Ok(())
 }
 
 /// The identity of the queue, which is made if it is missing.

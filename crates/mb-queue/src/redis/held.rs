@@ -2,12 +2,17 @@
 //!
 //! Units are claimed from Redis as a whole and handed out envelope by envelope. A unit is settled when each of its envelopes
 //! is acked or given back, and only while its lease lasts; afterwards it is somebody else's.
+//!
+//! Redis knows units only as a whole, and one of which a part is dealt with goes back as it is: to put the rest into the
+//! stream as a unit of its own needs memory, which Redis may not have. What was dealt with is remembered here and not handed out
+//! again; another worker registers it once more, and the store knows it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::progress::Progress;
 use super::unit;
 use crate::journal::window::Tag;
 use crate::queue::{Claim, Claimed, Entry};
@@ -19,8 +24,12 @@ pub(super) enum Settled {
     Done(String),
     /// The unit goes to whoever wants it, unless its lease ends first.
     Back(String, Instant),
-    /// Some of the unit is dealt with; the rest goes on as a unit of its own.
-    Rest(String, Bytes),
+}
+
+impl Settled {
+    pub(super) fn is_back(&self) -> bool {
+        matches!(self, Self::Back(..))
+    }
 }
 
 /// See the module.
@@ -32,6 +41,8 @@ pub(super) struct Held {
     units: BTreeMap<u64, Unit>,
     /// Units of which something was not handed out yet.
     waiting: VecDeque<u64>,
+    /// Of units that went back.
+    progress: Progress,
 }
 
 #[derive(Debug)]
@@ -42,7 +53,7 @@ struct Unit {
     marks: Vec<Mark>,
     /// Envelopes without a mark.
     open: usize,
-    /// The first envelope that was not handed out.
+    /// The first open envelope that was not handed out.
     next: usize,
     taken: Instant,
     deliveries: u32,
@@ -57,7 +68,7 @@ enum Mark {
 
 impl Held {
     pub(super) fn new(lease: Duration) -> Self {
-        Self { lease, last: 0, units: BTreeMap::new(), waiting: VecDeque::new() }
+        Self { lease, last: 0, units: BTreeMap::new(), waiting: VecDeque::new(), progress: Progress::default() }
     }
 
     /// Takes a unit that Redis gave, the how-manieth time. How many envelopes it has; what is no unit, or
@@ -68,10 +79,17 @@ impl Held {
             return Err(Settled::Done(id));
         };
         let count = envelopes.len();
-        let marks = vec![Mark::Open; count];
+        let mut marks = vec![Mark::Open; count];
+        for place in self.progress.take(&id, count) {
+            if let Some(mark) = marks.get_mut(place) {
+                *mark = Mark::Acked;
+            }
+        }
+        let open = marks.iter().filter(|mark| **mark == Mark::Open).count();
+        let mut unit = Unit { id, keys, envelopes, marks, open, next: 0, taken: now, deliveries };
+        unit.skip_acked();
         self.last += 1;
         self.waiting.push_back(self.last);
-        let unit = Unit { id, keys, envelopes, marks, open: count, next: 0, taken: now, deliveries };
         self.units.insert(self.last, unit);
         Ok(count)
     }
@@ -84,10 +102,9 @@ impl Held {
         self.units.is_empty()
     }
 
-    /// Envelopes that were not handed out.
-    pub(super) fn waiting(&self) -> usize {
-        let left = |unit: &Unit| unit.envelopes.len() - unit.next;
-        self.waiting.iter().filter_map(|number| self.units.get(number)).map(left).sum()
+    /// Whether there are envelopes that were not handed out.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting.iter().any(|number| self.units.contains_key(number))
     }
 
     /// Hands out envelopes until either bound is reached; one is given whatever its size. Units that waited for a quarter of
@@ -120,6 +137,7 @@ impl Held {
             let tag = Tag { place: unit.next as u64, lease: number };
             claimed.entries.push(Entry { tag, envelope, deliveries: unit.deliveries });
             unit.next += 1;
+            unit.skip_acked();
             if unit.next == unit.envelopes.len() {
                 self.waiting.pop_front();
             }
@@ -172,20 +190,35 @@ impl Held {
             return;
         }
         let Some(unit) = self.units.remove(&number) else { return };
-        let back = || unit.envelopes.iter().zip(&unit.marks).filter(|(_, mark)| **mark == Mark::Back);
-        settled.push(match back().count() {
-            0 => Settled::Done(unit.id),
-            count if count == unit.envelopes.len() => Settled::Back(unit.id, unit.taken + self.lease),
-            _ => Settled::Rest(unit.id, unit::encode(back().map(|(envelope, _)| envelope), &unit.keys).into()),
+        settled.push(if unit.marks.iter().all(|mark| *mark == Mark::Acked) {
+            Settled::Done(unit.id)
+        } else {
+            self.progress.remember(&unit.id, unit.marks.len(), unit.acked());
+            Settled::Back(unit.id, unit.taken + self.lease)
         });
     }
 
-    /// Forgets units whose lease is over.
+    /// Lets go of units whose lease is over.
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some(first) = self.units.first_entry()
             && first.get().taken + self.lease <= now
         {
-            first.remove();
+            let unit = first.remove();
+            self.progress.remember(&unit.id, unit.marks.len(), unit.acked());
+        }
+    }
+}
+
+impl Unit {
+    /// The places of what was dealt with.
+    fn acked(&self) -> Vec<usize> {
+        let places = self.marks.iter().enumerate();
+        places.filter(|(_, mark)| **mark == Mark::Acked).map(|(place, _)| place).collect()
+    }
+
+    fn skip_acked(&mut self) {
+        while self.marks.get(self.next) == Some(&Mark::Acked) {
+            self.next += 1;
         }
     }
 }
@@ -228,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_goes_back_whole_or_as_the_rest() {
+    fn a_unit_goes_back_whole_and_only_its_rest_is_handed_out_again() {
         let (now, mut settled) = (Instant::now(), Vec::new());
         let mut held = held(now);
         let all = tags(&held.claim(now, ALL, &mut settled));
@@ -236,10 +269,24 @@ mod tests {
         assert_eq!(settled, [Settled::Back("2-0".to_owned(), now + LEASE)]);
         held.ack(now, &[all[0], all[2]], &mut settled);
         held.give_back(now, &[all[1], all[3]], &mut settled);
-        let Some(Settled::Rest(id_of_unit, bytes)) = settled.pop() else { panic!("{settled:?}") };
-        let (keys, envelopes) = unit::decode(bytes.to_vec()).expect("a unit");
-        assert_eq!((id_of_unit.as_str(), keys.len()), ("1-0", 1));
-        assert_eq!(envelopes, [1, 3].map(|n| envelope(id(n), NOW, 1, 10)));
+        assert_eq!(settled.pop(), Some(Settled::Back("1-0".to_owned(), now + LEASE)));
+        assert_eq!(held.put(now, "1-0".to_owned(), unit_of(0..4), 2), Ok(4));
+        let rest = held.claim(now, ALL, &mut settled);
+        assert_eq!(ids_of(&rest), [id(1), id(3)]);
+        settled.clear();
+        held.ack(now, &tags(&rest), &mut settled);
+        assert_eq!(settled, [Settled::Done("1-0".to_owned())]);
+    }
+
+    #[test]
+    fn what_was_dealt_with_before_a_lease_ended_is_not_handed_out_again() {
+        let (now, mut settled) = (Instant::now(), Vec::new());
+        let mut held = held(now);
+        let all = tags(&held.claim(now, ALL, &mut settled));
+        held.ack(now, &all[..3], &mut settled);
+        assert_eq!(held.put(now + LEASE, "1-0".to_owned(), unit_of(0..4), 2), Ok(4));
+        assert_eq!(ids_of(&held.claim(now + LEASE, ALL, &mut settled)), [id(3)]);
+        assert!(settled.is_empty());
     }
 
     #[test]
@@ -261,7 +308,7 @@ mod tests {
         assert!(none.entries.is_empty());
         assert_eq!(settled, [Settled::Back("2-0".to_owned(), now + LEASE)]);
         held.ack(now + LEASE / 4, &tags(&one), &mut settled);
-        assert!(matches!(settled.last(), Some(Settled::Rest(id, _)) if id == "1-0"));
+        assert_eq!(settled.last(), Some(&Settled::Back("1-0".to_owned(), now + LEASE)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, cmd};
 
 use super::config::RedisConfig;
+use super::group::KEEPS_ALL;
 use super::link::{self, ANSWER};
 
 /// Why a Redis could not be asked: it is away, speaks no TLS, or refuses the password.
@@ -45,7 +46,12 @@ pub struct RedisReport {
 impl RedisReport {
     /// Whether it throws data away, and with it the queue, when its memory is full.
     pub fn evicts(&self) -> bool {
-        self.maxmemory_policy.as_ref().is_some_and(|policy| policy != "noeviction")
+        self.maxmemory_policy.as_ref().is_some_and(|policy| policy != KEEPS_ALL)
+    }
+
+    /// Whether it takes nothing because it only follows another one.
+    pub fn is_replica(&self) -> bool {
+        self.role == "slave"
     }
 
     /// Major and minor version; `None` if it tells none.

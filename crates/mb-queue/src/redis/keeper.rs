@@ -112,12 +112,16 @@ impl<'a> Side<'a> {
             let (mut connection, freshness) = self.link.connection().await;
             let read = async {
                 if freshness == Freshness::New {
+                    group::admit(&mut connection, self.config).await?;
                     group::identity(&mut connection, self.config).await?;
                     self.recover(&mut connection).await?;
                 }
-                // What others let lie is older than anything new.
-                let taken =
-                    if self.shared.may_take_over() { self.take_over(&mut connection).await? } else { Vec::new() };
+                // What was let lie is older than anything new; the oldest of it comes first.
+                let mut taken = Vec::new();
+                if self.shared.may_take_over() {
+                    START.clone_into(&mut self.cursor);
+                    taken = self.take_over(&mut connection).await?;
+                }
                 if !taken.is_empty() {
                     return Ok(taken);
                 }
@@ -204,20 +208,24 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// One round trip for all that is done, and one for each of the rarer things.
+    /// One round trip for all that is done, and one for all that goes back. None of it needs memory in Redis.
     async fn tell_all(&self, connection: &mut MultiplexedConnection, settled: &[Settled]) -> RedisResult<()> {
         let RedisConfig { stream, group, .. } = self.config;
         let done: Vec<_> =
             settled.iter().filter_map(|s| if let Settled::Done(id) = s { Some(id) } else { None }).collect();
         if !done.is_empty() {
+            // No transaction: a Redis without memory takes no commands into one. Deleted first: what is deleted and not
+            // acknowledged ends at the next look, what is acknowledged and not deleted would stay for ever.
             let mut all = pipe();
-            all.atomic().cmd("XACK").arg(stream).arg(group).arg(&done).ignore();
             all.cmd("XDEL").arg(stream).arg(&done).ignore();
+            all.cmd("XACK").arg(stream).arg(group).arg(&done).ignore();
             all.exec_async(connection).await?;
         }
         let now = Instant::now().into_std();
-        let is_held =
-            |s: &Settled| if let Settled::Back(id, end) = s { (now < *end).then(|| id.clone()) } else { None };
+        let is_held = |s: &Settled| match s {
+            Settled::Back(id, end) => (now < *end).then(|| id.clone()),
+            Settled::Done(_) => None,
+        };
         let back: Vec<_> = settled.iter().filter_map(is_held).collect();
         if !back.is_empty() {
             // As if they had lain there for too long: the next look of any worker takes them.
@@ -225,19 +233,6 @@ impl<'a> Side<'a> {
             claim.arg(stream).arg(group).arg(self.consumer).arg(0).arg(&back);
             claim.arg("IDLE").arg(millis(self.config.claim_idle)).arg("JUSTID");
             claim.exec_async(connection).await?;
-        }
-        for rest in settled {
-            let Settled::Rest(id, bytes) = rest else { continue };
-            let mut all = pipe();
-            all.atomic().cmd("XADD").arg(stream).arg("*").arg(unit::FIELD).arg(&bytes[..]).ignore();
-            all.cmd("XACK").arg(stream).arg(group).arg(id).ignore().cmd("XDEL").arg(stream).arg(id).ignore();
-            match all.exec_async(connection).await {
-                // It may have no memory for it. The unit as it is comes back when its lease ends.
-                Err(error) if !error.is_io_error() => {
-                    tracing::debug!(error = %error, "rest of a unit was not put back");
-                }
-                other => other?,
-            }
         }
         Ok(())
     }

@@ -137,7 +137,7 @@ impl Shared {
     }
 
     fn wake(&self, state: &State) {
-        if state.held.waiting() > 0 {
+        if state.held.has_waiting() {
             self.ready.notify_one();
         }
         if !state.settled.is_empty() || state.closed {
@@ -145,10 +145,11 @@ impl Shared {
         }
     }
 
-    /// Entries that waiting claims would take; none as long as there is something that they are about to find.
+    /// Entries that waiting claims would take; none as long as there is something that they are about to find, or that was
+    /// given back and is older than anything new.
     pub(super) fn wanted(&self) -> usize {
         let state = self.lock();
-        if state.held.waiting() > 0 { 0 } else { state.wanted }
+        if state.held.has_waiting() || state.settled.iter().any(Settled::is_back) { 0 } else { state.wanted }
     }
 
     /// Whether there may be more units that others let lie.
@@ -183,7 +184,13 @@ impl Shared {
 
     /// Redis was told so many of them.
     pub(super) fn told(&self, count: usize) {
-        self.lock().settled.drain(..count);
+        let mut state = self.lock();
+        // While the main server is away the same few units go back and forth. If new ones were taken instead, in the end
+        // all would have been held, and the last of them be registered first.
+        if state.settled.drain(..count).any(|settled| settled.is_back()) {
+            state.abandoned = true;
+            self.demand.notify_one();
+        }
     }
 
     /// Ends all claims and gives back what was not handed out.

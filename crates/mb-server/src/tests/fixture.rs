@@ -12,7 +12,7 @@ use mb_api::{Peer, paths};
 use mb_core::envelope::SignedKey;
 use mb_core::handover::Batch;
 use mb_core::policy::MasterPublicKey;
-use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, Role, Timestamp, Topic};
+use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, RetrySchedule, Role, Timestamp, Topic};
 use mb_crypto::ca::{Ca, Issued};
 use mb_crypto::data_key::{SealingKey, Signer};
 use mb_crypto::jwt::JwtSecret;
@@ -72,6 +72,7 @@ impl Fixture {
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
             people: PeopleConfig { portal_url: "https://portal.example".into() },
+            retry: RetrySchedule::default(),
             mail,
             clock: clock.clone(),
             instance: "test".into(),

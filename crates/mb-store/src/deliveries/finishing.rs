@@ -26,6 +26,13 @@ pub(crate) struct Delivery {
     pub(crate) due: Option<Timestamp>,
 }
 
+impl Delivery {
+    /// Whether somebody is sending it.
+    pub(crate) fn is_leased(&self, now: Timestamp) -> bool {
+        self.lease.is_some() && self.due.is_some_and(|until| until > now)
+    }
+}
+
 /// Deliveries by message and destination, a message's together.
 pub(crate) type Deliveries = BTreeMap<(MessageId, DestinationId), Delivery>;
 
@@ -60,7 +67,7 @@ pub(crate) const OF_MESSAGES: Dialects = Dialects {
          ON message_id = wanted"
     ),
     mysql: "SELECT message_id, destination_id, state, attempts, lease_id, due_at FROM deliveries \
-            WHERE message_id IN (?1)",
+            WHERE message_id IN (?1) FOR UPDATE",
 };
 
 macro_rules! set_delivery {
@@ -109,7 +116,7 @@ const UNFINISHED: Dialects = Dialects {
     mysql: "SELECT message_id, domain FROM messages WHERE message_id IN (?1) AND status IN ('queued', 'processing')",
 };
 
-/// All deliveries of these messages.
+/// All deliveries of these messages; nobody leases one until the transaction ends.
 pub(crate) async fn deliveries_of(tx: &mut Transaction, ids: &[MessageId]) -> Result<Deliveries, StoreError> {
     let mut deliveries = Deliveries::new();
     for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {

@@ -4,6 +4,7 @@
 //! quarter of what is asked for is kept for what was tried before, if there is any, and the rest for fresh ones. Rows
 //! that another one is leasing are passed by.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mb_core::delivery::BreakerState;
@@ -15,6 +16,7 @@ use crate::backend::Transaction;
 use crate::destinations::{ever, keep_breaker};
 use crate::error::StoreError;
 use crate::messages::{self, ExistingMessage, id_values, with_ids};
+use crate::retrying::retrying;
 use crate::statement::Dialects;
 use crate::value::Value;
 
@@ -176,6 +178,10 @@ struct Taken {
 impl Store {
     /// Leases deliveries that are due.
     pub async fn lease_deliveries(&self, ask: &LeaseAsk<'_>) -> Result<Leasing, StoreError> {
+        retrying(|| Box::pin(self.lease(ask))).await
+    }
+
+    async fn lease(&self, ask: &LeaseAsk<'_>) -> Result<Leasing, StoreError> {
         let now = self.backend().now(self.clock()).await?;
         let (ready, next) = self.ready(ask, now).await?;
         let mut leasing = Leasing { deliveries: Vec::new(), next, last: ready.last().map(|ready| ready.id) };
@@ -207,15 +213,18 @@ impl Store {
     /// What of these messages `holder` holds: for whom an answer was lost.
     pub async fn held_deliveries(&self, holder: &str, ids: &[MessageId]) -> Result<Vec<Leased>, StoreError> {
         let now = self.backend().now(self.clock()).await?;
-        let mut held = Vec::new();
+        let mut by_lease = BTreeMap::<LeaseId, Vec<Taken>>::new();
         for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
             let [ids, count] = id_values(chunk);
             for row in self.backend().fetch(HELD, [ids, count, Value::Text(holder), Value::Time(now)]).await? {
                 let destination = DestinationId::new(row.int(1)?);
                 let taken = Taken { message: row.message_id(0)?, destination, attempts: row.unsigned(3)? };
-                let lease = LeaseId::from_bytes(row.array(2)?);
-                held.extend(self.with_messages(lease, vec![taken]).await?);
+                by_lease.entry(LeaseId::from_bytes(row.array(2)?)).or_default().push(taken);
             }
+        }
+        let mut held = Vec::new();
+        for (lease, taken) in by_lease {
+            held.extend(self.with_messages(lease, taken).await?);
         }
         Ok(held)
     }
@@ -227,6 +236,10 @@ impl Store {
         lease: LeaseId,
         ids: &[MessageId],
     ) -> Result<(), StoreError> {
+        retrying(|| Box::pin(self.prolong(destination, lease, ids))).await
+    }
+
+    async fn prolong(&self, destination: DestinationId, lease: LeaseId, ids: &[MessageId]) -> Result<(), StoreError> {
         let mut tx = self.backend().begin_leasing().await?;
         let until = tx.now(self.clock()).await?.plus(LEASE);
         change_held(&mut tx, PROLONG, (destination, lease), ids, until).await?;

@@ -19,6 +19,7 @@ use crate::counters::Instance;
 use crate::destinations::{self, DestinationChange, DestinationRow};
 use crate::error::StoreError;
 use crate::messages::{self, id_values, with_ids};
+use crate::retrying::retrying;
 use crate::statement::Dialects;
 use crate::value::Value;
 
@@ -92,6 +93,10 @@ const KNOWN: Dialects = Dialects {
 impl Store {
     /// Keeps attempts and does what follows from them.
     pub async fn report_attempts(&self, reports: &Reports<'_>) -> Result<Reported, StoreError> {
+        retrying(|| Box::pin(self.report(reports))).await
+    }
+
+    async fn report(&self, reports: &Reports<'_>) -> Result<Reported, StoreError> {
         let mut tx = self.backend().begin().await?;
         let now = tx.now(self.clock()).await?;
         let mut reported = Reported::default();

@@ -3,7 +3,7 @@
 
 use mb_core::{DeliveryState, DestinationId, MessageId, Timestamp};
 
-use super::finishing::{self, Change};
+use super::finishing::{self, Change, Delivery};
 use crate::Store;
 use crate::backend::Transaction;
 use crate::counters::Instance;
@@ -72,8 +72,10 @@ pub(super) async fn end(
     let mut deliveries = finishing::deliveries_of(tx, &ids).await?;
     let mut changes = Vec::with_capacity(these.len());
     for (message, destination) in these {
-        // Reported or ended since it was looked for.
-        let Some(delivery) = deliveries.get_mut(&(*message, *destination)).filter(|d| !d.state.is_final()) else {
+        let found = deliveries.get_mut(&(*message, *destination));
+        // Reported, ended or, unless it is withdrawn, leased since it was looked for.
+        let is_free = |delivery: &Delivery| state == DeliveryState::Cancelled || !delivery.is_leased(now);
+        let Some(delivery) = found.filter(|delivery| !delivery.state.is_final() && is_free(delivery)) else {
             continue;
         };
         let error = reason.map(str::to_owned);

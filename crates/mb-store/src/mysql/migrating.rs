@@ -17,6 +17,9 @@ const LOCK: &str = "SELECT COALESCE(GET_LOCK(CONCAT('message-broker.', LEFT(SHA2
 /// Longer than the lock is waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// Longer than the server takes to say what it has, unless it hangs.
+const ASK_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The right to migrate; it ends with the connection that holds it.
 pub(crate) struct Migrating {
     _lock: PoolConnection<Driver>,
@@ -38,8 +41,11 @@ impl MySql {
     /// Which migrations the database has.
     pub(crate) async fn applied(&self, migrator: &Migrator) -> Result<Vec<AppliedMigration>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        connection.ensure_migrations_table(&migrator.table_name).await?;
-        Ok(connection.list_applied_migrations(&migrator.table_name).await?)
+        let asked = async {
+            connection.ensure_migrations_table(&migrator.table_name).await?;
+            Ok(connection.list_applied_migrations(&migrator.table_name).await?)
+        };
+        within(ASK_TIMEOUT, asked).await
     }
 }
 

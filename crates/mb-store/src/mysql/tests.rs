@@ -79,6 +79,61 @@ async fn a_registering_connection_that_was_cut_is_replaced(product: Product) {
     store.check().await.unwrap();
 }
 
+const DELIVERY: [&str; 4] = [
+    "INSERT INTO domains (name, created_at) VALUES ('d', UTC_TIMESTAMP(6))",
+    "INSERT INTO destinations (id, domain, name, is_live, kind, state, url, topics, clients, retry, concurrency, \
+     created_at, changed_at, breaker) VALUES (7, 'd', 'n', 1, 'webhook', 'enabled', 'https://r/', '', '', '5s', 8, \
+     UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), '')",
+    "INSERT INTO messages (message_id, client_id, domain, topic, queued_at, key_id, sender_number_hashed, \
+     encrypted_body, status, registered_at) VALUES (REPEAT('m', 16), 'c', 'd', 't', UTC_TIMESTAMP(6), \
+     REPEAT('k', 16), REPEAT('h', 32), 'sealed', 'queued', UTC_TIMESTAMP(6))",
+    "INSERT INTO deliveries (message_id, destination_id, state, lane, due_at, created_at) \
+     VALUES (REPEAT('m', 16), 7, 'open', 0, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))",
+];
+
+/// Whoever leases does not wait for the others' turn, so that what is withdrawn meanwhile must see it.
+async fn what_is_being_leased_is_not_withdrawn(product: Product) {
+    let (store, _database) = store(product).await;
+    for sql in DELIVERY {
+        mysql(&store).pool.execute(sql).await.unwrap();
+    }
+    let mut lease = store.backend().begin_leasing().await.unwrap();
+    let sql = "UPDATE deliveries SET lease_id = REPEAT('l', 16), leased_by = 'w', \
+               due_at = UTC_TIMESTAMP(6) + INTERVAL 60 SECOND";
+    lease.execute(sql, []).await.unwrap();
+    let message = mb_core::MessageId::from_bytes([b'm'; 16]);
+    let instance = "t".into();
+    let cancel = store.cancel_message(message, None, &instance, "test");
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        lease.commit().await.unwrap();
+    };
+    let (cancelled, ()) = tokio::join!(cancel, commit);
+    assert_eq!(cancelled.unwrap(), crate::Cancelled::InDelivery);
+}
+
+async fn a_transaction_that_gave_way_is_done_again(product: Product) {
+    let (store, _database) = store(product).await;
+    let pool = &mysql(&store).pool;
+    for (conflict, tries) in [(1213, 4), (1205, 4), (3101, 4)] {
+        let mut left = tries;
+        let work = crate::retrying::retrying(|| {
+            left -= 1;
+            let sql =
+                format!("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {conflict}, MESSAGE_TEXT = 'said by the test'");
+            let gives_way = left > 0;
+            Box::pin(async move {
+                if gives_way {
+                    pool.execute(AssertSqlSafe(sql)).await.map(drop).map_err(StoreError::from)
+                } else {
+                    Ok(())
+                }
+            })
+        });
+        work.await.unwrap_or_else(|error| panic!("{conflict}: {error}"));
+    }
+}
+
 /// What a server says is sorted by what is to be done: try again at once, later, when an operator has been there, never.
 async fn faults_are_sorted_by_what_is_to_be_done(product: Product) {
     let (store, _database) = store(product).await;

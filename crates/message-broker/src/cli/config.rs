@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Format;
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
 use crate::output;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(layout: &Layout, command: &ConfigCommand) -> Result<ExitCode> 
     if let ConfigCommand::Reload(format) = command {
         return reload::run(layout, *format);
     }
-    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let resolved = Resolved::of(layout)?;
     for warning in &resolved.warnings {
         output::note(warning);
     }

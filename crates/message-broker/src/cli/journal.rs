@@ -8,7 +8,7 @@ use mb_core::Clock;
 use mb_queue::{Disk, Journal};
 
 use super::Format;
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
 use crate::lock::RoleLock;
 use crate::{output, wiring};
@@ -30,7 +30,7 @@ pub(crate) enum JournalCommand {
 }
 
 pub(crate) async fn run(layout: &Layout, command: JournalCommand) -> Result<ExitCode> {
-    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let resolved = Resolved::of(layout)?;
     if !layout.journal().is_dir() {
         bail!("there is no journal in {}", layout.root().display());
     }

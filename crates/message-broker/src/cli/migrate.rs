@@ -9,7 +9,7 @@ use mb_store::{MigrationStatus, Store};
 
 use super::Format;
 use crate::bootstrap;
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
 use crate::lock::RoleLock;
 use crate::output;
@@ -24,7 +24,7 @@ pub(crate) struct MigrateArgs {
 }
 
 pub(crate) async fn run(layout: &Layout, args: MigrateArgs) -> Result<ExitCode> {
-    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let resolved = Resolved::of(layout)?;
     let rows = if args.status { status(layout, &resolved).await? } else { migrate(layout, &resolved).await? };
     if args.format.json {
         let rows: Vec<_> = rows

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use mb_runtime::logging::{Component, Level};
 
-use crate::config::{self, Resolved};
+use crate::config::Resolved;
 use crate::layout::Layout;
 use crate::{logs, weakness};
 
@@ -19,7 +19,7 @@ pub(super) fn run(
     serve: impl FnOnce(&Resolved, Level) -> Result<()>,
 ) -> Result<ExitCode> {
     layout.create()?;
-    let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
+    let resolved = Resolved::of(layout)?;
     weakness::refuse_in_production(&resolved, components.contains(&Component::MainServer))?;
     let (logs, level) = logs::start(layout, &resolved.config, components)?;
     for warning in &resolved.warnings {

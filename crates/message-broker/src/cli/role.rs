@@ -24,6 +24,9 @@ use crate::wiring::{self, Knobs, Running, Wiring};
 /// How often a database that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long a start may go on after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(8);
+
 /// Runs the component of `role` until a signal.
 pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
     let (name, components): (_, &'static [Component]) = match role {
@@ -71,6 +74,12 @@ async fn serve(
         }
         started
     };
+    let starting = async {
+        tokio::select! {
+            started = starting => started,
+            () = overdue(&lifecycle) => Ok(None),
+        }
+    };
     // A signal must find its handler while something is waited for.
     let (ended, started) = tokio::join!(lifecycle.run(), starting);
     if let Some(running) = started? {
@@ -78,6 +87,12 @@ async fn serve(
     }
     tracing::info!("stopped");
     ended.context("run")
+}
+
+/// Ends some seconds after a stop was asked for: a server that hangs must not keep this process from ending in time.
+async fn overdue(lifecycle: &Lifecycle) {
+    lifecycle.soft().cancelled().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// Starts the role; `None` if a stop was asked for before it could.

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-use mb_core::Egress;
+use anyhow::{Context, Result, bail};
 use mb_core::domain::MAX_RATE_LIMIT;
+use mb_core::{Egress, RetrySchedule};
 use rustls_pki_types::ServerName;
 
-use super::{Config, Environment};
+use super::{Config, Delivery, Environment, Proxy};
 
 impl Config {
     /// Whether weak secrets are refused.
@@ -52,6 +52,14 @@ impl Config {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
         }
+        self.delivery.schedule()?;
+        let id = &self.worker.id;
+        if id.len() > 63 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+            bail!("worker.id is {id:?}: use at most 63 letters, digits and -_.");
+        }
+        if let Some(url) = self.proxy.urls().find(|url| !url.starts_with("https://")) {
+            bail!("proxy.urls names {url:?}: use https://HOST:PORT, divided by commas");
+        }
         if !self.portal.url.starts_with("https://") && !self.portal.url.starts_with("http://") {
             bail!("portal.url is {:?}: use https://HOST or https://HOST:PORT", self.portal.url);
         }
@@ -63,8 +71,10 @@ impl Config {
                 bail!("{section}.certificate and {section}.key go together: set both or neither");
             }
         }
-        let scheme = self.store.url.split(':').next().unwrap_or_default();
-        if !self.store.is_embedded() && !matches!(scheme, "mysql" | "mysql+pymysql") {
+        let (scheme, rest) = self.store.url.split_once(':').unwrap_or_default();
+        if !self.store.is_embedded()
+            && !(matches!(scheme, "mysql" | "mysql+pymysql" | "mariadb") && rest.starts_with("//"))
+        {
             bail!("store.url has the scheme {scheme:?}: use sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE");
         }
         Ok(())
@@ -74,5 +84,31 @@ impl Config {
     pub fn store_path(&self, data_dir: &Path) -> PathBuf {
         let path = self.store.url.trim_start_matches("sqlite:").trim_start_matches("//");
         data_dir.join(path)
+    }
+}
+
+impl Proxy {
+    /// Where clients reach the proxies.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.urls.split(',').map(str::trim).filter(|url| !url.is_empty())
+    }
+}
+
+impl Delivery {
+    /// How destinations without a schedule of their own are tried.
+    ///
+    /// # Errors
+    /// One of the two settings alone, or out of range.
+    pub fn schedule(&self) -> Result<RetrySchedule> {
+        let (interval, attempts) = (self.retry_interval, self.max_attempts);
+        if (interval, attempts) == (0, 0) {
+            return Ok(RetrySchedule::default());
+        }
+        RetrySchedule::parse(&format!("fixed:{interval}s*{attempts}")).with_context(|| {
+            format!(
+                "delivery.retry_interval is {interval} and delivery.max_attempts {attempts}: allowed are 1 to 604800 and 1 to \
+                 100000, or 0 for both"
+            )
+        })
     }
 }

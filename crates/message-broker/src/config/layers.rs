@@ -20,6 +20,8 @@ pub enum Source {
     DotEnv,
     /// The environment.
     Environment,
+    /// `--set` on the command line.
+    Flag,
 }
 
 impl fmt::Display for Source {
@@ -29,6 +31,7 @@ impl fmt::Display for Source {
             Self::File => "message-broker.toml",
             Self::DotEnv => ".env",
             Self::Environment => "environment",
+            Self::Flag => "--set",
         })
     }
 }
@@ -45,7 +48,11 @@ const ALIASES: &[(&str, &str)] = &[
     ("METRICS_HOST", "worker.host"),
     ("METRICS_PORT", "worker.port"),
     ("METRICS_ENABLED", "metrics.enabled"),
+    ("WORKER_ID", "worker.id"),
     ("WORKER_CONCURRENCY", "worker.concurrency"),
+    ("WORKER_RETRY_INTERVAL", "delivery.retry_interval"),
+    ("WORKER_MAX_ATTEMPTS", "delivery.max_attempts"),
+    ("PROXY_URLS", "proxy.urls"),
     ("PORTAL_HOST", "portal.host"),
     ("PORTAL_PORT", "portal.port"),
     ("PORTAL_URL", "portal.url"),
@@ -75,13 +82,20 @@ pub(super) const SECRETS: &[&str] = &[
 /// Names that are read elsewhere and are no keys.
 const NOT_KEYS: [&str; 1] = ["MB_DATA_DIR"];
 
+/// A key that may hold a password, and so may be read from a file like a secret.
+const DATABASE_URL: &str = "DATABASE_URL";
+
 /// Where the guide has the encryption key; here that is the one place, in the data directory.
 const ENCRYPTION_KEY: (&str, &str) = ("ENCRYPTION_KEY_PATH", "secrets/encryption.key");
 
 /// Variables that only the test suite reads.
 const TEST_PREFIXES: [&str; 2] = ["MB_SKIP_", "MB_TEST_"];
 
-pub(super) fn resolve(data_dir: &Path, environment: &[(String, String)]) -> Result<Resolved> {
+pub(super) fn resolve(
+    data_dir: &Path,
+    environment: &[(String, String)],
+    flags: &[(String, String)],
+) -> Result<Resolved> {
     let defaults: Table = DEFAULT.parse().context("parse the embedded defaults")?;
     let mut settings =
         flatten(&defaults).map(|(key, value)| Setting { key, value, source: Source::Default }).collect::<Vec<_>>();
@@ -89,7 +103,7 @@ pub(super) fn resolve(data_dir: &Path, environment: &[(String, String)]) -> Resu
     let mut warnings = Vec::new();
 
     if let Some(text) = read_optional(&data_dir.join("message-broker.toml"))? {
-        let table: Table = text.parse().context("parse message-broker.toml")?;
+        let table = parse_toml(&text)?;
         for (key, value) in flatten(&table) {
             let setting = find(&mut settings, &key)
                 .map_err(|nearest| anyhow!("message-broker.toml: unknown key {key}; did you mean {nearest}?"))?;
@@ -101,8 +115,9 @@ pub(super) fn resolve(data_dir: &Path, environment: &[(String, String)]) -> Resu
     }
     let dotenv = read_optional(&data_dir.join(".env"))?.map(|text| parse_dotenv(&text)).unwrap_or_default();
     for (layer, source) in [(dotenv.as_slice(), Source::DotEnv), (environment, Source::Environment)] {
-        apply_variables(&mut settings, layer, source, &mut warnings)?;
+        apply_variables(&mut settings, &with_database(data_dir, layer)?, source, &mut warnings)?;
     }
+    apply_flags(&mut settings, flags)?;
     let config: Config = rebuild(&settings).try_into().context("read the configuration")?;
     let hidden = |layer: &[(String, String)]| {
         let secret = |name: &String| SECRETS.iter().any(|known| name.strip_suffix("_FILE").unwrap_or(name) == *known);
@@ -111,6 +126,42 @@ pub(super) fn resolve(data_dir: &Path, environment: &[(String, String)]) -> Resu
     };
     let secrets = [hidden(environment), hidden(&dotenv)];
     Ok(Resolved { config, settings, warnings, secrets })
+}
+
+/// The parser's own text shows the line, which may hold a password.
+fn parse_toml(text: &str) -> Result<Table> {
+    text.parse::<Table>().map_err(|error| {
+        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
+        let line = before.matches('\n').count() + 1;
+        anyhow!("message-broker.toml: line {line}: {}", error.message())
+    })
+}
+
+/// The layer with the database's address, if it stands in a file.
+fn with_database(data_dir: &Path, layer: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    let mut pairs = layer.to_vec();
+    let file = format!("{DATABASE_URL}_FILE");
+    if let Some(at) = pairs.iter().position(|(name, _)| *name == file) {
+        let path = data_dir.join(pairs.remove(at).1);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("read {file} {}", path.display()))?;
+        pairs.retain(|(name, _)| name != DATABASE_URL);
+        pairs.push((DATABASE_URL.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    Ok(pairs)
+}
+
+fn apply_flags(settings: &mut [Setting], flags: &[(String, String)]) -> Result<()> {
+    for (key, text) in flags {
+        let setting = find(settings, key)
+            .map_err(|nearest| anyhow!("{}: unknown key {key}; did you mean {nearest}?", Source::Flag))?;
+        if key == "store.url" && text.contains('@') {
+            bail!("{}: everybody on this machine can read a command line: set {DATABASE_URL} instead", Source::Flag);
+        }
+        setting.value = typed(&setting.value, text)
+            .ok_or_else(|| anyhow!("{}: {key} must be of type {}", Source::Flag, setting.value.type_str()))?;
+        setting.source = Source::Flag;
+    }
+    Ok(())
 }
 
 fn apply_variables(

@@ -63,6 +63,7 @@ impl Redis {
         }
         config.stream.clone_from(&self.stream);
         config.claim_idle = Duration::from_secs(self.claim_idle);
+        config.allow_eviction = self.allow_eviction;
         Ok(config)
     }
 

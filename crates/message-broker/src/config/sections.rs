@@ -84,6 +84,8 @@ pub struct Proxy {
     pub in_flight: usize,
     /// Seconds.
     pub policy_max_age: u64,
+    /// URLs divided by commas.
+    pub urls: String,
     /// Messages per minute and client; 0 is no limit.
     pub rate_limit: u32,
     /// The certificate that it shows, if not its component's own; relative to the data directory.
@@ -131,6 +133,8 @@ pub struct Pki {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Worker {
+    /// Part of its name; empty for the machine's name.
+    pub id: String,
     /// Address to listen on.
     pub host: String,
     /// Port to listen on.
@@ -145,6 +149,10 @@ pub struct Worker {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
+    /// Seconds; 0 with [`Delivery::max_attempts`] for the default schedule.
+    pub retry_interval: u32,
+    /// Tries at that interval.
+    pub max_attempts: u32,
     /// Networks divided by commas.
     pub allow_cidrs: String,
 }

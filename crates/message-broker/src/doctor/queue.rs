@@ -7,6 +7,9 @@ use mb_queue::RedisReport;
 use super::{Finding, Patient};
 use crate::config::QueueBackend;
 
+/// A proxy's window in bytes, with what Redis needs beside it.
+const ROOM: u64 = 96 << 20;
+
 pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     let config = &patient.resolved.config;
     if config.queue.backend == QueueBackend::Embedded {
@@ -34,7 +37,10 @@ fn judge(report: &RedisReport, allow_eviction: bool, encrypted: bool) -> Vec<Fin
 }
 
 fn version(report: &RedisReport) -> Finding {
-    if report.is_supported() {
+    if report.is_replica() {
+        let fix = "point REDIS_HOST at its master, or name the sentinels in redis.sentinels";
+        Finding::fail("redis", "it is a replica, which takes nothing", fix)
+    } else if report.is_supported() {
         Finding::ok("redis", format!("version {}", report.version))
     } else {
         Finding::fail("redis", format!("version {}: streams need 6.2", report.version), "install Redis 6.2 or later")
@@ -64,6 +70,12 @@ fn memory(report: &RedisReport) -> Finding {
             format!("{detail}: a full one takes no messages"),
             "raise maxmemory in redis.conf",
         )
+    } else if report.maxmemory < ROOM {
+        Finding::warn(
+            "redis memory",
+            format!("{detail}: what one proxy may have on its way alone needs {} MiB", mib(ROOM)),
+            "raise maxmemory in redis.conf: 128 MiB for each proxy leave room",
+        )
     } else {
         Finding::ok("redis memory", detail)
     }
@@ -73,6 +85,10 @@ fn persistence(report: &RedisReport) -> Finding {
     if report.persistence_failing {
         let fix = "see Redis' log: mostly its disk is full, or its directory not writable";
         Finding::fail("redis persistence", "its last write to disk failed: it refuses messages", fix)
+    } else if report.appendfsync.as_deref() == Some("no") {
+        let fix = "set appendfsync everysec in redis.conf, and now by: redis-cli CONFIG SET appendfsync everysec";
+        let detail = "appendfsync no: what the machine loses with its power is forwarded again";
+        Finding::warn("redis persistence", detail, fix)
     } else if report.aof_enabled {
         Finding::ok("redis persistence", format!("appendfsync {}", report.appendfsync.as_deref().unwrap_or("unknown")))
     } else {
@@ -116,6 +132,26 @@ fn is_loopback(address: &str) -> bool {
 mod tests {
     use super::*;
     use crate::doctor::Status;
+
+    #[test]
+    fn what_cannot_carry_the_queue_fails() {
+        let sound = RedisReport { version: "7.0.15".to_owned(), role: "master".to_owned(), ..RedisReport::default() };
+        assert_eq!(version(&sound).status, Status::Ok);
+        assert_eq!(version(&RedisReport { version: "6.0.16".to_owned(), ..sound.clone() }).status, Status::Fail);
+        assert_eq!(version(&RedisReport { role: "slave".to_owned(), ..sound.clone() }).status, Status::Fail);
+        let evicting = RedisReport { maxmemory_policy: Some("allkeys-lru".to_owned()), ..sound.clone() };
+        assert_eq!([false, true].map(|allowed| eviction(&evicting, allowed).status), [Status::Fail, Status::Warn]);
+        let kept = RedisReport { maxmemory_policy: Some("noeviction".to_owned()), aof_enabled: true, ..sound };
+        assert_eq!((eviction(&kept, false).status, persistence(&kept).status), (Status::Ok, Status::Ok));
+        let unsynced = RedisReport { appendfsync: Some("no".to_owned()), ..kept.clone() };
+        assert_eq!(persistence(&unsynced).status, Status::Warn);
+        assert_eq!(persistence(&RedisReport { aof_enabled: false, ..kept.clone() }).status, Status::Warn);
+        assert_eq!(persistence(&RedisReport { persistence_failing: true, ..kept.clone() }).status, Status::Fail);
+        let full = RedisReport { maxmemory: 100, used_memory: 81, ..kept.clone() };
+        assert_eq!(memory(&full).status, Status::Warn);
+        let small = RedisReport { maxmemory: 32 << 20, used_memory: 1 << 20, ..kept };
+        assert_eq!(memory(&small).status, Status::Warn, "a window of one proxy may need 64 MiB");
+    }
 
     #[test]
     fn a_redis_that_is_open_to_others_fails_and_one_in_the_clear_warns() {

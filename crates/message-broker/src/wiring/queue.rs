@@ -58,6 +58,9 @@ pub(super) async fn redis(resolved: &Resolved, layout: &Layout) -> Result<RedisC
                  redis.allow_eviction = true"
             )
         }
+        Ok(report) if report.is_replica() => {
+            bail!("the Redis that is configured is a replica, which takes nothing: name its master, or redis.sentinels")
+        }
         Ok(report) if !report.is_supported() => {
             bail!("Redis {} is too old: streams need 6.2 or later", report.version)
         }

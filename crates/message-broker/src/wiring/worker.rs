@@ -27,7 +27,8 @@ impl Wiring<'_> {
     ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
         // The queue and the leases know workers by name: two on two machines must not have the same.
-        let host = bootstrap::host_name().unwrap_or_default();
+        let own = &self.config.worker.id;
+        let host = if own.is_empty() { bootstrap::host_name().unwrap_or_default() } else { own.clone() };
         let name = format!("worker-{host}-{}-{}", std::process::id(), mb_core::hex::encode(&random_array::<4>()));
         let lease = match &waiting {
             Waiting::Journal(_) => journal_config(self.layout, self.config).lease,

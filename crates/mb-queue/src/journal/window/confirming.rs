@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use mb_core::MessageId;
 
+use super::forwards::Loss;
 use super::{REFUSALS, REFUSED_FOR, Seq, Slot, State, Tag, Window};
 use crate::journal::aside::Aside;
 
@@ -87,9 +88,9 @@ impl Window {
                 self.settle(seq.0);
             }
             State::Forwarded(unit) => {
-                if may_go_again && self.forwards.is_lost(now, unit) {
+                if may_go_again && let Some(loss) = self.forwards.loss(now, unit) {
                     self.forwards.settle(unit, seq.0);
-                    if !self.refuse(now, seq.0) {
+                    if loss == Loss::Missing || !self.refuse(now, seq.0) {
                         self.make_ready(seq.0);
                     }
                 }

@@ -44,6 +44,15 @@ pub(super) struct Forwards {
     passed: u64,
 }
 
+/// Why a unit counts as lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Loss {
+    /// Its queue does not have it any more: nobody looked at it.
+    Missing,
+    /// A unit behind it arrived: whoever took it did not register it.
+    Overtaken,
+}
+
 #[derive(Debug)]
 struct Unit {
     places: Vec<u64>,
@@ -171,10 +180,13 @@ impl Forwards {
         }
     }
 
-    /// Whether entries of a unit that the store lacks are lost.
-    pub(super) fn is_lost(&mut self, now: Instant, number: u64) -> bool {
+    /// Whether and why entries of a unit that the store lacks are lost.
+    pub(super) fn loss(&mut self, now: Instant, number: u64) -> Option<Loss> {
         self.pass(now);
-        number < self.passed || self.open.get(&number).is_some_and(|unit| unit.is_missing)
+        if self.open.get(&number).is_some_and(|unit| unit.is_missing) {
+            return Some(Loss::Missing);
+        }
+        (number < self.passed).then_some(Loss::Overtaken)
     }
 
     fn pass(&mut self, now: Instant) {
@@ -254,14 +266,15 @@ mod tests {
     fn only_what_was_overtaken_long_enough_ago_is_lost() {
         let now = Instant::now();
         let mut forwards = forwards(now, 5);
-        assert!(!forwards.is_lost(now + PASSED * 10, 1), "nothing was confirmed");
+        let overtaken = Some(Loss::Overtaken);
+        assert_eq!(forwards.loss(now + PASSED * 10, 1), None, "nothing was confirmed");
         forwards.confirm(now, 3);
-        assert!(!forwards.is_lost(now + PASSED, 2));
+        assert_eq!(forwards.loss(now + PASSED, 2), None);
         let later = now + PASSED + GRAIN;
-        assert_eq!([1, 2, 3, 4].map(|unit| forwards.is_lost(later, unit)), [true, true, false, false]);
+        assert_eq!([1, 2, 3, 4].map(|unit| forwards.loss(later, unit)), [overtaken, overtaken, None, None]);
         forwards.confirm(later, 5);
-        assert!(!forwards.is_lost(later + PASSED, 4));
-        assert!(forwards.is_lost(later + PASSED + GRAIN, 4));
+        assert_eq!(forwards.loss(later + PASSED, 4), None);
+        assert_eq!(forwards.loss(later + PASSED + GRAIN, 4), overtaken);
     }
 
     #[test]
@@ -274,7 +287,7 @@ mod tests {
         assert!(forwards.next_question() > Some(asked));
         forwards.missing(&[2, 9]);
         assert!(forwards.next_question() <= Some(asked));
-        assert_eq!([1, 2, 3].map(|unit| forwards.is_lost(asked, unit)), [false, true, false]);
+        assert_eq!([1, 2, 3].map(|unit| forwards.loss(asked, unit)), [None, Some(Loss::Missing), None]);
     }
 
     #[test]

@@ -147,7 +147,11 @@ impl Given {
         };
         Ok(mb_store::DestinationSettings {
             url: self.url.clone().or_else(|| before.map(|before| before.url.clone())).unwrap_or_default(),
-            retry: self.retry.clone().or_else(|| before.map(|before| before.retry.clone())).unwrap_or_default(),
+            retry: self
+                .retry
+                .clone()
+                .or_else(|| before.map(|before| before.retry.clone()))
+                .unwrap_or_else(|| app.retry.clone()),
             concurrency: self.concurrency.or(before.map(|before| before.concurrency)).unwrap_or(CONCURRENCY),
             rate,
             ca,

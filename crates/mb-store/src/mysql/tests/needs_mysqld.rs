@@ -33,3 +33,13 @@ async fn faults_are_sorted_by_what_is_to_be_done() {
 async fn a_server_tells_how_it_is_set_up() {
     super::a_server_tells_how_it_is_set_up(PRODUCT).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_leased_is_not_withdrawn() {
+    super::what_is_being_leased_is_not_withdrawn(PRODUCT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_gave_way_is_done_again() {
+    super::a_transaction_that_gave_way_is_done_again(PRODUCT).await;
+}

@@ -100,7 +100,8 @@ async fn units_that_somebody_removed_by_hand_are_forwarded_again_once_they_are_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_evicting_redis_at_its_memory_limit_loses_nothing_for_good() {
     let limits = ["--maxmemory-policy", "allkeys-lru", "--maxmemory", "4mb", "--save", ""];
-    let server = Server::start(&limits).await;
+    let mut server = Server::start(&limits).await;
+    server.config.allow_eviction = true;
     let mut world = World::of(&server);
     world.work(2);
     world.set_up(false);
@@ -114,9 +115,7 @@ async fn an_evicting_redis_at_its_memory_limit_loses_nothing_for_good() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_without_memory_is_waited_for() {
-    let mut server = Server::start(&["--maxmemory-policy", "noeviction", "--maxmemory", "3mb", "--save", ""]).await;
-    // The rest of a unit that finds no memory comes back with the whole unit, when its lease ends.
-    server.config.claim_idle = Duration::from_secs(3);
+    let server = Server::start(&["--maxmemory-policy", "noeviction", "--maxmemory", "3mb", "--save", ""]).await;
     let mut world = World::of(&server);
     world.work(1);
     world.set_up(false);
@@ -131,11 +130,27 @@ async fn a_redis_without_memory_is_waited_for() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let tries = refusals().await - before;
     assert!(tries < 200, "{tries} commands refused in a second");
-    // An operator makes room.
-    let _: String = server.run("CONFIG SET maxmemory 64mb").await;
     world.set_up(true);
     world.until_all_stored().await;
     assert_eq!(evicted(&server).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_cannot_carry_the_queue_is_used_as_soon_as_it_can() {
+    for (unfit, fit) in [
+        ("CONFIG SET maxmemory-policy allkeys-lru", "CONFIG SET maxmemory-policy noeviction"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ] {
+        let server = Server::start(&[]).await;
+        let _: String = server.run(unfit).await;
+        let mut world = World::of(&server);
+        world.accept(10).await;
+        world.until("it was looked at", async || info(&server, "cmdstat_info").await.is_some()).await;
+        assert_eq!(server.run::<u64>("EXISTS q").await, 0, "{unfit}");
+        let _: String = server.run(fit).await;
+        world.work(1);
+        world.until_all_stored().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use super::super::server::Server;
 use super::world::World;
 use crate::journal::tests::support::{ALL, ids, ids_of};
 use crate::redis::RedisQueue;
-use crate::{Claimed, Queue, Tag};
+use crate::{Claim, Claimed, Queue, Tag};
 
 struct Worker {
     queue: Queue,
@@ -128,4 +128,40 @@ async fn units_that_were_lost_on_the_way_to_a_worker_are_fetched_again() {
     server.run::<u64>("CLIENT KILL TYPE normal SKIPME yes").await;
     let second = tokio::time::timeout(Duration::from_secs(10), reader.queue.claim("w", ALL)).await.expect("it comes");
     assert_eq!((ids_of(&second), second.entries[0].deliveries), (ids(1..2), 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_given_back_comes_again_before_anything_new() {
+    let server = Server::start(&[]).await;
+    let mut world = World::of(&server);
+    for _ in 0..5 {
+        world.accept(1).await;
+        world.until("it is in the stream", async || world.forwarded(&server).await == world.accepted() as u64).await;
+    }
+    let worker = worker(&server, "patient");
+    let one = Claim { entries: 1, ..ALL };
+    let first = worker.queue.claim("w", one).await;
+    worker.queue.nack(&tags(&first)).await;
+    for _ in 0..5 {
+        let again = worker.queue.claim("w", one).await;
+        assert_eq!(ids_of(&again), ids_of(&first));
+        worker.queue.nack(&tags(&again)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_that_is_dealt_with_in_part_goes_on_without_memory_in_redis() {
+    let server = Server::start(&["--maxmemory-policy", "noeviction", "--save", ""]).await;
+    let mut world = World::of(&server);
+    world.accept(3).await;
+    world.until("one unit", async || world.forwarded(&server).await == 3).await;
+    let worker = worker(&server, "interrupted");
+    let all = worker.queue.claim("w", ALL).await;
+    let _: String = server.run("CONFIG SET maxmemory 1").await;
+    worker.queue.ack(&tags(&all)[..1]).await;
+    worker.queue.nack(&tags(&all)[1..]).await;
+    let rest = tokio::time::timeout(Duration::from_secs(10), worker.queue.claim("w", ALL)).await.expect("it goes on");
+    assert_eq!(ids_of(&rest), ids(1..3));
+    worker.queue.ack(&tags(&rest)).await;
+    world.until("it is gone", async || server.run::<u64>("XLEN q").await == 0).await;
 }
