@@ -272,6 +272,7 @@ async fn names_ports_and_authorities_that_are_none_are_told_apart() {
     assert_eq!([class(0), class(1), class(3)], [AttemptClass::Dns, AttemptClass::Connect, AttemptClass::Unsendable]);
     // A receiver that speaks no TLS waits for more of what it takes for a request.
     assert!(matches!(class(2), AttemptClass::Tls | AttemptClass::Timeout), "{:?}", class(2));
+    assert!(reports[&2][0].exchange.duration_us < 7_000_000, "a connection has five seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

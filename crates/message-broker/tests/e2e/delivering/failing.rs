@@ -19,8 +19,8 @@ fn destination(broker: &Broker, name: &str, url: &str, more: &[&str]) -> Value {
 }
 
 #[test]
-fn retry_after_is_honoured_within_a_day_and_never_undercuts_the_schedule() {
-    let broker = Broker::start_with(&ALLOWED);
+fn retry_after_is_honoured_within_a_day_never_undercuts_the_schedule_and_outlives_a_crash() {
+    let mut broker = Broker::start_with(&ALLOWED);
     let date = Command::new("date").args(["-u", "-d", "+20 minutes", "+%a, %d %b %Y %H:%M:%S GMT"]).output();
     let date = String::from_utf8(date.expect("date runs").stdout).expect("text").trim().to_owned();
     let receiver = Receiver::answering(move |hook| {
@@ -35,6 +35,7 @@ fn retry_after_is_honoured_within_a_day_and_never_undercuts_the_schedule() {
         destination(&broker, name, &format!("{}/{name}", receiver.url), &["--retry", "5m,5m", "--topics", name]);
     }
     let now = Clock::System.now();
+    let mut waits = Vec::new();
     for (name, from, to) in [("zero", 5, 6), ("huge", 1440, 1440), ("date", 20, 20)] {
         let id = submit(&broker, name, 1).remove(0);
         let delivery = || json_of(&broker, &["admin", "messages", "show", &id, "--json"])["deliveries"][0].clone();
@@ -45,6 +46,12 @@ fn retry_after_is_honoured_within_a_day_and_never_undercuts_the_schedule() {
         // The test itself takes some of the time.
         assert!((from..=to + 1).contains(&minutes), "{name}: {minutes} minutes, {delivery}");
         assert_eq!(delivery["last_error"], "too_many 429");
+        waits.push((id, delivery["next_attempt_at"].clone()));
+    }
+    broker.crash_and_restart();
+    for (id, next) in waits {
+        let shown = json_of(&broker, &["admin", "messages", "show", &id, "--json"]);
+        assert_eq!(shown["deliveries"][0]["next_attempt_at"], next, "a restart changes nothing");
     }
 }
 

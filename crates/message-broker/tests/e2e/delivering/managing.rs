@@ -1,12 +1,14 @@
 //! Destinations as they are managed by the command line, beside a running system and on one that is stopped.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{ALLOWED, eventually, json_of, submit};
 use crate::harness::Broker;
-use crate::receiver::Receiver;
+use crate::receiver::{Receiver, TAKEN};
 
 fn list(broker: &Broker) -> Vec<Value> {
     let rows = json_of(broker, &["admin", "destinations", "list", "--json"]);
@@ -64,6 +66,23 @@ fn only_what_matches_by_topic_and_client_goes_to_a_destination() {
     let stored = submit(&broker, "nobody.waits", 1);
     broker.wait_delivered(&stored);
     assert!(receiver.of(&stored[0]).is_empty());
+}
+
+#[test]
+fn a_destination_is_asked_no_more_at_once_than_it_bears() {
+    let broker = Broker::start_with(&ALLOWED);
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (here, peak) = (Arc::clone(&now), Arc::clone(&most));
+    let receiver = Receiver::answering(move |_| {
+        peak.fetch_max(here.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(50));
+        here.fetch_sub(1, Ordering::SeqCst);
+        TAKEN.to_owned()
+    });
+    destinations(&broker, &["create", "hook", "--url", &receiver.url, "--concurrency", "3"]);
+    let sent = submit(&broker, "a", 40);
+    broker.wait_delivered(&sent);
+    assert_eq!(most.load(Ordering::SeqCst), 3);
 }
 
 #[test]
