@@ -30,7 +30,7 @@ use crate::credentials::Credentials;
 use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
     ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownForGood,
-    PolicyQuery, RegisterAnswer,
+    OpenForGood, PolicyQuery, RegisterAnswer,
 };
 use crate::paths;
 use crate::problem::Problem;
@@ -126,9 +126,10 @@ impl Client {
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
     }
 
-    /// Tells what is held here that the policy does not name: revocations, and messages that were expunged.
-    pub async fn merge_back(&self, known: &KnownForGood) -> Result<(), ClientError> {
-        self.tell(Method::POST, paths::REVOCATIONS, known).await
+    /// Tells what is held here that the policy does not name: revocations, and messages that were expunged; what has to be
+    /// told again.
+    pub async fn merge_back(&self, known: &KnownForGood) -> Result<OpenForGood, ClientError> {
+        self.post(paths::REVOCATIONS, known, None).await
     }
 
     /// The main server's health, also if it is unhealthy.

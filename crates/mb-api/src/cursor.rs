@@ -48,6 +48,7 @@ lists! {
     Destinations 9 "list of destinations",
     DeadLetters 10 "list of dead letters",
     Replay 11 "replay of messages",
+    Expiring 12 "list of certificates that expire",
 }
 
 /// A position in a list.

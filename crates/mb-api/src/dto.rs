@@ -20,7 +20,9 @@ pub use auth::{
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
     SessionRow, TokenType, Tokens, TwoFactorOffer,
 };
-pub use handover::{ConfirmAnswer, ConfirmRequest, Epoch, KnownForGood, PolicyQuery, RegisterAnswer, RegisterResult};
+pub use handover::{
+    ConfirmAnswer, ConfirmRequest, Epoch, KnownForGood, OpenForGood, PolicyQuery, RegisterAnswer, RegisterResult,
+};
 pub use health::{HealthReport, HealthStatus};
 pub use message::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
 pub use secret::SecretText;

@@ -178,6 +178,8 @@ pub const CERTIFICATES_SIGN: &str = "/admin/certificates/sign";
 pub const CERTIFICATES_RENEW: &str = "/admin/certificates/renew";
 /// List certificates.
 pub const CERTIFICATES_LIST: &str = "/admin/certificates/list";
+/// Certificates that expire soon and were not renewed.
+pub const CERTIFICATES_EXPIRING: &str = "/admin/certificates/expiring";
 
 /// The CA certificate.
 pub const CA_CERTIFICATE: &str = "/pki/ca.crt";
@@ -293,6 +295,7 @@ pub const SERVER: &[&str] = &[
     CERTIFICATES_SIGN,
     CERTIFICATES_RENEW,
     CERTIFICATES_LIST,
+    CERTIFICATES_EXPIRING,
     CA_CERTIFICATE,
     CRL_PEM,
     CRL_DER,

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use mb_core::Secret;
+use mb_core::{KeyId, Secret};
 
 use crate::{CryptoError, random};
 
@@ -58,6 +58,20 @@ pub fn read_private(path: &Path) -> Result<Secret<String>, CryptoError> {
 /// [`CryptoError::File`] if it cannot be read.
 pub fn read_public(path: &Path) -> Result<String, CryptoError> {
     read(File::open(path).map_err(failed("open", path))?, path)
+}
+
+/// The random id that is kept in the file at `path`; made where there is none that can be read.
+///
+/// # Errors
+/// [`CryptoError::File`] if it cannot be written.
+pub fn kept_id(path: &Path) -> Result<KeyId, CryptoError> {
+    let kept = read_public(path).ok().and_then(|text| KeyId::parse(text.trim()));
+    if let Some(id) = kept {
+        return Ok(id);
+    }
+    let id = KeyId::from_bytes(random::random_array());
+    write_public(path, format!("{id}\n").as_bytes())?;
+    Ok(id)
 }
 
 fn read(file: File, path: &Path) -> Result<String, CryptoError> {

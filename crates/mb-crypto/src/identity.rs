@@ -46,6 +46,16 @@ pub fn from_der(der: &[u8]) -> Result<Identity, CryptoError> {
     })
 }
 
+/// When a certificate, of whichever authority, begins and ends to be valid.
+///
+/// # Errors
+/// [`CryptoError::Malformed`] if it is no certificate.
+pub fn life(der: &[u8]) -> Result<(Timestamp, Timestamp), CryptoError> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|error| CryptoError::malformed(WHAT, error))?;
+    let validity = certificate.validity();
+    Ok((timestamp(validity.not_before.timestamp()), timestamp(validity.not_after.timestamp())))
+}
+
 /// The DNS names and addresses in a certificate's SAN (RFC 5280, section 4.2.1.6), as text; others are left out.
 ///
 /// # Errors

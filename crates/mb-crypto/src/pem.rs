@@ -39,3 +39,13 @@ pub fn revocation_list(pem: &str) -> Result<Vec<u8>, CryptoError> {
         .map(|list| list.to_vec())
         .map_err(|error| CryptoError::malformed("revocation list", error))
 }
+
+/// Every revocation list in the text, in order.
+///
+/// # Errors
+/// [`CryptoError::Malformed`] if one is broken.
+pub fn revocation_lists(pem: &str) -> Result<Vec<Vec<u8>>, CryptoError> {
+    CertificateRevocationListDer::pem_slice_iter(pem.as_bytes())
+        .map(|list| list.map(|list| list.to_vec()).map_err(|error| CryptoError::malformed("revocation list", error)))
+        .collect()
+}

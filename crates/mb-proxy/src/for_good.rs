@@ -1,10 +1,11 @@
 //! What this proxy knows for good and a new policy does not name any more: revoked certificates and expunged messages. What
 //! is over leaves the policy by itself; what a restored database has forgotten must not come back. So it stays in effect
-//! here until the main server has been told, which merges it back after a restore and ignores it at any other time.
+//! here until the main server, which is told of it, says that it is settled: merged back after a restore, or over. A
+//! database that was put back and not yet given its new epoch settles nothing, and the main server is told again.
 
 use std::collections::BTreeSet;
 
-use mb_api::dto::KnownForGood;
+use mb_api::dto::{KnownForGood, OpenForGood};
 use mb_core::policy::CertificateRef;
 use mb_core::{MessageId, Policy, Timestamp};
 
@@ -14,10 +15,10 @@ const MAX_TOLD: usize = 5000;
 /// What was dropped from the policy.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
-    /// The main server is yet to be told.
+    /// The main server is yet to be told, or has not settled it.
     owed: BTreeSet<Fact>,
-    /// It was told.
-    told: BTreeSet<Fact>,
+    /// It has settled this.
+    settled: BTreeSet<Fact>,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -48,10 +49,10 @@ impl Fact {
 }
 
 impl Dropped {
-    /// Keeps in `next` what `held` names and `next` has dropped, until the main server was told of it.
+    /// Keeps in `next` what `held` names and `next` has dropped, until the main server has settled it.
     pub(crate) fn keep(&mut self, held: &Policy, next: &mut Policy) {
-        self.told.retain(|fact| fact.is_in(held));
-        let dropped = Fact::of(held).into_iter().filter(|fact| !fact.is_in(next) && !self.told.contains(fact));
+        self.settled.retain(|fact| fact.is_in(held));
+        let dropped = Fact::of(held).into_iter().filter(|fact| !fact.is_in(next) && !self.settled.contains(fact));
         self.owed.extend(dropped.collect::<Vec<_>>());
         self.owed.retain(|fact| !fact.is_in(next));
         self.owed.iter().for_each(|fact| fact.add_to(next));
@@ -69,19 +70,15 @@ impl Dropped {
         (!self.owed.is_empty()).then_some(known)
     }
 
-    /// It was told this.
-    pub(crate) fn was_told(&mut self, known: &KnownForGood) {
-        for fact in std::mem::take(&mut self.owed) {
-            let was_told = match &fact {
-                Fact::Revoked(certificate) => known.revoked.contains(certificate),
-                Fact::Expunged(id, _) => known.expunged.contains_key(id),
-            };
-            if was_told {
-                self.told.insert(fact)
-            } else {
-                self.owed.insert(fact)
-            };
-        }
+    /// It was told this, and all but `open` is settled.
+    pub(crate) fn was_told(&mut self, known: &KnownForGood, open: &OpenForGood) {
+        let settled = |fact: &Fact| match fact {
+            Fact::Revoked(certificate) => known.revoked.contains(certificate) && !open.open.contains(certificate),
+            Fact::Expunged(id, _) => known.expunged.contains_key(id) && !open.expunged.contains(id),
+        };
+        let (settled, owed): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(&mut self.owed).into_iter().partition(settled);
+        self.owed = owed;
+        self.settled.extend(settled);
     }
 }
 
@@ -119,17 +116,24 @@ mod tests {
     }
 
     #[test]
-    fn what_a_restore_forgot_stays_in_effect_until_it_is_told_and_merged_back() {
+    fn what_a_restore_forgot_stays_in_effect_until_it_is_merged_back() {
         let (held, mut restored) = (policy(7, &[1, 2]), policy(3, &[1]));
         let mut dropped = Dropped::default();
         dropped.keep(&held, &mut restored);
         assert_eq!((&restored.revoked, &restored.expunged), (&held.revoked, &held.expunged));
         let owed = dropped.owed().expect("something");
         assert_eq!((&owed.revoked, &owed.expunged), (&vec![certificate(2)], &BTreeMap::from([(message(2), NOW)])));
-        dropped.was_told(&owed);
+        // Before the new epoch the main server settles nothing, whatever else it announces.
+        let open = OpenForGood { open: vec![certificate(2)], expunged: vec![message(2)] };
+        dropped.was_told(&owed, &open);
+        let mut later = policy(4, &[1]);
+        dropped.keep(&restored, &mut later);
+        assert_eq!((&later.revoked, &later.expunged), (&held.revoked, &held.expunged));
+        assert_eq!(dropped.owed(), Some(owed.clone()));
+        dropped.was_told(&owed, &OpenForGood::default());
         assert_eq!(dropped.owed(), None);
-        let mut merged = policy(4, &[1, 2]);
-        dropped.keep(&restored, &mut merged);
+        let mut merged = policy(5, &[1, 2]);
+        dropped.keep(&later, &mut merged);
         assert_eq!((merged.revoked.len(), merged.expunged.len(), dropped.owed()), (2, 2, None));
     }
 
@@ -139,11 +143,11 @@ mod tests {
         let (held, mut next) = (policy(7, &[1]), policy(8, &[]));
         dropped.keep(&held, &mut next);
         let owed = dropped.owed().expect("something");
-        dropped.was_told(&owed);
+        dropped.was_told(&owed, &OpenForGood::default());
         let mut later = policy(9, &[]);
         dropped.keep(&next, &mut later);
         assert_eq!((later.revoked.len(), later.expunged.len(), dropped.owed()), (0, 0, None));
         dropped.keep(&later, &mut policy(10, &[]));
-        assert!(dropped.told.is_empty(), "nothing is remembered for ever");
+        assert!(dropped.settled.is_empty(), "nothing is remembered for ever");
     }
 }

@@ -1,21 +1,23 @@
-//! The proxy's own number: by it main servers tell proxies apart that share a certificate, and count them.
+//! The proxy's own id: by it main servers tell proxies apart that share a certificate, count them, and know whose journal
+//! may still need a master key.
 //!
-//! It names nobody and opens nothing. It is kept, so that a proxy that starts again is not counted twice.
+//! It names nobody and opens nothing. It is kept, so that a proxy that starts again is the same one. Where it is lost, what
+//! the proxy said under it stands until somebody says that it is gone, and no key is destroyed too early.
 
 use std::path::Path;
 
-use mb_core::hex;
-use mb_crypto::CryptoError;
+use mb_core::KeyId;
+use mb_crypto::{CryptoError, files};
 
-/// The number in the file at `path`; made where there is none that can be read.
-pub(crate) fn open(path: &Path) -> Result<u64, CryptoError> {
-    let kept = std::fs::read_to_string(path).ok();
-    if let Some(number) = kept.and_then(|text| Some(u64::from_be_bytes(hex::decode(text.trim())?.try_into().ok()?))) {
-        return Ok(number);
-    }
-    let number: [u8; 8] = mb_crypto::random::public_array();
-    mb_crypto::files::write_public(path, hex::encode(&number).as_bytes())?;
-    Ok(u64::from_be_bytes(number))
+/// The id in the proxy's folder.
+pub(crate) fn open(folder: &Path) -> Result<KeyId, CryptoError> {
+    files::kept_id(&folder.join("instance.id"))
+}
+
+/// The number by which proxies are counted.
+pub(crate) fn number(id: KeyId) -> u64 {
+    let (head, _) = id.as_bytes().split_first_chunk::<8>().expect("an id has 16 bytes");
+    u64::from_be_bytes(*head)
 }
 
 #[cfg(test)]
@@ -23,13 +25,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_keeps_its_number_and_another_has_its_own() {
+    fn a_proxy_keeps_its_id_and_another_has_its_own() {
         let dir = tempfile::tempdir().expect("temporary folder");
-        let number = |name: &str| open(&dir.path().join(name)).expect("written");
-        let one = number("one");
-        assert_eq!(number("one"), one);
-        assert_ne!(number("two"), one);
-        std::fs::write(dir.path().join("one"), "broken").expect("written");
-        assert_eq!(number("one"), number("one"), "what is broken is made anew");
+        let id = |name: &str| open(&dir.path().join(name)).expect("written");
+        let one = id("one");
+        assert_eq!(id("one"), one);
+        assert_ne!(number(id("two")), number(one));
+        std::fs::write(dir.path().join("one/instance.id"), "broken").expect("written");
+        assert_ne!(id("one"), one, "what is broken is made anew");
+        assert_eq!(id("one"), id("one"));
     }
 }

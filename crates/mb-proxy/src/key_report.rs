@@ -5,14 +5,12 @@
 //! the journal.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mb_api::dto::KeyReport;
 use mb_core::KeyId;
 use mb_core::envelope::SignedKey;
-use mb_crypto::{CryptoError, files, random};
 use mb_queue::JournalError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,20 +21,6 @@ use crate::Shared;
 const EVERY: Duration = Duration::from_secs(30);
 /// How long a request may be on its way at most.
 const UNDER_WAY: Duration = Duration::from_mins(2);
-
-/// The id of the journal beside which it lies; made on the first start.
-pub(crate) fn journal_id(dir: &Path) -> Result<KeyId, CryptoError> {
-    let path = dir.join("journal.id");
-    if path.exists() {
-        let text = files::read_public(&path)?;
-        let malformed =
-            || CryptoError::Malformed { what: "journal.id", detail: "32 hexadecimal digits expected".into() };
-        return KeyId::parse(text.trim()).ok_or_else(malformed);
-    }
-    let id = KeyId::from_bytes(random::random_array());
-    files::write_public(&path, format!("{id}\n").as_bytes())?;
-    Ok(id)
-}
 
 pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
     soft.run_until_cancelled(report_forever(&shared)).await;
@@ -75,7 +59,7 @@ async fn report(shared: &Shared, sealing: impl Iterator<Item = KeyId>) {
             });
         }
     }
-    let report = KeyReport { journal: shared.journal_id, master_keys: master_keys.into_iter().collect() };
+    let report = KeyReport { journal: shared.instance, master_keys: master_keys.into_iter().collect() };
     if let Err(error) = shared.server.report_keys(&report).await {
         tracing::debug!(%error, "needed keys not reported");
     }

@@ -73,13 +73,11 @@ pub(crate) struct Shared {
     pub(crate) policy: PolicyKeeper,
     pub(crate) meter: Meter,
     pub(crate) server: Client,
-    /// Names the journal in what is said of it.
-    pub(crate) journal_id: KeyId,
     pub(crate) clock: Clock,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) budget: Arc<Budget>,
     /// See [`instance`].
-    pub(crate) instance: u64,
+    pub(crate) instance: KeyId,
 }
 
 impl Proxy {
@@ -98,14 +96,12 @@ impl Proxy {
         std::fs::create_dir_all(&config.dir).map_err(ProxyError::Folder)?;
         let policy = PolicyKeeper::open(&config.dir, config.policy_max_age, clock.now());
         let sealer = Sealer::open(signer, &config.dir.join("idempotency.key"))?;
-        let journal_id = key_report::journal_id(&config.dir)?;
         let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);
         let ids = IdSource::after(journal.newest_id());
         let meter = Meter::new(config.rate_limit, clock.clone());
         let budget = Budget::new();
-        let instance = instance::open(&config.dir.join("instance.id"))?;
-        let shared =
-            Shared { journal, ids, sealer, policy, meter, server, journal_id, clock, metrics, budget, instance };
+        let instance = instance::open(&config.dir)?;
+        let shared = Shared { journal, ids, sealer, policy, meter, server, clock, metrics, budget, instance };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::Shared;
 use crate::for_good::Dropped;
+use crate::{Shared, instance};
 
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
@@ -185,7 +185,8 @@ fn read(path: &Path) -> Option<(Policy, Timestamp)> {
 
 /// Follows the main server's policy until the soft stop.
 pub(crate) async fn follow(shared: Arc<Shared>, soft: CancellationToken) {
-    let follower = PolicyFollower::new(shared.server.clone()).of_proxy(shared.instance, shared.clock.clone());
+    let follower =
+        PolicyFollower::new(shared.server.clone()).of_proxy(instance::number(shared.instance), shared.clock.clone());
     soft.run_until_cancelled(follow_forever(&shared.policy, follower, &shared.clock)).await;
 }
 
@@ -205,7 +206,7 @@ async fn follow_forever(keeper: &PolicyKeeper, mut follower: PolicyFollower, clo
         }
         if let Some(owed) = dropped.owed() {
             match follower.server().merge_back(&owed).await {
-                Ok(()) => dropped.was_told(&owed),
+                Ok(open) => dropped.was_told(&owed, &open),
                 Err(error) => tracing::warn!(%error, "what is held for good not told, it stays in effect here"),
             }
         }

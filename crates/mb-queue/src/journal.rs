@@ -44,7 +44,7 @@ use tokio::time::Instant;
 
 use crate::disk::{Disk, File};
 use crate::error::{AppendError, AppendFailed, JournalError};
-use aside::Aside;
+use aside::{Aside, AsideKeys};
 use config::JournalConfig;
 use format::DATA_START;
 use fsync::{FsyncClock, FsyncTimes};
@@ -114,6 +114,7 @@ pub(crate) struct Shared {
     supply: Supply,
     handover: Handover,
     keys: KeyCache,
+    aside_keys: AsideKeys,
     keeper: Keeper,
     upkeep: Mutex<Upkeep>,
     health: Health,
@@ -150,6 +151,7 @@ impl Journal {
             supply: Supply::default(),
             handover: Handover::new(limits, recovered.start),
             keys: KeyCache::default(),
+            aside_keys: AsideKeys::default(),
             keeper: Keeper::default(),
             upkeep: Mutex::new(Upkeep::new(recovered.saved, recovered.next_first_seq)),
             health: Health::default(),

@@ -42,6 +42,11 @@ impl Check {
         Self { status: HealthStatus::Degraded, text: text.into() }
     }
 
+    /// Whether all is well.
+    pub const fn is_healthy(&self) -> bool {
+        matches!(self.status, HealthStatus::Healthy)
+    }
+
     /// The process cannot serve.
     pub fn unhealthy(text: impl Into<String>) -> Self {
         Self { status: HealthStatus::Unhealthy, text: text.into() }

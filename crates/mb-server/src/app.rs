@@ -30,7 +30,7 @@ pub(crate) struct App {
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
     pub(crate) master: Arc<MasterKeys>,
-    /// Names this process in what it says of its keys.
+    /// Names this main server in what it says of its keys.
     pub(crate) reporter: KeyId,
     pub(crate) retry: RetrySchedule,
     pub(crate) mail: Mailer,
@@ -55,10 +55,9 @@ impl App {
     pub(crate) async fn open(parts: Parts, metrics: &mut Metrics) -> Result<Self, ServerError> {
         let Parts {
             store,
-            ca,
+            authorities,
             master,
             audit_head,
-            retired_cas,
             jwt,
             own_names,
             people,
@@ -66,19 +65,21 @@ impl App {
             mail,
             clock,
             instance,
+            reporter,
             lease,
             stopping,
         } = parts;
         let search = shared_secrets::search_key(&store, &master).await?;
         let audit = AuditState::new(shared_secrets::chain_key(&store, &master).await?, audit_head);
-        shared_secrets::check_authority(&store, &ca).await?;
+        shared_secrets::check_authority(&store, &authorities.issuing).await?;
         shared_secrets::check_jwt(&store, &search, &jwt).await?;
         let master = Arc::new(master);
-        let policy = PolicyFeed::open(&store, ca.certificate_pem().to_owned(), Arc::clone(&master)).await?;
-        let keys = KeyRing::new(Arc::clone(&master), &format!("{}\n{retired_cas}", ca.certificate_pem()))?;
+        let trusted = authorities.issuing.certificate_pem().to_owned();
+        let keys = KeyRing::new(Arc::clone(&master), &format!("{trusted}\n{}", authorities.retired))?;
+        let policy = PolicyFeed::open(&store, trusted, Arc::clone(&master)).await?;
         let delivering = Delivering::open(&store, Arc::clone(&master)).await?;
         let mail = Mailer::new(mail)?;
-        let authority = Authority::new(ca, own_names, store.clone(), clock.clone());
+        let authority = Authority::new(authorities, own_names, store.clone(), clock.clone());
         let metrics = ServerMetrics::register(metrics, policy.subscribe());
         let people = People::new(people);
         Ok(Self {
@@ -89,7 +90,7 @@ impl App {
             keys,
             jwt,
             master,
-            reporter: KeyId::from_bytes(mb_crypto::random::random_array()),
+            reporter,
             retry,
             mail,
             people,

@@ -10,7 +10,7 @@ mod revocations;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, Timestamp, hex};
 use mb_crypto::CryptoError;
@@ -48,18 +48,38 @@ pub enum Which {
     Serial(String),
 }
 
+/// The certificate authorities of an installation: one, or several while one takes another's place.
+#[derive(Debug)]
+pub struct Authorities {
+    /// The one that issues; its bundle holds every certificate that is trusted.
+    pub issuing: Ca,
+    /// The one before it, while that is trusted still: each signs a revocation list of its own.
+    pub previous: Option<Ca>,
+    /// The certificates of those that are trusted no more but for what was signed under them in the past, PEM; may be empty.
+    pub retired: String,
+}
+
+impl From<Ca> for Authorities {
+    fn from(issuing: Ca) -> Self {
+        Self { issuing, previous: None, retired: String::new() }
+    }
+}
+
 /// The CA together with its records.
 #[derive(Debug)]
 pub struct Authority {
     ca: ArcSwap<Ca>,
+    previous: ArcSwapOption<Ca>,
     own_names: Vec<String>,
     store: Store,
     clock: Clock,
 }
 
 impl Authority {
-    pub(crate) fn new(ca: Ca, own_names: Vec<String>, store: Store, clock: Clock) -> Self {
-        Self { ca: ArcSwap::from_pointee(ca), own_names, store, clock }
+    pub(crate) fn new(authorities: Authorities, own_names: Vec<String>, store: Store, clock: Clock) -> Self {
+        let Authorities { issuing, previous, .. } = authorities;
+        let previous = ArcSwapOption::new(previous.map(Arc::new));
+        Self { ca: ArcSwap::from_pointee(issuing), previous, own_names, store, clock }
     }
 
     /// The names that every serving certificate carries, whoever orders it.
@@ -77,10 +97,20 @@ impl Authority {
         self.ca.store(Arc::new(ca));
     }
 
+    /// From now on this one signs a revocation list beside the one that issues.
+    pub(crate) fn adopt_previous(&self, ca: Option<Ca>) {
+        self.previous.store(ca.map(Arc::new));
+    }
+
     /// Whether both are one authority with one set of trusted certificates.
     pub(crate) fn is(&self, ca: &Ca) -> bool {
         let held = self.ca.load();
         held.certificate_pem() == ca.certificate_pem() && held.issuer_id() == ca.issuer_id()
+    }
+
+    /// Which CA issues.
+    pub(crate) fn ca_id(&self) -> [u8; 16] {
+        self.ca.load().issuer_id()
     }
 
     /// When the CA's certificate ends.

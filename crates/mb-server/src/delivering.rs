@@ -3,6 +3,7 @@
 //! Routing is asked for every message, so the destinations are held opened and by domain; where a domain has none, nothing
 //! is done at all. The store compares their version as it registers, so what is held may be old without harm.
 
+pub(crate) mod opened;
 pub(crate) mod payload;
 pub(crate) mod probes;
 mod served;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::audit::chain::{Keeper, Notary, Urgency};
-use crate::{mail, master_keys, notices};
+use crate::{expiry, mail, master_keys, notices};
 use leader::Lead;
 
 /// How often the policy version in the store is compared, for changes made by another main server.
@@ -60,6 +60,7 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
     jobs.once("deliveries", ENDING, |app| async move { sweep::deliveries(&app).await });
     jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });
+    jobs.every("certificates", CERTIFICATES, |app| async move { report("certificates", expiry::measure(&app).await) });
     jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
     jobs.once("audit check", CHECKING, |app| async move {
         if let Err(error) = notices::audit(&app).await {

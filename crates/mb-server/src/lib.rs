@@ -10,6 +10,7 @@ pub mod authority;
 mod caller;
 mod contents;
 mod delivering;
+mod expiry;
 mod jobs;
 mod keyring;
 mod mail;
@@ -31,7 +32,6 @@ use std::time::Duration;
 use axum::Router;
 use mb_core::{Clock, KeyId, Policy, RetrySchedule};
 use mb_crypto::TrustAnchors;
-use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKeys;
 use mb_runtime::lifecycle::Lifecycle;
@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 pub use crate::audit::chain::Notary;
 use crate::audit::chain::{Keeper, Urgency};
-pub use crate::authority::Authority;
+pub use crate::authority::{Authorities, Authority};
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::people::PeopleConfig;
 pub use crate::routes::openapi_text;
@@ -59,7 +59,7 @@ pub enum ServerError {
     Crypto(#[from] mb_crypto::CryptoError),
     /// The store was sealed under another master key.
     #[error(
-        "the store was sealed under encryption key {stored}, secrets/encryption.key is {own}: put the one here that belongs \
+        "the store was sealed under encryption key {stored}, the one here is {own}: put the key file here that belongs \
          to the store; all main servers of a store share it"
     )]
     OtherMasterKey {
@@ -89,10 +89,8 @@ pub enum ServerError {
 pub struct Parts {
     /// The migrated store.
     pub store: Store,
-    /// The certificate authority with its private key.
-    pub ca: Ca,
-    /// The certificates of CAs that are trusted no more but for what was signed under them in the past, PEM; may be empty.
-    pub retired_cas: String,
+    /// The certificate authorities with their private keys.
+    pub authorities: Authorities,
     /// The keys of which the active one is what data keys are wrapped to.
     pub master: MasterKeys,
     /// The file that says where the audit log ended at last; it must not lie where the store does. `None`: nobody does.
@@ -111,6 +109,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Names this process in counters.
     pub instance: Instance,
+    /// Names this main server, whenever it runs, in what it says of its keys.
+    pub reporter: KeyId,
     /// How long its leadership lasts without being prolonged: so long nobody leads after it was killed.
     pub lease: Duration,
     /// Cancelled when the process stops: long polls end then.
@@ -155,6 +155,11 @@ impl MainServer {
         self.app.store.check().await
     }
 
+    /// How many certificates expire and were not renewed, by the days left: 30, 14, 7, 1, or 0 for those that have ended.
+    pub fn expiring(&self) -> std::collections::BTreeMap<u32, u64> {
+        self.app.metrics.expiring.counts()
+    }
+
     /// How sending mail goes, for health.
     pub fn mail(&self) -> MailState {
         self.app.mail.state()
@@ -165,14 +170,16 @@ impl MainServer {
         self.app.audit.adopt(notary);
     }
 
-    /// From now on `ca` issues, and its certificates are trusted; those in `retired_cas` for what was signed in the past
-    /// alone. Whether anything is another than before.
+    /// From now on these authorities issue, are trusted and sign revocation lists. Whether another one issues or is trusted
+    /// than before.
     ///
     /// # Errors
     /// [`ServerError`] if a certificate cannot be read, or the store not be written.
-    pub async fn adopt_ca(&self, ca: Ca, retired_cas: &str) -> Result<bool, ServerError> {
+    pub async fn adopt_ca(&self, authorities: Authorities) -> Result<bool, ServerError> {
+        let Authorities { issuing: ca, previous, retired } = authorities;
         let trusted = ca.certificate_pem().to_owned();
-        self.app.keys.trust(TrustAnchors::from_pem(&format!("{trusted}\n{retired_cas}"))?);
+        self.app.keys.trust(TrustAnchors::from_pem(&format!("{trusted}\n{retired}"))?);
+        self.app.authority.adopt_previous(previous);
         if self.app.authority.is(&ca) {
             return Ok(false);
         }

@@ -9,6 +9,7 @@ mod delete;
 mod rewrap;
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::time::Duration;
 
 use mb_api::problem::{ApiError, ProblemCode};
@@ -86,7 +87,9 @@ async fn lacking(app: &App, id: KeyId) -> Result<BTreeSet<String>, StoreError> {
 pub(crate) async fn follow(app: &App) -> Result<(), StoreError> {
     let (before, active) = (app.master.list(), app.master.active().id());
     if let Err(error) = with_files(app, MasterKeys::reload).await {
-        tracing::error!(error = error.detail(), "master keys cannot be read anew, those in memory stay");
+        mb_runtime::logging::limited("master keys", || {
+            tracing::error!(error = cause(&error), "master keys cannot be read anew, those in memory stay");
+        });
     }
     let announced =
         app.store.setting(ANNOUNCED).await?.and_then(|bytes| Some(KeyId::from_bytes(bytes.try_into().ok()?)));
@@ -117,7 +120,7 @@ async fn take_up(app: &App, id: KeyId) {
         Ok(false) => mb_runtime::logging::limited("master key", || {
             tracing::error!(key = %id, "another main server uses a master key that is not here: copy its key files");
         }),
-        Err(error) => tracing::error!(error = error.detail(), "master key not taken into use"),
+        Err(error) => tracing::error!(error = cause(&error), "master key not taken into use"),
     }
 }
 
@@ -137,6 +140,11 @@ pub(crate) async fn report(app: &App) -> Result<(), StoreError> {
 pub(crate) async fn keep_reporting(app: &App) -> Result<(), StoreError> {
     report(app).await?;
     app.store.sweep_key_reports(app.clock.now().minus(LIVE * 2)).await.map(drop)
+}
+
+/// What stands behind an answer that says nothing, for the log.
+fn cause(error: &ApiError) -> String {
+    error.source().map_or_else(|| error.detail().to_owned(), ToString::to_string)
 }
 
 /// Key files are flushed to the disk, which no thread that serves requests waits for.

@@ -8,6 +8,8 @@ use mb_runtime::metrics::{Counter, CounterFamily, Gauge, GaugeFamily, Histogram,
 use mb_store::DestinationFigures;
 use tokio::sync::watch;
 
+use crate::expiry::Expiring;
+
 #[derive(Debug)]
 pub(crate) struct ServerMetrics {
     registered: Counter,
@@ -18,6 +20,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) leader: Gauge,
     pub(crate) register_seconds: Histogram,
     pub(crate) store: StoreGauges,
+    pub(crate) expiring: Expiring,
 }
 
 /// What is read from the store from time to time.
@@ -50,6 +53,7 @@ impl ServerMetrics {
             .set(0.0);
         Self {
             destinations: DestinationGauges::register(metrics),
+            expiring: Expiring::register(metrics),
             leader: metrics.gauge(
                 "mb_server_leader",
                 "1 while this main server does the work that only one of several does, else 0.",

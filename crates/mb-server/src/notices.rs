@@ -11,12 +11,13 @@ use std::collections::BTreeSet;
 use mb_api::dto::AuditFault;
 use mb_api::problem::ApiError;
 use mb_core::{NoticeKind, NoticeLevel};
-use mb_store::{ListedMessage, NewNotice, NoticeFilter, NoticeKey, StoreError};
+use mb_store::{NewNotice, NoticeFilter, NoticeKey, StoreError};
 use serde_json::json;
 
 use crate::app::App;
 use crate::audit::verify::{self, Place};
 use crate::mail::MailState;
+use crate::opening::About;
 
 /// Who resolves what is cured.
 const ACTOR: &str = "system:main-server";
@@ -68,10 +69,10 @@ pub(crate) async fn mail(app: &App) -> Result<(), StoreError> {
 }
 
 /// A message does not open.
-pub(crate) async fn unreadable(app: &App, message: &ListedMessage, reason: &str) -> Result<(), StoreError> {
-    let detail = json!({ "client": message.status.client, "domain": message.domain, "reason": reason });
+pub(crate) async fn unreadable(app: &App, message: About<'_>, reason: &str) -> Result<(), StoreError> {
+    let detail = json!({ "client": message.client, "domain": message.domain, "reason": reason });
     let (kind, level) = (NoticeKind::MessageUnreadable, NoticeLevel::Error);
-    let key = message.status.message_id.to_string();
+    let key = message.id.to_string();
     app.store.raise_notice(&NewNotice { kind, key, level, detail }).await.map(drop)
 }
 

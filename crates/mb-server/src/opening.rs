@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use mb_core::{Content, KeyId};
+use mb_core::{ClientName, Content, DomainName, Header, KeyId, MessageId};
 use mb_store::{ExistingMessage, StoreError};
 use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::keyring::{BadKey, OpenedKey};
+use crate::notices;
 
 /// A message's content in the clear, wiped when dropped.
 pub(crate) struct Plain(Zeroizing<Vec<u8>>);
@@ -69,6 +70,31 @@ pub(crate) async fn open(app: &App, message: &ExistingMessage) -> Result<Result<
     message.header.encode(&mut header);
     let plain = opened.key.open_parts(&header, &message.sealed).map(Plain).map_err(|_| Unopened::Damaged);
     Ok(plain.and_then(|plain| if plain.content().is_some() { Ok(plain) } else { Err(Unopened::Damaged) }))
+}
+
+/// Which message does not open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'a> {
+    pub(crate) id: MessageId,
+    pub(crate) client: &'a ClientName,
+    pub(crate) domain: &'a DomainName,
+}
+
+impl<'a> From<&'a Header> for About<'a> {
+    fn from(header: &'a Header) -> Self {
+        Self { id: header.message_id, client: &header.client, domain: &header.domain }
+    }
+}
+
+/// Tells everybody concerned that a message does not open: the log, the metrics, a notice.
+pub(crate) async fn report(app: &App, about: impl Into<About<'_>>, unopened: Unopened) {
+    let (about, reason) = (about.into(), unopened.detail());
+    let id = about.id;
+    mb_runtime::logging::limited("open", || tracing::error!(message.id = %id, reason, "message cannot be opened"));
+    app.metrics.unopened(unopened.word());
+    if let Err(error) = notices::unreadable(app, about, &reason).await {
+        tracing::warn!(%error, "notice of an unreadable message not stored");
+    }
 }
 
 /// A data key that was proven before, from memory or from the store.

@@ -62,6 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(paths::CERTIFICATES_RENEW, post(signing::renew))
         .route(paths::PKI_ENROLL, post(enrolment::enrol))
         .route(paths::CERTIFICATES_LIST, get(certificates::list))
+        .route(paths::CERTIFICATES_EXPIRING, get(certificates::expiring))
         .merge(administration())
         .merge(delivery())
         .merge(people())

@@ -25,10 +25,19 @@ use crate::value::{Row, Value};
 
 pub use administering::{Cancelled, Replay, Replayed, Retried};
 pub use explaining::{DeliveryRow, StoredAttempt};
+pub use expunging::MergedExpunged;
 pub(crate) use expunging::among;
 pub use figures::DestinationFigures;
 pub use leasing::{LEASE, LeaseAsk, Leased, Leasing, NextDue, Whose};
 pub use reporting::{AttemptReport, Reported, Reports};
+
+#[cfg(test)]
+pub(crate) use {
+    finishing::OF_MESSAGES,
+    leasing::{HELD, TAKE},
+    reporting::KNOWN,
+    sweeping::{EXPIRED, OF_CLOSED},
+};
 
 /// Deliveries that were never tried.
 pub(crate) const FRESH: i64 = 0;

@@ -1,6 +1,7 @@
 //! Revocations that a restored store lacks and the proxies still hold. For a while after a new epoch they are merged back,
-//! so that a restore makes no certificate good again; at other times nobody but an admin revokes. Messages that were
-//! expunged go the same way (`deliveries/expunging.rs`).
+//! so that a restore makes no certificate good again; at other times nobody but an admin revokes, and a proxy is told what
+//! of its word stays open: a main server may run on a restored database for a while before it is given its new epoch.
+//! Messages that were expunged go the same way (`deliveries/expunging.rs`).
 
 use std::time::Duration;
 
@@ -26,14 +27,22 @@ const SINCE: &str = "epoch_at";
 /// What the audit log says of it.
 pub(crate) const REASON: &str = "merged back from a proxy after a restore";
 
+/// What became of revocations that a proxy told of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Merged {
+    /// How many the store did not know.
+    pub count: u64,
+    /// Certificates that are good here, and stay so until an epoch begins: nothing was changed.
+    pub open: Vec<CertificateRef>,
+}
+
 impl Store {
-    /// Revokes again what a proxy knows as revoked; how many of them the store did not. `None`, and nothing is changed, if
-    /// no epoch began lately.
-    pub async fn merge_revocations(&self, known: &[CertificateRef], actor: &str) -> Result<Option<u64>, StoreError> {
-        if !is_time(self).await? {
-            return Ok(None);
-        }
+    /// Revokes again what a proxy knows as revoked, if an epoch began lately.
+    pub async fn merge_revocations(&self, known: &[CertificateRef], actor: &str) -> Result<Merged, StoreError> {
         let now = self.now();
+        if !is_time(self).await? {
+            return Ok(Merged { count: 0, open: self.not_known_as_ended(known).await? });
+        }
         let mut tx = self.backend().begin().await?;
         let mut merged = 0;
         for certificate in known {
@@ -46,11 +55,28 @@ impl Store {
         }
         if merged == 0 {
             tx.rollback().await?;
-            return Ok(Some(0));
+            return Ok(Merged::default());
         }
         bump_policy(&mut tx).await?;
         tx.commit().await?;
-        Ok(Some(merged))
+        Ok(Merged { count: merged, open: Vec::new() })
+    }
+
+    /// Those that are neither revoked nor expired here.
+    async fn not_known_as_ended(&self, known: &[CertificateRef]) -> Result<Vec<CertificateRef>, StoreError> {
+        let (sql, now) = ("SELECT revoked_at, not_after FROM certificates WHERE issuer = ? AND serial = ?", self.now());
+        let mut open = Vec::new();
+        for certificate in known {
+            let values = [Value::Blob(&certificate.issuer), Value::Blob(&certificate.serial)];
+            let ended = match self.backend().fetch_optional(sql, values).await? {
+                Some(row) => row.optional_time(0)?.is_some() || row.time(1)? < now,
+                None => false,
+            };
+            if !ended {
+                open.push(certificate.clone());
+            }
+        }
+        Ok(open)
     }
 }
 

@@ -27,12 +27,14 @@ impl Store {
         row.ok_or(StoreError::Missing("epoch"))?.array(0)
     }
 
-    /// Gives the store a new epoch, so that proxies offer again all that they keep.
+    /// Gives the store a new epoch, so that proxies offer again all that they keep, and announces it to the edge, so that
+    /// they tell at once which revocations they hold.
     pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
         let mut tx = self.backend().begin().await?;
         tx.execute(MINT, [Value::Text(EPOCH)]).await?;
         merging::note_epoch(&mut tx, self.now()).await?;
         let epoch = epoch(&mut tx).await?;
+        bump_policy(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;
         Ok(epoch)

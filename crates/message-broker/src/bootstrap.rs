@@ -16,7 +16,7 @@ use mb_crypto::ca::Ca;
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKeys;
 use mb_runtime::metrics::Metrics;
-use mb_server::{MainServer, Notary, Parts, PeopleConfig};
+use mb_server::{Authorities, MainServer, Notary, Parts, PeopleConfig};
 use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
 use tokio_util::sync::CancellationToken;
 
@@ -25,13 +25,16 @@ use crate::layout::{Layout, read_secret, read_text};
 
 pub(crate) use certificates::host_name;
 pub use certificates::{DEMO, component_certificates, demo_client};
-pub use crl::{RENEW_AFTER, refresh_crl, write_crl};
+pub use crl::{keep_crl, refresh_crl, write_crl};
 
 /// Who is named in audit rows for what the first start makes.
 const ACTOR: &str = "system:first-start";
 
-/// The CA on disk; `None` if its certificate is missing.
-fn present_ca(layout: &Layout) -> Result<Option<Ca>> {
+/// The authorities on disk; `None` if their certificates are missing.
+///
+/// # Errors
+/// The key is missing, a file cannot be read, or the key belongs to no certificate.
+pub(crate) fn present_authorities(layout: &Layout) -> Result<Option<Authorities>> {
     let (certificate, key) = (layout.ca_certificate(), layout.ca_key());
     if !certificate.exists() {
         return Ok(None);
@@ -43,8 +46,26 @@ fn present_ca(layout: &Layout) -> Result<Option<Ca>> {
             key.display()
         );
     }
-    let ca = Ca::load(&read_text(&certificate)?, read_secret(&key)?.expose());
-    ca.map(Some).with_context(|| format!("read {}", certificate.display()))
+    let bundle = read_text(&certificate)?;
+    let issuing = Ca::load(&bundle, read_secret(&key)?.expose());
+    let issuing = issuing.with_context(|| format!("read {}", certificate.display()))?;
+    let previous = previous_ca(layout, &bundle, &issuing)?;
+    Ok(Some(Authorities { issuing, previous, retired: layout.read_retired_cas()? }))
+}
+
+/// The CA before. A key that is left over once its certificate is trusted no more is no fault, and no use.
+fn previous_ca(layout: &Layout, bundle: &str, issuing: &Ca) -> Result<Option<Ca>> {
+    let path = layout.previous_ca_key();
+    if !path.exists() {
+        return Ok(None);
+    }
+    match Ca::load(bundle, read_secret(&path)?.expose()) {
+        Ok(previous) => Ok(Some(previous).filter(|previous| previous.issuer_id() != issuing.issuer_id())),
+        Err(error) => {
+            tracing::warn!(file = %path.display(), %error, "the key signs no revocation list");
+            Ok(None)
+        }
+    }
 }
 
 async fn new_ca(layout: &Layout, store: &Store, clock: &Clock) -> Result<Ca> {
@@ -67,13 +88,13 @@ async fn new_ca(layout: &Layout, store: &Store, clock: &Clock) -> Result<Ca> {
 ///
 /// # Errors
 /// A file cannot be read, or others can.
-pub fn present_master_keys(layout: &Layout) -> Result<Option<MasterKeys>> {
-    let path = layout.encryption_key();
+pub fn present_master_keys(layout: &Layout, config: &Config) -> Result<Option<MasterKeys>> {
+    let path = config.encryption_key(layout.root());
     MasterKeys::open(&path).with_context(|| format!("read {}", path.display()))
 }
 
-async fn new_master_key(layout: &Layout, store: &Store) -> Result<MasterKeys> {
-    let path = layout.encryption_key();
+async fn new_master_key(layout: &Layout, config: &Config, store: &Store) -> Result<MasterKeys> {
+    let path = config.encryption_key(layout.root());
     if holds_sealed(store).await? {
         bail!("{} is missing: put back the key that the database was sealed under", path.display());
     }
@@ -147,18 +168,18 @@ pub async fn main_server(
     stopping: CancellationToken,
 ) -> Result<(MainServer, Store)> {
     // What is there is read before anything is changed.
-    let (ca, master) = (present_ca(layout)?, present_master_keys(layout)?);
+    let (authorities, master) = (present_authorities(layout)?, present_master_keys(layout, &resolved.config)?);
     let jwt = jwt_secret(layout, resolved)?;
     let store = open_store(layout, &resolved.config, clock).await?;
     refuse_forgetful(&store, &resolved.config).await?;
     store.migrate().await.context("migrate the database")?;
-    let ca = match ca {
-        Some(ca) => ca,
-        None => new_ca(layout, &store, clock).await?,
+    let authorities = match authorities {
+        Some(authorities) => authorities,
+        None => new_ca(layout, &store, clock).await?.into(),
     };
     let master = match master {
         Some(master) => master,
-        None => new_master_key(layout, &store).await?,
+        None => new_master_key(layout, &resolved.config, &store).await?,
     };
     let instance = Instance::from(format!("main-server-{}", host_name().unwrap_or_default()));
     let own_names = resolved.config.server.own_names().into_iter().chain(host_name()).collect();
@@ -166,9 +187,8 @@ pub async fn main_server(
     let mail = mail::settings(layout, resolved)?;
     let parts = Parts {
         store: store.clone(),
-        ca,
+        authorities,
         master,
-        retired_cas: layout.read_retired_cas()?,
         audit_head: Some(layout.audit_head()),
         jwt,
         own_names,
@@ -177,6 +197,7 @@ pub async fn main_server(
         mail,
         clock: clock.clone(),
         instance,
+        reporter: mb_crypto::files::kept_id(&layout.server_id()).context("read the main server's id")?,
         lease: Duration::from_secs(resolved.config.server.lease),
         stopping,
     };

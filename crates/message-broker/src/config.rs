@@ -217,8 +217,7 @@ mod tests {
         assert!(error("[store]\nurl = \"postgres://x\"", &[]).contains("sqlite"));
         assert!(error("", &[("PORTAL_URL", "portal.example")]).contains("portal.url"));
         assert!(error("[log]\nlevel = \"loud\"", &[]).contains("log.level"));
-        assert!(error("", &[("ENCRYPTION_KEY_PATH", "/etc/other.key")]).contains("secrets/encryption.key"));
-        load("", &[("ENCRYPTION_KEY_PATH", "secrets/encryption.key")]).expect("the guide's own path");
+        assert!(error("", &[("ENCRYPTION_KEY_PATH", "")]).contains("server.encryption_key"));
         assert!(error("[proxy\n", &[]).contains("message-broker.toml"));
     }
 
@@ -231,6 +230,17 @@ mod tests {
         assert_eq!(resolved.config.proxy.port, 9005);
         assert_eq!(resolved.config.log.level, "WARN");
         assert!(resolved.warnings.iter().any(|w| w.contains("FOO")), "{:?}", resolved.warnings);
+    }
+
+    #[test]
+    fn the_master_key_lies_where_the_configuration_says() {
+        let key = |env: &[(&str, &str)]| load("", env).expect("valid").config.encryption_key(Path::new("/data"));
+        assert_eq!(key(&[]), Path::new("/data/secrets/encryption.key"));
+        assert_eq!(
+            key(&[("ENCRYPTION_KEY_PATH", "secrets/encryption.key")]),
+            Path::new("/data/secrets/encryption.key")
+        );
+        assert_eq!(key(&[("ENCRYPTION_KEY_PATH", "/mnt/hsm/master.key")]), Path::new("/mnt/hsm/master.key"));
     }
 
     #[test]

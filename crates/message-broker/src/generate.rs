@@ -133,7 +133,7 @@ async fn prepare(layout: &Layout, resolved: &Resolved, args: &GenerateArgs) -> R
     let stopping = CancellationToken::new();
     let (server, store) = bootstrap::main_server(layout, resolved, &clock, &mut metrics, stopping).await?;
     bootstrap::component_certificates(layout, &resolved.config, server.authority(), &store, &clock).await?;
-    let master = bootstrap::present_master_keys(layout)?.context("read the encryption key")?;
+    let master = bootstrap::present_master_keys(layout, &resolved.config)?.context("read the encryption key")?;
     let wrapped = store.setting("search_key").await.context("read the search key")?.unwrap_or_default();
     let search = SearchKey::unwrap(&master, &wrapped).context("read the search key")?;
     let (chain, key) = layout.component("proxy");

@@ -108,14 +108,14 @@ impl Layout {
         self.root.join("certs/ca.key")
     }
 
+    /// The private key of the CA before, while its certificate is trusted still.
+    pub fn previous_ca_key(&self) -> PathBuf {
+        self.root.join("certs/ca.previous.key")
+    }
+
     /// The certificate revocation list.
     pub fn crl(&self) -> PathBuf {
         self.root.join("certs/crl.pem")
-    }
-
-    /// The private half of the master key.
-    pub fn encryption_key(&self) -> PathBuf {
-        self.root.join("secrets/encryption.key")
     }
 
     /// Where the audit log ended at last.
@@ -141,6 +141,11 @@ impl Layout {
     /// The lock of one role.
     pub fn lock(&self, role: &str) -> PathBuf {
         self.root.join("locks").join(format!("{role}.lock"))
+    }
+
+    /// The id that the main server of this directory has for good. It lies where nobody copies it from.
+    pub fn server_id(&self) -> PathBuf {
+        self.root.join("locks/main-server.id")
     }
 
     /// Holds a new text when processes are to read their settings again.

@@ -78,10 +78,10 @@ pub fn find(resolved: &Resolved) -> Result<Vec<Weakness>> {
             note(name, of_password(password.expose()));
         }
     }
-    if resolved.config.queue.backend == QueueBackend::Redis {
-        if let Some((name, password)) = redis_password(resolved)? {
-            note(name, of_password(&password));
-        }
+    if resolved.config.queue.backend == QueueBackend::Redis
+        && let Some((name, password)) = redis_password(resolved)?
+    {
+        note(name, of_password(&password));
     }
     if let Some(password) = resolved.config.store.password() {
         note("DATABASE_URL", of_password(&password));

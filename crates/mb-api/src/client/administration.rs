@@ -6,8 +6,8 @@ use mb_core::{ClientName, DomainName, NoticeId};
 use super::{Client, ClientError, DEADLINE, bare};
 use crate::dto::{
     AuditQuery, AuditReport, AuditRow, AuditVerifyQuery, CertificateRow, ClientQuery, ClientRow, CreateDomain,
-    DomainRow, DomainSettings, GenerateCertificate, GeneratedCertificate, NewEpoch, NoticeQuery, NoticeRow,
-    RevokeCertificate, Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
+    DomainRow, DomainSettings, ExpiringQuery, GenerateCertificate, GeneratedCertificate, NewEpoch, NoticeQuery,
+    NoticeRow, RevokeCertificate, Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
 };
 use crate::page::{Page, PageQuery};
 use crate::paths::{self, with_id};
@@ -27,6 +27,11 @@ impl Client {
     /// One page of certificates.
     pub async fn certificates(&self, page: &PageQuery) -> Result<Page<CertificateRow>, ClientError> {
         self.list(paths::CERTIFICATES_LIST, page).await
+    }
+
+    /// One page of certificates that expire soon and were not renewed, the first to expire first.
+    pub async fn expiring_certificates(&self, query: &ExpiringQuery) -> Result<Page<CertificateRow>, ClientError> {
+        self.list(paths::CERTIFICATES_EXPIRING, query).await
     }
 
     /// The CA certificate, PEM.

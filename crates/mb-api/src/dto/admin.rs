@@ -15,7 +15,8 @@ mod users;
 
 pub use audit::{AuditFault, AuditFaultKind, AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
 pub use certificates::{
-    CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
+    CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
+    Revoked,
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
 pub use deliveries::{

@@ -113,6 +113,19 @@ pub struct KnownForGood {
     pub expunged: BTreeMap<MessageId, Timestamp>,
 }
 
+/// What of it is still open.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct OpenForGood {
+    /// Certificates that are good here until the store is given a new epoch; whoever told of them goes on refusing them.
+    #[schema(value_type = Vec<schema::AnyObject>)]
+    pub open: Vec<CertificateRef>,
+    /// Messages of which the store does not know until then that they were expunged; whoever told of them goes on keeping
+    /// them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::MessageId>)]
+    pub expunged: Vec<MessageId>,
+}
+
 /// The query of the policy's long poll.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -59,6 +59,12 @@ impl KeyFiles {
         Ok(Some(Held { active, prepared, retired }))
     }
 
+    /// That there is no active key.
+    pub(super) fn gone(&self) -> CryptoError {
+        let source = std::io::ErrorKind::NotFound.into();
+        CryptoError::File { action: "read", path: self.active.clone(), source }
+    }
+
     fn retired_ids(&self) -> Result<Vec<KeyId>, CryptoError> {
         let directory = self.active.parent().unwrap_or_else(|| Path::new("."));
         let failed = |source| CryptoError::File { action: "list", path: directory.to_owned(), source };

@@ -117,11 +117,11 @@ impl MasterKeys {
     /// Reads the files anew, after another has changed them; whether anything is another than before.
     ///
     /// # Errors
-    /// [`CryptoError`] if a file cannot be used; then everything stays as it was.
+    /// [`CryptoError`] if a file cannot be used or the active key's is gone; then everything stays as it was.
     pub fn reload(&self) -> Result<bool, CryptoError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(files) = &self.files else { return Ok(false) };
-        let Some(held) = files.read()? else { return Ok(false) };
+        let Some(held) = files.read()? else { return Err(files.gone()) };
         let before = self.list();
         self.held.store(Arc::new(held));
         Ok(self.list() != before)

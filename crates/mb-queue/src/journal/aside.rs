@@ -5,9 +5,11 @@
 //! A file in `stale/` or `refused/` is `MBJSTL01`, CRC32C of the rest (4), and a hand-over batch with the keys that its
 //! envelopes use.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use mb_core::envelope::SignedKey;
@@ -102,6 +104,32 @@ pub(crate) fn read(disk: &Disk, path: &Path) -> io::Result<Vec<Incoming>> {
     Ok(entries.collect())
 }
 
+/// The signed keys in files that were read once: a file never changes, and who asks for the keys asks again and again.
+#[derive(Debug, Default)]
+pub(crate) struct AsideKeys(Mutex<HashMap<PathBuf, Vec<Bytes>>>);
+
+impl AsideKeys {
+    /// Those of these files, which are all that there are; blocks. Only files that are new are read.
+    fn of(&self, disk: &Disk, files: &[PathBuf]) -> Result<Vec<Bytes>, JournalError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|path, _| files.contains(path));
+        for path in files {
+            if !known.contains_key(path) {
+                known.insert(path.clone(), keys_in(disk, path).map_err(JournalError::io("read", path))?);
+            }
+        }
+        Ok(known.values().flatten().cloned().collect())
+    }
+}
+
+/// Copies: a part of what was read would keep the whole of it in memory.
+fn keys_in(disk: &Disk, path: &Path) -> io::Result<Vec<Bytes>> {
+    let mut keys: Vec<_> = read(disk, path)?.into_iter().map(|entry| entry.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys.iter().map(|key| Bytes::copy_from_slice(key)).collect())
+}
+
 impl Journal {
     /// The signed keys that anything here is sealed under, confirmed and set aside included; blocks.
     ///
@@ -110,12 +138,11 @@ impl Journal {
     pub fn signed_keys(&self) -> Result<Vec<Bytes>, JournalError> {
         let shared = self.shared();
         let mut keys = shared.signed_keys().map_err(JournalError::io("read", &shared.config.dir))?;
+        let mut files = Vec::new();
         for reason in Aside::ALL {
-            for path in self.aside_files(reason)? {
-                let entries = read(&shared.disk, &path).map_err(JournalError::io("read", &path))?;
-                keys.extend(entries.into_iter().map(|entry| entry.key));
-            }
+            files.extend(self.aside_files(reason)?);
         }
+        keys.extend(shared.aside_keys.of(&shared.disk, &files)?);
         keys.sort_unstable();
         keys.dedup();
         Ok(keys)

@@ -18,7 +18,7 @@ use super::cursor::{Cursor, Job, Progress};
 use super::segment::Segment;
 use super::table::{Kept, Table};
 use super::watermark::{Epoch, Watermark};
-use super::window::{Limits, Loaded, Seq, Tag, Taken, Window};
+use super::window::{Limits, Loaded, Loss, Seq, Tag, Taken, Window};
 
 /// See the module.
 #[derive(Debug)]
@@ -255,8 +255,8 @@ impl Handover {
     }
 
     /// See [`Window::missing`].
-    pub(crate) fn missing(&self, units: &[u64]) {
-        self.lock().window.missing(units);
+    pub(crate) fn missing(&self, units: &[u64], loss: Loss) {
+        self.lock().window.missing(units, loss);
         self.questions.notify_one();
     }
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::handover::Claimable;
 use super::lookup::Fetched;
-use super::window::{Tag, Taken};
+use super::window::{Loss, Tag, Taken};
 use super::{Journal, Shared};
 use crate::queue::{Claim, Claimed, Entry};
 
@@ -55,8 +55,8 @@ impl Journal {
     }
 
     /// These units are not in the other queue any more.
-    pub(crate) fn missing(&self, units: &[u64]) {
-        self.shared().handover.missing(units);
+    pub(crate) fn missing(&self, units: &[u64], loss: Loss) {
+        self.shared().handover.missing(units, loss);
     }
 
     /// Those of the units that are not settled.

@@ -8,4 +8,5 @@ mod damage;
 mod golden;
 mod handover;
 mod idempotency;
+mod mutations;
 pub(crate) mod support;

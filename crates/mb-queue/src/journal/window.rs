@@ -35,6 +35,7 @@ use mb_core::{MessageId, Timestamp};
 
 use super::aside::Aside;
 use forwards::Forwards;
+pub(crate) use forwards::Loss;
 use lease::Leases;
 use slots::Slots;
 

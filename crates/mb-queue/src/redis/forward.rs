@@ -2,8 +2,8 @@
 //!
 //! The journal's window bounds how far it is ahead of confirmation, so the stream stays bounded without a limit of its own.
 //! An entry that did not get through is claimable again at once; an entry that did is asked about by confirm until the store
-//! has it. If the queue's identity changed, the units that are missing in it are reported to the journal, which forwards
-//! again what the store lacks of them.
+//! has it. If the queue's identity changed, and from time to time, the units that are missing in it are reported to the
+//! journal, which forwards again what the store lacks of them.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,7 +20,7 @@ use super::group::{self, Identity};
 use super::link::{ANSWER, Activity, Freshness, Link, RedisHealth};
 use super::unit;
 use crate::Journal;
-use crate::journal::window::Tag;
+use crate::journal::window::{Loss, Tag};
 use crate::queue::{Claim, Claimed};
 
 /// What one round trip carries.
@@ -42,6 +42,8 @@ pub struct Forwarder {
     identity: Option<Identity>,
     /// Units in the stream as far as they may not be confirmed, with the ids that they have there.
     units: VecDeque<(u64, String)>,
+    /// When the open units were last looked for in the stream.
+    looked: Instant,
     /// When it was last reported that the queue is another one.
     reported: Option<Instant>,
 }
@@ -51,7 +53,8 @@ impl Forwarder {
     pub fn new(journal: Journal, config: RedisConfig, clock: Clock) -> Self {
         let (config, health) = (Arc::new(config), RedisHealth::new(clock));
         let link = Link::new(Arc::clone(&config), health.clone(), ANSWER);
-        Self { journal, config, link, health, identity: None, units: VecDeque::new(), reported: None }
+        let looked = Instant::now();
+        Self { journal, config, link, health, identity: None, units: VecDeque::new(), looked, reported: None }
     }
 
     /// How its Redis fares.
@@ -136,8 +139,16 @@ impl Forwarder {
             if self.identity.is_some() {
                 self.report_change(missing.len());
             }
-            self.journal.missing(&missing);
+            self.journal.missing(&missing, Loss::Missing);
             self.identity = Some(identity);
+            self.looked = Instant::now();
+        } else if self.looked.elapsed() >= self.config.claim_idle {
+            // What was taken out of the same queue was registered, or dropped by who took it; nothing need come after it for
+            // that to be found out.
+            self.forget_confirmed();
+            let missing = self.missing(connection).await?;
+            self.journal.missing(&missing, Loss::Dropped);
+            self.looked = Instant::now();
         }
         Ok(())
     }

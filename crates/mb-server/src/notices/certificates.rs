@@ -1,76 +1,34 @@
-//! Certificates that expire: told 30, 14, 7 and 1 days before, and when it has happened.
-//!
-//! Of the certificates of one name and role the one that lasts longest counts: who has renewed is not told about the old
-//! one. Each step is a notice of its own, so that each is mailed.
+//! Certificates that expire: told 30, 14, 7 and 1 days before, and when it has happened. The authority's own is told of a
+//! year before, for another takes its place by hand. Each step is a notice of its own, so that each is mailed.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use mb_core::{ClientName, ClientStatus, NoticeKind, NoticeLevel, Role, Timestamp, hex};
-use mb_store::{CertificateRow, NewNotice, StoreError};
-use serde_json::json;
+use mb_core::{NoticeKind, NoticeLevel, Timestamp, hex};
+use mb_store::{NewNotice, StoreError};
+use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::expiry::{STEPS, ending, step};
 
-/// Certificates that are read together.
-const PAGE: u32 = 1000;
-const DAY: Duration = Duration::from_hours(24);
-/// Days left, from the last step to the first.
-const STEPS: [u32; 4] = [1, 7, 14, 30];
-/// A certificate that expired so long ago is missed by nobody.
-const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
+/// Days left of the authority.
+const CA_STEPS: [u32; 6] = [1, 7, 14, 30, 90, 365];
 
 /// Raises what is due, and resolves what was renewed, revoked or archived.
 pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now();
-    let mut longest: BTreeMap<(Role, String), CertificateRow> = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let page = app.store.certificate_page(after, PAGE).await?;
-        after = page.last().map(|(place, _)| *place);
-        let full = page.len() == PAGE as usize;
-        for (_, row) in page.into_iter().filter(|(_, row)| row.revocation.is_none()) {
-            let kept = longest.entry((row.role, row.name.clone())).or_insert_with(|| row.clone());
-            if row.not_after > kept.not_after {
-                *kept = row;
-            }
-        }
-        if !full {
-            break;
-        }
-    }
-    let mut wanted = Vec::new();
-    for row in longest.into_values() {
-        if let Some(notice) = notice(&row, now)
-            && !is_archived(app, &row).await?
-        {
-            wanted.push(notice);
-        }
+    let rows = ending(app, STEPS[STEPS.len() - 1]).await?;
+    let told = |row: mb_store::CertificateRow| {
+        let step = step(row.not_after, now, &STEPS)?;
+        Some(notice(&row.name, &json!(row.role), &hex::encode(&row.serial), row.not_after, step))
+    };
+    let mut wanted: Vec<_> = rows.into_iter().filter_map(told).collect();
+    let ca_ends = app.authority.ca_not_after();
+    if let Some(step) = step(ca_ends, now, &CA_STEPS) {
+        wanted.push(notice("ca", &json!("ca"), &hex::encode(&app.authority.ca_id()), ca_ends, step));
     }
     super::settle(app, NoticeKind::CertificateExpiring, wanted).await
 }
 
-async fn is_archived(app: &App, row: &CertificateRow) -> Result<bool, StoreError> {
-    let Some(name) = ClientName::parse(&row.name).filter(|_| row.role.has_domain()) else { return Ok(false) };
-    Ok(app.store.client(&name).await?.is_some_and(|client| client.status == ClientStatus::Archived))
-}
-
-fn notice(row: &CertificateRow, now: Timestamp) -> Option<NewNotice> {
-    let left = row.not_after.since(now);
-    let (step, level) = if left.is_zero() {
-        (now.since(row.not_after) < FORGOTTEN).then_some((0, NoticeLevel::Error))?
-    } else {
-        let step = STEPS.into_iter().find(|days| left <= DAY * *days)?;
-        (step, if step == 1 { NoticeLevel::Error } else { NoticeLevel::Warning })
-    };
-    let serial = hex::encode(&row.serial);
-    let detail = json!({
-        "name": row.name,
-        "role": row.role,
-        "serial": serial,
-        "expires_at": row.not_after,
-        "days": step,
-    });
-    let key = format!("{} {} {step}d", row.name, serial);
-    Some(NewNotice { kind: NoticeKind::CertificateExpiring, key, level, detail })
+fn notice(name: &str, role: &Value, serial: &str, ends: Timestamp, step: u32) -> NewNotice {
+    let level = if step <= 1 { NoticeLevel::Error } else { NoticeLevel::Warning };
+    let detail = json!({ "name": name, "role": role, "serial": serial, "expires_at": ends, "days": step });
+    NewNotice { kind: NoticeKind::CertificateExpiring, key: format!("{name} {serial} {step}d"), level, detail }
 }

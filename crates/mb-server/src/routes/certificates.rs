@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{
-    CertificateRow, CertificateStatus, GenerateCertificate, GeneratedCertificate, RevokeCertificate, Revoked,
+    CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
+    Revoked,
 };
 use mb_api::page::{Page, PageQuery};
 use mb_api::problem::{ApiError, ProblemCode};
@@ -20,6 +21,7 @@ use super::{announce, signing, store_fault};
 use crate::app::App;
 use crate::authority::{Order, Which};
 use crate::caller::Caller;
+use crate::expiry;
 
 /// The most bytes of a request.
 pub(super) const MAX_BODY: usize = 64 << 10;
@@ -127,12 +129,48 @@ pub(crate) async fn list(
     Ok(Json(Page { data: rows.into_iter().map(|(_, row)| present(row, now)).collect(), next }))
 }
 
+#[utoipa::path(
+    get, path = paths::CERTIFICATES_EXPIRING, tag = "certificates", operation_id = "expiring_certificates",
+    summary = "List certificates that expire soon",
+    description = "The first to expire first. One whose name has another that lasts longer is left out, and so are those \
+                   of archived clients.",
+    params(ExpiringQuery),
+    responses((status = 200, body = Page<CertificateRow>)),
+    security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
+)]
+pub(crate) async fn expiring(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<ExpiringQuery>,
+) -> Result<Json<Page<CertificateRow>>, ApiError> {
+    caller.admin()?;
+    let (days, limit, after) = query.resolve()?;
+    let now = app.clock.now();
+    let mut rows = expiry::ending(&app, days).await.map_err(store_fault)?;
+    rows.retain(|row| row.not_after > now && after.is_none_or(|after| place(row) > (after.at, after.id)));
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let cursor = |row| Cursor { at: place(row).0, id: place(row).1 }.encode(List::Expiring);
+    let next = rows.last().filter(|_| more).map(cursor);
+    Ok(Json(Page { data: rows.into_iter().map(|row| present(row, now)).collect(), next }))
+}
+
+/// Where it stands in the list of those that expire. Serial numbers are of 128 bits, without leading zeros.
+fn place(row: &mb_store::CertificateRow) -> (Timestamp, [u8; 16]) {
+    let mut id = [0; 16];
+    let tail = &row.serial[row.serial.len().saturating_sub(16)..];
+    id[16 - tail.len()..].copy_from_slice(tail);
+    (row.not_after, id)
+}
+
 fn present(row: mb_store::CertificateRow, now: Timestamp) -> CertificateRow {
     let status = match row.status(now) {
         mb_store::CertificateStatus::Revoked => CertificateStatus::Revoked,
         mb_store::CertificateStatus::Expired => CertificateStatus::Expired,
         mb_store::CertificateStatus::Valid => CertificateStatus::Active,
     };
+    let active = status == CertificateStatus::Active;
+    let expires_within_days = expiry::step(row.not_after, now, &expiry::STEPS).filter(|_| active);
     let (revoked_at, reason) = row.revocation.map(|revocation| (revocation.at, revocation.reason)).unzip();
     CertificateRow {
         id: hex::encode(&row.serial),
@@ -143,6 +181,7 @@ fn present(row: mb_store::CertificateRow, now: Timestamp) -> CertificateRow {
         status,
         issued_at: row.not_before,
         expires_at: row.not_after,
+        expires_within_days,
         revoked_at,
         reason,
     }

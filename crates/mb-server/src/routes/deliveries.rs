@@ -14,7 +14,7 @@ use mb_api::dto::delivery::{
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{AttemptClass, DestinationId, LeaseId, MessageId, NoticeKind, NoticeLevel, Role};
+use mb_core::{DestinationId, LeaseId, MessageId, NoticeKind, NoticeLevel, Role};
 use mb_crypto::random;
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_store::{AttemptReport, LEASE, LeaseAsk, Leased, NewNotice, NextDue, Reported, Reports, Whose};
@@ -26,8 +26,7 @@ use tokio::time::Instant;
 use super::store_fault;
 use crate::actor;
 use crate::app::App;
-use crate::delivering::payload;
-use crate::opening;
+use crate::delivering::opened;
 
 /// The most bytes of a question.
 const MAX_ASK: usize = 256 << 10;
@@ -120,23 +119,17 @@ pub(super) fn new_lease() -> LeaseId {
     LeaseId::from_bytes(random::public_array())
 }
 
-/// What a worker is given: the messages opened, each destination once. What does not open is reported as tried, so that it
-/// does not come again and again.
+/// What a worker is given: the messages opened, each destination once.
 pub(super) async fn answer(app: &App, leased: Vec<Leased>) -> Result<LeasedDeliveries, ApiError> {
     let mut answer = LeasedDeliveries { probes: app.delivering.probes.take(), ..LeasedDeliveries::default() };
     let (known, now) = (app.delivering.known(), app.clock.now());
     let mut targets = BTreeMap::new();
-    let mut broken = Vec::new();
-    for delivery in leased {
-        let Some(served) = known.find(delivery.destination) else { continue };
-        let plain = opening::open(app, &delivery.message).await.map_err(store_fault)?;
-        let content = plain.as_ref().ok().and_then(opening::Plain::content);
+    let leased = leased.into_iter().filter(|delivery| known.find(delivery.destination).is_some()).collect();
+    for (delivery, payload) in opened::payloads(app, leased).await? {
+        if let Some(served) = known.find(delivery.destination) {
+            targets.entry(delivery.destination).or_insert_with(|| served.target(now));
+        }
         let header = &delivery.message.header;
-        let Some(payload) = content.and_then(|content| payload::compose(header, &content)) else {
-            broken.push(unsendable(app, &delivery));
-            continue;
-        };
-        targets.entry(delivery.destination).or_insert_with(|| served.target(now));
         answer.deliveries.push(LeasedDelivery {
             message_id: header.message_id,
             destination: delivery.destination,
@@ -151,37 +144,7 @@ pub(super) async fn answer(app: &App, leased: Vec<Leased>) -> Result<LeasedDeliv
         }
     }
     answer.targets = targets.into_values().collect();
-    give_up(app, &broken).await?;
     Ok(answer)
-}
-
-/// Reports what does not open, which so comes to its end like everything else that is not taken.
-pub(super) async fn give_up(app: &App, broken: &[AttemptReport]) -> Result<(), ApiError> {
-    if broken.is_empty() {
-        return Ok(());
-    }
-    let reports =
-        Reports { attempts: broken, released: &[], worker: "system:main-server", instance: &app.instance, jitter: &[] };
-    let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
-    take_in(app, &reported).await
-}
-
-/// A delivery whose message does not open, as an attempt.
-pub(super) fn unsendable(app: &App, delivery: &Leased) -> AttemptReport {
-    tracing::error!(message.id = %delivery.message.header.message_id, "message cannot be opened for delivery");
-    AttemptReport {
-        attempt: mb_core::AttemptId::from_bytes(random::public_array()),
-        message: delivery.message.header.message_id,
-        destination: delivery.destination,
-        lease: delivery.lease,
-        at: app.clock.now(),
-        duration: Duration::ZERO,
-        class: AttemptClass::Unsendable,
-        status: None,
-        retry_after: None,
-        detail: Some("the message does not open: its key is missing or its seal is broken".to_owned()),
-        answer: None,
-    }
 }
 
 /// An attempt as it is stored, the answer sealed.

@@ -22,8 +22,7 @@ use serde_json::json;
 use super::store_fault;
 use crate::app::App;
 use crate::caller::{Caller, View};
-use crate::notices;
-use crate::opening::{self, Unopened};
+use crate::opening::{self, About, Unopened};
 
 #[utoipa::path(
     get, path = paths::PORTAL_MESSAGES, tag = "messages", operation_id = "list_messages",
@@ -164,7 +163,12 @@ async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut 
     };
     let plain = match plain {
         Ok(plain) => plain,
-        Err(unopened) => return Err(report(app, message, unopened).await),
+        Err(unopened) => {
+            let (id, client, domain) = (message.status.message_id, &message.status.client, &message.domain);
+            opening::report(app, About { id, client, domain }, unopened).await;
+            let detail = format!("the message cannot be opened: {}; ask with body=false", unopened.detail());
+            return Err(ApiError::new(ProblemCode::Conflict, detail));
+        }
     };
     let content = plain.content().ok_or_else(|| ApiError::internal("opened content is none"))?;
     let about = json!({ "client": message.status.client, "domain": message.domain });
@@ -176,17 +180,6 @@ async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut 
     // The proxy took nothing but an object; names that were given twice, which older ones let pass, read as the last.
     detail.metadata = content.metadata.and_then(|text| serde_json::from_str(text).ok()).map(Metadata);
     Ok(())
-}
-
-/// Tells everybody concerned that a message does not open: who asks, the log, the metrics, a notice.
-async fn report(app: &App, message: &ListedMessage, unopened: Unopened) -> ApiError {
-    let (id, reason) = (message.status.message_id, unopened.detail());
-    mb_runtime::logging::limited("open", || tracing::error!(message.id = %id, reason, "message cannot be opened"));
-    app.metrics.unopened(unopened.word());
-    if let Err(error) = notices::unreadable(app, message, &reason).await {
-        tracing::warn!(%error, "notice of an unreadable message not stored");
-    }
-    ApiError::new(ProblemCode::Conflict, format!("the message cannot be opened: {reason}; ask with body=false"))
 }
 
 const fn cursor(place: MessagePlace) -> Cursor {

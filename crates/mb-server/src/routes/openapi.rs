@@ -102,6 +102,7 @@ use crate::app::App;
         super::certificates::generate,
         super::certificates::revoke,
         super::certificates::list,
+        super::certificates::expiring,
         super::signing::sign,
         super::signing::renew,
         super::enrolment::offer,

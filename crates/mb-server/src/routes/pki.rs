@@ -29,7 +29,7 @@ pub(crate) async fn ca(State(app): State<Arc<App>>) -> impl IntoResponse {
 
 #[utoipa::path(
     get, path = paths::CRL_PEM, tag = "public", operation_id = "revocation_list_pem",
-    summary = "The revocation list, PEM",
+    summary = "The revocation lists, PEM: one of each authority that is trusted, first of the one that issues",
     responses((status = 200, body = String, content_type = "application/x-pem-file")),
 )]
 pub(crate) async fn crl_pem(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
@@ -39,7 +39,7 @@ pub(crate) async fn crl_pem(State(app): State<Arc<App>>) -> Result<impl IntoResp
 /// The media type is that of RFC 2585, section 4.2.
 #[utoipa::path(
     get, path = paths::CRL_DER, tag = "public", operation_id = "revocation_list_der",
-    summary = "The revocation list, DER",
+    summary = "The revocation list of the authority that issues, DER",
     responses((status = 200, body = Vec<u8>, content_type = "application/pkix-crl")),
 )]
 pub(crate) async fn crl_der(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use mb_api::dto::SecretText;
 use mb_api::dto::pull::{MAX_PULLED, PullRequest, PulledMessage, PulledMessages, Settle, parse_receipt, receipt};
 use mb_api::paths;
 use mb_api::peer::Peer;
@@ -20,8 +21,7 @@ use tokio::time::Instant;
 
 use super::{deliveries, store_fault};
 use crate::app::App;
-use crate::delivering::payload;
-use crate::opening;
+use crate::delivering::opened;
 
 /// The most bytes of a request.
 const MAX_BODY: usize = 256 << 10;
@@ -126,25 +126,15 @@ async fn destination(app: &App, consumer: &Identity, name: &str) -> Result<Desti
     row.filter(|row| row.route.kind == DestinationKind::Pull).ok_or_else(ApiError::not_found)
 }
 
-/// What does not open is reported as tried, so that it does not come again and again.
 async fn open(app: &App, leased: Vec<mb_store::Leased>) -> Result<Vec<PulledMessage>, ApiError> {
     let leased_until = app.clock.now().plus(LEASE);
-    let (mut data, mut broken) = (Vec::with_capacity(leased.len()), Vec::new());
-    for delivery in leased {
-        let header = &delivery.message.header;
-        let plain = opening::open(app, &delivery.message).await.map_err(store_fault)?;
-        let content = plain.as_ref().ok().and_then(opening::Plain::content);
-        let text = content.and_then(|content| payload::compose(header, &content));
-        let raw = text.and_then(|text| RawValue::from_string(text.secret().expose().clone()).ok());
-        let Some(message) = raw else {
-            broken.push(deliveries::unsendable(app, &delivery));
-            continue;
-        };
-        let id = receipt(header.message_id, delivery.lease);
-        data.push(PulledMessage { id, leased_until, attempt: delivery.number, message });
-    }
-    deliveries::give_up(app, &broken).await?;
-    Ok(data)
+    let opened = opened::payloads(app, leased).await?.into_iter();
+    let message = |(delivery, text): (mb_store::Leased, SecretText)| {
+        let message = RawValue::from_string(text.secret().expose().clone()).map_err(ApiError::internal)?;
+        let id = receipt(delivery.message.header.message_id, delivery.lease);
+        Ok(PulledMessage { id, leased_until, attempt: delivery.number, message })
+    };
+    opened.map(message).collect()
 }
 
 async fn settle(app: &App, peer: &Peer, name: &str, body: Body, class: AttemptClass) -> Result<StatusCode, ApiError> {

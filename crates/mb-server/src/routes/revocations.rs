@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
-use mb_api::dto::KnownForGood;
+use mb_api::dto::{KnownForGood, OpenForGood};
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
@@ -21,23 +21,34 @@ const MAX: usize = 10_000;
 #[utoipa::path(
     post, path = paths::REVOCATIONS, tag = "internal", operation_id = "merge_revocations",
     summary = "Tell which revocations and expunged messages a proxy holds that the policy does not name",
-    description = "After a restore they are merged back; at other times they have expired, and nothing is changed.",
+    description = "For a week after a new epoch they are merged back. At other times nothing is changed: what has expired \
+                   or is revoked here is settled, and what is good here is answered as still open.",
     request_body = KnownForGood,
-    responses((status = 204, description = "They are known")),
+    responses((status = 200, body = OpenForGood)),
     security(("certificate" = ["proxy"])),
 )]
-pub(crate) async fn merge(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<StatusCode, ApiError> {
+pub(crate) async fn merge(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<Json<OpenForGood>, ApiError> {
     let actor = actor::require(&app, &peer, &[Role::Proxy])?;
     let request: KnownForGood = mb_runtime::body::read_json(body, 4 << 20).await?;
     if request.revoked.len() + request.expunged.len() > MAX {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX} per request")));
     }
-    let revoked = app.store.merge_revocations(&request.revoked, actor.as_str()).await.map_err(store_fault)?;
+    let merged = app.store.merge_revocations(&request.revoked, actor.as_str()).await.map_err(store_fault)?;
     let expunged = app.store.merge_expunged(&request.expunged, &app.instance, actor.as_str()).await;
-    let (revoked, expunged) = (revoked.unwrap_or(0), expunged.map_err(store_fault)?.unwrap_or(0));
-    if revoked + expunged > 0 {
+    let expunged = expunged.map_err(store_fault)?;
+    if merged.count + expunged.count > 0 {
+        let (revoked, expunged) = (merged.count, expunged.count);
         tracing::warn!(revoked, expunged, "merged back from a proxy after a restore");
         app.policy.refresh(&app.store).await.map_err(store_fault)?;
     }
-    Ok(StatusCode::NO_CONTENT)
+    if !merged.open.is_empty() {
+        mb_runtime::logging::limited("open revocations", || {
+            let count = merged.open.len();
+            tracing::error!(
+                count,
+                "a proxy refuses certificates that are good in the store: was it restored without admin store new-epoch?"
+            );
+        });
+    }
+    Ok(Json(OpenForGood { open: merged.open, expunged: expunged.open }))
 }

@@ -8,7 +8,7 @@ use mb_api::dto::{Epoch, NewEpoch};
 use mb_api::paths;
 use mb_api::problem::ApiError;
 
-use super::store_fault;
+use super::{announce, store_fault};
 use crate::app::App;
 use crate::caller::Caller;
 
@@ -26,5 +26,7 @@ pub(crate) async fn new_epoch(State(app): State<Arc<App>>, caller: Caller) -> Re
     // Whatever was signed in before may have been signed out in what the store has lost.
     app.store.end_all_sessions(actor.as_str()).await.map_err(store_fault)?;
     let epoch = app.store.new_epoch(actor.as_str()).await.map_err(store_fault)?;
+    // The proxies are to tell what they know as revoked.
+    announce(&app).await?;
     Ok(Json(NewEpoch { epoch: Epoch::from_bytes(epoch) }))
 }

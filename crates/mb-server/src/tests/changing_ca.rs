@@ -6,6 +6,7 @@ use mb_crypto::TrustAnchors;
 use mb_crypto::ca::Ca;
 
 use super::fixture::{Fixture, NOW, id, new_key};
+use crate::authority::{Authorities, Which};
 
 /// The bundle of both, and the authority that issues next.
 fn successor(fixture: &Fixture) -> (String, Ca) {
@@ -22,7 +23,7 @@ async fn both_are_trusted_the_next_one_issues_and_the_edge_is_told() {
     let (bundle, next) = successor(&fixture);
     let (issuing, version) = (next.issuer_id(), fixture.server.app.policy.current().version);
     let old = fixture.issue("till-1", Role::Client).await;
-    assert!(fixture.server.adopt_ca(next, "").await.expect("adopts"));
+    assert!(fixture.server.adopt_ca(next.into()).await.expect("adopts"));
     let issued = fixture.issue("till-2", Role::Client).await;
     assert_eq!((issued.identity.issuer, old.identity.issuer == issuing), (issuing, false));
     let policy = fixture.server.app.policy.current();
@@ -46,7 +47,7 @@ async fn what_was_signed_under_a_retired_authority_opens_and_nothing_new_is_take
     assert_eq!(fixture.register(&[fixture.key.message(1)]).await, [RegisterResult::Stored]);
     let old = fixture.server.authority().ca_pem();
     let next = Ca::create("next CA", NOW).expect("a CA");
-    fixture.server.adopt_ca(next, &old).await.expect("adopts");
+    fixture.server.adopt_ca(Authorities { retired: old.clone(), ..next.into() }).await.expect("adopts");
     fixture.server.app.keys.forget_all();
     let admin = fixture.certificate(Role::Admin).await;
     let path = format!("/portal/messages/{}", id(1));
@@ -54,7 +55,31 @@ async fn what_was_signed_under_a_retired_authority_opens_and_nothing_new_is_take
     assert!(!fixture.server.app.policy.current().ca_pem.contains(old.trim()), "the edge trusts it no more");
     // Without it even the past is not believed.
     let next = Ca::create("another CA", NOW).expect("a CA");
-    fixture.server.adopt_ca(next, "").await.expect("adopts");
+    fixture.server.adopt_ca(next.into()).await.expect("adopts");
     fixture.server.app.keys.forget_all();
     assert_eq!(admin.get(&path).await.status, 409);
+}
+
+#[tokio::test]
+async fn each_authority_signs_a_list_of_what_it_has_issued() {
+    let fixture = Fixture::new().await;
+    let before = fixture.issue("till-1", Role::Client).await;
+    let (bundle, next) = successor(&fixture);
+    let old = Ca::load(&bundle, fixture.ca_key.expose()).expect("the one before");
+    fixture.server.adopt_ca(Authorities { previous: Some(old), ..next.into() }).await.expect("adopts");
+    let after = fixture.issue("till-2", Role::Client).await;
+    let authority = fixture.server.authority();
+    for name in ["till-1", "till-2"] {
+        authority.revoke(&Which::Name(name.into()), "", "test").await.expect("revokes");
+    }
+    let pem = authority.revocation_list().await.expect("signs").pem;
+    let lists = mb_crypto::pem::revocation_lists(&pem).expect("lists");
+    let holds = |list: &[u8], serial: &[u8]| list.windows(serial.len()).any(|window| window == serial);
+    let found = |serial: &[u8]| lists.iter().map(|list| holds(list, serial)).collect::<Vec<_>>();
+    assert_eq!(found(&after.identity.serial), [true, false], "the one that issues comes first");
+    assert_eq!(found(&before.identity.serial), [false, true]);
+    let (_, alone) = successor(&fixture);
+    fixture.server.adopt_ca(alone.into()).await.expect("adopts");
+    let pem = authority.revocation_list().await.expect("signs").pem;
+    assert_eq!(mb_crypto::pem::revocation_lists(&pem).expect("lists").len(), 1, "nobody else signs any more");
 }

@@ -12,7 +12,9 @@ use mb_api::{Peer, paths};
 use mb_core::envelope::SignedKey;
 use mb_core::handover::Batch;
 use mb_core::policy::MasterPublicKey;
-use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, RetrySchedule, Role, Timestamp, Topic};
+use mb_core::{
+    ClientName, Clock, Content, DomainName, Header, MessageId, RetrySchedule, Role, Secret, Timestamp, Topic,
+};
 use mb_crypto::ca::{Ca, Issued};
 use mb_crypto::data_key::{SealingKey, Signer};
 use mb_crypto::jwt::JwtSecret;
@@ -37,6 +39,8 @@ pub(super) struct Fixture {
     pub(super) proxy: Issued,
     pub(super) key: Key,
     pub(super) app: mb_runtime::app::App,
+    pub(super) ca_key: Secret<String>,
+    pub(super) metrics: Metrics,
     _lifecycle: Lifecycle,
     master: MasterPublicKey,
     directory: tempfile::TempDir,
@@ -60,14 +64,14 @@ impl Fixture {
         let store = Store::open(&address, clock.clone()).await.expect("opens");
         store.migrate().await.expect("migrates");
         let ca = Ca::create("test CA", NOW).expect("a CA");
+        let ca_key = ca.private_key_pem();
         let master = MasterKey::generate().expect("a key");
         let public = master.public();
         let mut metrics = Metrics::new();
         let parts = Parts {
             store: store.clone(),
-            ca,
+            authorities: ca.into(),
             master: master.into(),
-            retired_cas: String::new(),
             audit_head: Some(directory.path().join("audit.head")),
             jwt: JwtSecret::generate(),
             own_names: vec!["broker.example".into(), "LOCALHOST".into()],
@@ -76,6 +80,7 @@ impl Fixture {
             mail,
             clock: clock.clone(),
             instance: "test".into(),
+            reporter: mb_core::KeyId::from_bytes([6; 16]),
             lease: std::time::Duration::from_secs(30),
             stopping: CancellationToken::new(),
         };
@@ -86,7 +91,19 @@ impl Fixture {
         crate::people::start(&server.app, &lifecycle);
         let proxy = issue(&server, "proxy", Role::Proxy).await;
         let key = new_key(&public, &proxy, NOW);
-        Self { clock, store, server, proxy, key, app, _lifecycle: lifecycle, master: public, directory }
+        Self {
+            clock,
+            store,
+            server,
+            proxy,
+            key,
+            app,
+            ca_key,
+            metrics,
+            _lifecycle: lifecycle,
+            master: public,
+            directory,
+        }
     }
 
     /// A client of the main server with a new certificate of `role`.

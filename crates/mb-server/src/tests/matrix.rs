@@ -186,6 +186,7 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::CERTIFICATES_RENEW, Lets::Admins),
         (P, paths::CLIENT_ENROLL, Lets::Admins),
         (G, paths::CERTIFICATES_LIST, Lets::Admins),
+        (G, paths::CERTIFICATES_EXPIRING, Lets::Admins),
     ]
 }
 

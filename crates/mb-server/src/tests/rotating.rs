@@ -123,6 +123,30 @@ async fn after_sealing_anew_the_old_key_may_go_once_no_proxy_needs_it() {
 }
 
 #[tokio::test]
+async fn sealing_anew_says_how_far_it_is_and_goes_on_where_it_was_broken_off() {
+    const KEYS: u8 = 210;
+    let fixture = Fixture::new().await;
+    for n in 0..KEYS {
+        accept(&fixture, &key_now(&fixture), n, "under a key of its own").await;
+    }
+    rotate(&fixture).await;
+    let admin = fixture.certificate(Role::Admin).await;
+    let step = |cursor: serde_json::Value| {
+        let ask = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
+        let admin = &admin;
+        async move { admin.post("/admin/keys/rewrap", ask).await.ok(200) }
+    };
+    // The search key and the audit chain's, then data keys as far as one step goes.
+    let settings = step(json!(null)).await;
+    assert_eq!((&settings["rewrapped"], &settings["left"]), (&json!(2), &json!(KEYS)));
+    let keys = step(settings["next"].clone()).await;
+    assert_eq!((&keys["rewrapped"], &keys["left"]), (&json!(200), &json!(10)));
+    // Whoever asked went away. The next one begins anew and does what is left, no more.
+    assert_eq!(rewrap(&fixture).await, 10);
+    assert_eq!(read(&fixture, &[0, 100, KEYS - 1]).await, ["under a key of its own"; 3]);
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_no_more_is_waited_for_no_more() {
     let fixture = Fixture::new().await;
     let first = fixture.server.app.master.active().id();
@@ -252,4 +276,43 @@ async fn a_message_under_a_master_key_that_is_not_here_names_it_and_hinders_no_o
     let texts = read(&fixture, &[1, 2]).await;
     assert_eq!(texts[0], "readable");
     assert!(texts[1].contains(&foreign.active().id().to_string()), "{}", texts[1]);
+}
+
+#[tokio::test]
+async fn what_does_not_open_is_delivered_nowhere_and_said_of_that_message_alone() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.certificate(Role::Admin).await;
+    fixture.issue("demo", Role::Client).await;
+    let inbox = json!({ "name": "inbox", "kind": "pull", "settings": { "retry": "fixed:1s*1" } });
+    assert_eq!(admin.post("/admin/destinations", inbox).await.status, 201);
+    fixture.server.app.delivering.follow(&fixture.store).await.expect("reads");
+    let (key, lost) = (key_now(&fixture), key_now(&fixture));
+    for (n, key) in [(1, &key), (2, &lost), (3, &key)] {
+        accept(&fixture, key, n, &format!("body {n}")).await;
+    }
+    let foreign = MasterKeys::generate().expect("a key").active().id();
+    let mut record = lost;
+    record.record.master_key_id = foreign;
+    let bytes = mb_core::hex::encode(&record.signed_by(&fixture.proxy).encode());
+    let row = format!("key_id = (SELECT key_id FROM messages WHERE message_id = x'{}')", hex(2));
+    fixture.execute(&format!("UPDATE data_keys SET record = x'{bytes}' WHERE {row}")).await;
+    fixture.server.app.keys.forget_all();
+    let consumer = fixture.certificate(Role::Consumer).await;
+    let pulled = consumer.post("/api/v1/pull/inbox", json!({ "max": 10 })).await.ok(200);
+    let bodies = pulled["data"].as_array().expect("a list").iter().map(|row| row["message"]["message_body"].clone());
+    assert_eq!(bodies.collect::<Vec<_>>(), [json!("body 1"), json!("body 3")]);
+    let shown = admin.get(&format!("/portal/messages/{}?body=false", id(2))).await.ok(200);
+    let attempt = &shown["attempts"][0];
+    assert_eq!(attempt["class"], "unsendable");
+    assert!(attempt["detail"].as_str().expect("text").contains(&foreign.to_string()), "it names the key: {attempt}");
+    let notices = admin.get("/admin/notices").await;
+    assert_eq!(notices.each("kind"), [json!("message_unreadable")], "{notices:?}");
+    // Tried once more, then a dead letter with its reason; the others are not affected.
+    fixture.clock.set(fixture.clock.now().plus(std::time::Duration::from_secs(5)));
+    assert_eq!(consumer.post("/api/v1/pull/inbox", json!({})).await.ok(200)["data"], json!([]));
+    assert_eq!(fixture.dead_letters().await.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id(2)]);
+}
+
+fn hex(n: u8) -> String {
+    mb_core::hex::encode(id(n).as_bytes())
 }

@@ -62,6 +62,63 @@ async fn a_certificate_is_told_of_at_every_step_until_it_is_renewed() {
 }
 
 #[tokio::test]
+async fn list_metric_notice_and_health_agree_at_every_step() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.certificate(Role::Admin).await;
+    for (name, days) in [("one", 1), ("seven", 7), ("fourteen", 14), ("thirty", 30), ("lasting", 31)] {
+        fixture.issue_for(name, days).await;
+    }
+    // Renewed, so nobody needs to know.
+    fixture.issue_for("renewed", 2).await;
+    fixture.issue_for("renewed", 400).await;
+    fixture.watch_certificates().await;
+    crate::expiry::measure(&fixture.server.app).await.expect("looks");
+    let steps = [("one", 1), ("seven", 7), ("fourteen", 14), ("thirty", 30)];
+    let listed = admin.get("/admin/certificates/expiring?days=30").await;
+    let of = |name: &str, member: &str| {
+        let rows = listed.body["data"].as_array().expect("rows").iter();
+        rows.filter(|row| row["client_id"] == name).map(|row| row[member].clone()).collect::<Vec<_>>()
+    };
+    let names: Vec<_> = steps.iter().map(|(name, _)| json!(name)).collect();
+    assert_eq!(listed.each("client_id"), names, "the first to expire first");
+    let mut noticed = expiring(&admin).await;
+    noticed.sort_by_key(|(_, days)| days.as_u64());
+    for (at, (name, days)) in steps.into_iter().enumerate() {
+        assert_eq!(of(name, "expires_within_days"), [json!(days)]);
+        assert_eq!(noticed[at], (json!(name), json!(days)));
+        assert_eq!(fixture.server.expiring().get(&days), Some(&1));
+        let shown = mb_runtime::metrics::Metrics::encode(std::slice::from_ref(&fixture.metrics));
+        assert!(shown.contains(&format!("mb_server_certificates_expiring{{days=\"{days}\"}} 1")), "{shown}");
+    }
+    let all = admin.get("/admin/certificates/list?limit=250").await;
+    let lasting = all.body["data"].as_array().expect("rows").iter().find(|row| row["client_id"] == "lasting");
+    assert_eq!(lasting.expect("listed").get("expires_within_days"), None);
+    assert_eq!(admin.get("/admin/certificates/expiring?days=7").await.each("client_id"), names[..2]);
+    assert_eq!(admin.get("/admin/certificates/expiring?days=0").await.status, 422);
+    // Page by page.
+    let first = admin.get("/admin/certificates/expiring?limit=3").await;
+    assert_eq!(first.each("client_id"), names[..3]);
+    let next = first.body["next"].as_str().expect("there is more");
+    let last = admin.get(&format!("/admin/certificates/expiring?limit=3&cursor={next}")).await;
+    assert_eq!((last.each("client_id"), &last.body["next"]), (names[3..].to_vec(), &Value::Null));
+}
+
+#[tokio::test]
+async fn the_authoritys_own_end_is_told_of_a_year_before() {
+    let fixture = Fixture::new().await;
+    let ends = fixture.server.authority().ca_not_after();
+    for (days, expected) in [(366, None), (365, Some(365)), (60, Some(90)), (1, Some(1))] {
+        fixture.clock.set(ends.minus(DAY * days));
+        fixture.watch_certificates().await;
+        let rows = fixture.store.notice_page(NoticeFilter::Open, None, 10).await.expect("reads");
+        let detail = rows.iter().map(|row| serde_json::from_str::<Value>(&row.detail).expect("JSON"));
+        let told: Vec<_> =
+            detail.filter(|detail| detail["role"] == "ca").map(|detail| detail["days"].clone()).collect();
+        assert_eq!(told, expected.map(|days: u32| json!(days)).into_iter().collect::<Vec<_>>(), "{days} days before");
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_told_of_what_was_revoked_or_archived() {
     let fixture = Fixture::new().await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;

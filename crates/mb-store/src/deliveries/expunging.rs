@@ -37,6 +37,15 @@ const SWEEP: Dialects = Dialects {
     mysql: "DELETE FROM tombstones WHERE expunged_at < ?1 ORDER BY expunged_at LIMIT ?2",
 };
 
+/// What became of the expunged messages that a proxy told of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MergedExpunged {
+    /// How many the store did not know as expunged.
+    pub count: u64,
+    /// Those of which it does not know, and does not until an epoch begins: nothing was changed.
+    pub open: Vec<MessageId>,
+}
+
 impl Store {
     /// Removes a message's content: body, sender's hash, what receivers answered, what lies in dead letters. The row stays
     /// as long as any does; what waits is withdrawn. Whether there was one.
@@ -58,22 +67,23 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes again what a proxy knows as removed; how many of them the store did not. `None`, and nothing is changed, if
-    /// no epoch began lately. One that is too old to come in is passed over.
+    /// Removes again what a proxy knows as removed, if an epoch began lately. One that is too old to come in is passed over.
     pub async fn merge_expunged(
         &self,
         known: &BTreeMap<MessageId, Timestamp>,
         instance: &Instance,
         actor: &str,
-    ) -> Result<Option<u64>, StoreError> {
-        if !merging::is_time(self).await? {
-            return Ok(None);
-        }
+    ) -> Result<MergedExpunged, StoreError> {
+        let is_time = merging::is_time(self).await?;
+        let mut merged = MergedExpunged::default();
         let mut tx = self.backend().begin().await?;
         let now = tx.now(self.clock()).await?;
-        let mut merged = 0;
         for (id, at) in known.iter().filter(|(_, at)| now.since(**at) < HORIZON) {
             if tx.fetch_optional(KNOWN, [Value::Blob(id.as_bytes())]).await?.is_some() {
+                continue;
+            }
+            if !is_time {
+                merged.open.push(*id);
                 continue;
             }
             remove(&mut tx, *id, instance, now).await?;
@@ -81,15 +91,15 @@ impl Store {
             let object = id.to_string();
             let change = Change::new(self, actor, "message.expunge", &object);
             audit::insert(&mut tx, &change.detail(json!({ "reason": merging::REASON }))).await?;
-            merged += 1;
+            merged.count += 1;
         }
-        if merged == 0 {
+        if merged.count == 0 {
             tx.rollback().await?;
-            return Ok(Some(0));
+            return Ok(merged);
         }
         bump_policy(&mut tx).await?;
         tx.commit().await?;
-        Ok(Some(merged))
+        Ok(merged)
     }
 
     /// The newest tombstones, for the policy: those under which a copy may still come.

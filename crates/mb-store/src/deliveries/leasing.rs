@@ -178,7 +178,7 @@ struct Taken {
 impl Store {
     /// Leases deliveries that are due.
     pub async fn lease_deliveries(&self, ask: &LeaseAsk<'_>) -> Result<Leasing, StoreError> {
-        retrying(|| Box::pin(self.lease(ask))).await
+        retrying(move || self.lease(ask)).await
     }
 
     async fn lease(&self, ask: &LeaseAsk<'_>) -> Result<Leasing, StoreError> {
@@ -236,13 +236,13 @@ impl Store {
         lease: LeaseId,
         ids: &[MessageId],
     ) -> Result<(), StoreError> {
-        retrying(|| Box::pin(self.prolong(destination, lease, ids))).await
+        retrying(move || self.prolong((destination, lease), ids)).await
     }
 
-    async fn prolong(&self, destination: DestinationId, lease: LeaseId, ids: &[MessageId]) -> Result<(), StoreError> {
+    async fn prolong(&self, lease: (DestinationId, LeaseId), ids: &[MessageId]) -> Result<(), StoreError> {
         let mut tx = self.backend().begin_leasing().await?;
         let until = tx.now(self.clock()).await?.plus(LEASE);
-        change_held(&mut tx, PROLONG, (destination, lease), ids, until).await?;
+        change_held(&mut tx, PROLONG, lease, ids, until).await?;
         tx.commit().await
     }
 

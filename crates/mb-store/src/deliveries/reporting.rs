@@ -85,7 +85,7 @@ static INSERT: LazyLock<Bulk<10>> = LazyLock::new(|| {
     )
 });
 
-const KNOWN: Dialects = Dialects {
+pub(crate) const KNOWN: Dialects = Dialects {
     sqlite: with_ids!("SELECT message_id, attempt_id FROM ids CROSS JOIN attempts ON message_id = wanted"),
     mysql: "SELECT message_id, attempt_id FROM attempts WHERE message_id IN (?1)",
 };
@@ -93,7 +93,7 @@ const KNOWN: Dialects = Dialects {
 impl Store {
     /// Keeps attempts and does what follows from them.
     pub async fn report_attempts(&self, reports: &Reports<'_>) -> Result<Reported, StoreError> {
-        retrying(|| Box::pin(self.report(reports))).await
+        retrying(move || self.report(reports)).await
     }
 
     async fn report(&self, reports: &Reports<'_>) -> Result<Reported, StoreError> {

@@ -39,7 +39,7 @@ async fn count_domains(store: &Store) -> i64 {
 /// Rows of ten domains and a hundred clients, spread over time, and what `SQLite` finds out about them by ANALYZE, on which
 /// its plans depend.
 async fn generate(store: &Store) {
-    let rows = 100_i64 << many_rows::doublings(9);
+    let rows = 100_i64 << many_rows::doublings();
     let messages = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?) \
                     INSERT INTO messages (message_id, client_id, domain, topic, queued_at, key_id, \
                     sender_number_hashed, encrypted_body, status, registered_at) \

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mb_core::policy::HORIZON;
 use mb_core::{AttemptClass, DestinationKind, MessageState, Timestamp};
-use mb_store::{CounterEvent, DeadLetterFilter, RegisterBatch, Registered, Store};
+use mb_store::{CounterEvent, DeadLetterFilter, MergedExpunged, RegisterBatch, Registered, Store};
 
 use crate::delivering::{destination, lease, pass, register, report, status, tell};
 use crate::fixture::{Fixture, NOW, batch, dead, dead_letter, id, message};
@@ -63,10 +63,11 @@ pub(crate) async fn a_store_that_was_put_back_is_told_what_was_expunged(fixture:
     let old = real.minus(HORIZON);
     let known = BTreeMap::from([(id(0), real), (id(8), real), (id(1), old)]);
     let merge = async || store.merge_expunged(&known, &"one".into(), "proxy:a").await.expect("asks");
-    assert_eq!(merge().await, None, "no epoch began");
+    let waits = MergedExpunged { count: 0, open: vec![id(0), id(8)] };
+    assert_eq!(merge().await, waits, "no epoch began");
     store.new_epoch("restore").await.expect("mints");
-    assert_eq!(merge().await, Some(2));
-    assert_eq!(merge().await, Some(0));
+    assert_eq!(merge().await, MergedExpunged { count: 2, open: Vec::new() });
+    assert_eq!(merge().await, MergedExpunged::default());
     let row = store.message(id(0)).await.expect("reads").expect("is there");
     assert_eq!((row.status, row.sealed.len()), (MessageState::Cancelled, 0));
     assert_eq!(status(store, 1).await.0, MessageState::Processing, "of that one no copy would come");
@@ -77,7 +78,7 @@ pub(crate) async fn a_store_that_was_put_back_is_told_what_was_expunged(fixture:
     let actions = store.audit_log(None, 2).await.expect("reads");
     assert!(actions.iter().all(|row| row.action == "message.expunge" && row.actor == "proxy:a"));
     fixture.clock.set(fixture.clock.now().plus(Duration::from_hours(8 * 24)));
-    assert_eq!(merge().await, None, "the restore is long past");
+    assert_eq!(merge().await, MergedExpunged::default(), "the restore is long past, and it is known");
 }
 
 pub(crate) async fn a_dead_letter_is_expunged_like_a_message(fixture: Fixture) {

@@ -1,22 +1,58 @@
 //! `certs/crl.pem`, for those outside who ask for a revocation list: inside, the policy decides.
 //!
-//! The list follows from the store and the CA alone, so whoever holds both can write it at any time, and one that was
+//! The lists follow from the store and the CAs alone, so whoever holds both can write them at any time, and one that was
 //! not written because of a crash is noticed: it is older than the newest revocation.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use mb_core::{Clock, Timestamp};
-use mb_server::Authority;
+use mb_core::{Clock, Policy, Timestamp};
 use mb_server::authority::RevocationList;
+use mb_server::{Authority, MainServer};
+use tokio::sync::watch;
 
 use crate::layout::Layout;
 
 /// A list is written anew when it is older; readers may rely on it for seven days.
-pub const RENEW_AFTER: Duration = Duration::from_hours(24);
+const RENEW_AFTER: Duration = Duration::from_hours(24);
 
-/// Writes the list anew if it is missing, older than a day or older than the newest revocation.
+/// Keeps the file current for as long as it is polled: at once after a revocation, and daily so that it does not run out.
+/// How old it is, is asked `every` so often.
+pub async fn keep_crl(layout: Layout, server: MainServer, clock: Clock, every: Duration) {
+    let mut policy = server.policy();
+    let said = |policy: &mut watch::Receiver<Arc<Policy>>| {
+        let policy = policy.borrow_and_update();
+        (policy.revoked.clone(), policy.ca_pem.clone())
+    };
+    let mut listed = said(&mut policy);
+    let mut pause = every;
+    loop {
+        let written = match tokio::time::timeout(pause, policy.changed()).await {
+            Err(_) => refresh_crl(&layout, server.authority(), &clock).await,
+            Ok(Err(_)) => return,
+            Ok(Ok(())) => {
+                let now = said(&mut policy);
+                if now == listed {
+                    continue;
+                }
+                let written = write_crl(&layout, server.authority()).await;
+                if written.is_ok() {
+                    listed = now;
+                }
+                written
+            }
+        };
+        // What could not be written is older than the newest revocation, and written at the next look.
+        pause = if written.is_ok() { every } else { every / 10 };
+        if let Err(error) = written {
+            tracing::warn!(error = format!("{error:#}"), "crl.pem not written");
+        }
+    }
+}
+
+/// Writes the lists anew if they are missing, older than a day or older than the newest revocation.
 ///
 /// # Errors
 /// As [`write_crl`].
@@ -29,7 +65,7 @@ pub async fn refresh_crl(layout: &Layout, authority: &Authority, clock: &Clock) 
     if fresh { Ok(()) } else { write(layout, list).await }
 }
 
-/// Signs the list of what is revoked now and writes it.
+/// Signs the lists of what is revoked now and writes them.
 ///
 /// # Errors
 /// The store cannot be read, the file cannot be written.
@@ -47,4 +83,48 @@ fn written_at(path: &Path) -> Option<Timestamp> {
     let modified = std::fs::metadata(path).ok()?.modified().ok()?;
     let since = modified.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_micros()).ok().map(Timestamp::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use mb_runtime::metrics::Metrics;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::config::Resolved;
+
+    #[tokio::test]
+    async fn a_list_is_signed_anew_when_it_is_a_day_old_and_not_before() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let layout = Layout::new(dir.path());
+        layout.create().expect("created");
+        let resolved = Resolved::load(dir.path(), &[]).expect("the defaults");
+        let begun = Clock::System.now();
+        let clock = Clock::manual(begun);
+        let stopping = CancellationToken::new();
+        let (server, store) =
+            crate::bootstrap::main_server(&layout, &resolved, &clock, &mut Metrics::default(), stopping)
+                .await
+                .expect("opens");
+        let signed = || std::fs::read(layout.crl()).expect("written");
+        let first = signed();
+        clock.set(begun.plus(RENEW_AFTER).minus(Duration::from_mins(1)));
+        refresh_crl(&layout, server.authority(), &clock).await.expect("looks");
+        assert_eq!(signed(), first, "it is good for this day");
+        let every = Duration::from_millis(10);
+        let keeping = keep_crl(layout.clone(), server.clone(), clock.clone(), every);
+        // The file's own time is the system's.
+        clock.set(begun.plus(RENEW_AFTER).plus(Duration::from_mins(1)));
+        let anew = async {
+            while signed() == first {
+                tokio::time::sleep(every).await;
+            }
+        };
+        let anew = tokio::time::timeout(Duration::from_mins(1), anew);
+        tokio::select! {
+            () = keeping => panic!("it goes on"),
+            anew = anew => anew.expect("signed anew by itself"),
+        }
+        store.close().await;
+    }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use mb_api::dto::{CertificateRow, CertificateStatus, GenerateCertificate, RevokeCertificate};
+use mb_api::dto::{CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, RevokeCertificate};
 use mb_api::page::{Page, PageQuery};
 use mb_core::{ClientName, Clock, DomainName, Role};
 use mb_crypto::TrustAnchors;
@@ -33,8 +33,11 @@ pub(crate) enum CaCommand {
     /// List certificates
     List {
         /// Only those that are active, expired or revoked
-        #[arg(long, value_name = "STATUS")]
+        #[arg(long, value_name = "STATUS", conflicts_with = "expiring")]
         status: Option<String>,
+        /// Only those that expire within so many days and were not renewed, the first to expire first
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        expiring: Option<u32>,
         #[command(flatten)]
         format: Format,
     },
@@ -95,7 +98,7 @@ pub(crate) async fn run(layout: &Layout, command: CaCommand) -> Result<ExitCode>
         CaCommand::Sign(args) => signing::sign(layout, args).await,
         CaCommand::Renew(args) => signing::renew(layout, args).await,
         CaCommand::Crl(format) => signing::crl(layout, format).await,
-        CaCommand::List { status, format } => list(layout, status, format).await,
+        CaCommand::List { status, expiring, format } => list(layout, status, expiring, format).await,
         CaCommand::Verify { file, format } => verify(layout, file, format).await,
         CaCommand::Revoke { name, serial, reason, format } => revoke(layout, name, serial, reason, format).await,
     }
@@ -189,7 +192,21 @@ async fn all(access: &Access) -> Result<Vec<CertificateRow>> {
     }
 }
 
-async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result<ExitCode> {
+/// The same of those that expire within so many days.
+async fn all_expiring(access: &Access, days: u32) -> Result<Vec<CertificateRow>> {
+    let mut rows = Vec::new();
+    let mut query = ExpiringQuery { days: Some(days), limit: Some(mb_api::page::MAX_LIMIT), cursor: None };
+    loop {
+        let page = access.client.expiring_certificates(&query).await.context("list certificates")?;
+        rows.extend(page.data);
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
+async fn list(layout: &Layout, status: Option<String>, expiring: Option<u32>, format: Format) -> Result<ExitCode> {
     let wanted = match status.as_deref() {
         None => None,
         Some("active") => Some(CertificateStatus::Active),
@@ -198,7 +215,10 @@ async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result
         Some(other) => bail!("--status {other}: use active, expired or revoked"),
     };
     let access = Access::open(layout).await?;
-    let rows = all(&access).await;
+    let rows = match expiring {
+        None => all(&access).await,
+        Some(days) => all_expiring(&access, days).await,
+    };
     access.close().await;
     let mut rows = rows?;
     rows.retain(|row| wanted.is_none_or(|wanted| row.status == wanted));
@@ -210,7 +230,9 @@ async fn list(layout: &Layout, status: Option<String>, format: Format) -> Result
         let status = format!("{:?}", row.status).to_lowercase();
         let domain = row.domain.map_or_else(|| "-".to_owned(), |domain| domain.to_string());
         let name = row.client_id;
-        output::data(&format!("{name:24} {:10} {domain:16} {status:8} {}  {}", row.role, row.expires_at, row.id));
+        let soon = row.expires_within_days.map_or_else(String::new, |days| format!("  expires within {days} days"));
+        let (role, ends, id) = (row.role, row.expires_at, row.id);
+        output::data(&format!("{name:24} {role:10} {domain:16} {status:8} {ends}  {id}{soon}"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::Format;
 use crate::access::Access;
+use crate::config::{self, Resolved};
 use crate::layout::Layout;
 use crate::output;
 
@@ -54,7 +55,8 @@ fn parse_id(text: &str) -> Result<KeyId, String> {
 }
 
 pub(crate) async fn run(layout: &Layout, command: KeysCommand) -> Result<ExitCode> {
-    let existed = layout.encryption_key().exists();
+    let config = Resolved::load(layout.root(), &config::environment_pairs())?.config;
+    let existed = config.encryption_key(layout.root()).exists();
     let access = Access::open(layout).await?;
     let done = match command {
         KeysCommand::Init(format) => init(&access.client, existed, format).await,
@@ -101,7 +103,7 @@ async fn rotate(client: &Client, args: &RotateArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output::note(if args.prepare {
-        "prepared: copy secrets/encryption.next.key to the other main servers, then keys rotate"
+        "prepared: copy encryption.next.key, beside the key in use, to the other main servers, then keys rotate"
     } else {
         "in use: proxies seal under it; the old key still opens what it sealed, until keys rewrap and keys delete"
     });

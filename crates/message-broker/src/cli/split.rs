@@ -93,7 +93,7 @@ fn fill(from: &Layout, role: Role, to: &Layout) -> Result<()> {
     let mut files = vec![from.ca_certificate(), certificate, key];
     if role == Role::Server {
         let (certificate, key) = from.component(Role::Admin.as_str());
-        files.extend([from.ca_key(), from.retired_cas(), from.crl(), certificate, key]);
+        files.extend([from.ca_key(), from.previous_ca_key(), from.retired_cas(), from.crl(), certificate, key]);
         files.extend(list(&from.root().join("secrets"))?);
     }
     for file in files.iter().filter(|file| file.exists()) {

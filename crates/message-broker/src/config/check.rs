@@ -52,6 +52,9 @@ impl Config {
                 bail!("server.primary_domain names {name:?}, which is neither a host name nor an address");
             }
         }
+        if Path::new(&self.server.encryption_key).file_name().is_none() {
+            bail!("server.encryption_key is {:?}: use the path of a file", self.server.encryption_key);
+        }
         self.delivery.schedule()?;
         let id = &self.worker.id;
         if id.len() > 63 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
@@ -72,12 +75,16 @@ impl Config {
             }
         }
         let (scheme, rest) = self.store.url.split_once(':').unwrap_or_default();
-        if !self.store.is_embedded()
-            && !(matches!(scheme, "mysql" | "mysql+pymysql" | "mariadb") && rest.starts_with("//"))
-        {
+        let is_server = matches!(scheme, "mysql" | "mysql+pymysql" | "mariadb") && rest.starts_with("//");
+        if !self.store.is_embedded() && !is_server {
             bail!("store.url has the scheme {scheme:?}: use sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE");
         }
         Ok(())
+    }
+
+    /// The file of the master key in use.
+    pub fn encryption_key(&self, data_dir: &Path) -> PathBuf {
+        data_dir.join(&self.server.encryption_key)
     }
 
     /// The database's file.

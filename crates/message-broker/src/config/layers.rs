@@ -45,6 +45,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("MAIN_SERVER_PORT", "server.port"),
     ("PRIMARY_DOMAIN", "server.primary_domain"),
     ("MAIN_SERVER_URL", "server.url"),
+    ("ENCRYPTION_KEY_PATH", "server.encryption_key"),
     ("METRICS_HOST", "worker.host"),
     ("METRICS_PORT", "worker.port"),
     ("METRICS_ENABLED", "metrics.enabled"),
@@ -84,9 +85,6 @@ const NOT_KEYS: [&str; 1] = ["MB_DATA_DIR"];
 
 /// A key that may hold a password, and so may be read from a file like a secret.
 const DATABASE_URL: &str = "DATABASE_URL";
-
-/// Where the guide has the encryption key; here that is the one place, in the data directory.
-const ENCRYPTION_KEY: (&str, &str) = ("ENCRYPTION_KEY_PATH", "secrets/encryption.key");
 
 /// Variables that only the test suite reads.
 const TEST_PREFIXES: [&str; 2] = ["MB_SKIP_", "MB_TEST_"];
@@ -175,15 +173,6 @@ fn apply_variables(
     for (name, text) in layer.iter().filter(|(n, _)| !exact(n)).chain(layer.iter().filter(|(n, _)| exact(n))) {
         let secret = SECRETS.contains(&name.strip_suffix("_FILE").unwrap_or(name));
         if secret || NOT_KEYS.contains(&name.as_str()) || TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            continue;
-        }
-        if name == ENCRYPTION_KEY.0 {
-            if !Path::new(text).ends_with(ENCRYPTION_KEY.1) {
-                bail!(
-                    "{source}: {name} is {text}: the encryption key lies at {} in the data directory",
-                    ENCRYPTION_KEY.1
-                );
-            }
             continue;
         }
         let key = match ALIASES.iter().find(|(alias, _)| alias == name) {

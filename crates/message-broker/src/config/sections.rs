@@ -110,6 +110,8 @@ pub struct Server {
     pub primary_domain: String,
     /// Where other roles reach it.
     pub url: String,
+    /// The file of the master key in use; relative to the data directory.
+    pub encryption_key: String,
     /// Seconds.
     pub lease: u64,
 }

@@ -11,6 +11,8 @@ use super::{Finding, Patient};
 
 /// Writes that are timed.
 const WRITES: usize = 20;
+/// What claims to be done in less has not reached any disk.
+const NONE: Duration = Duration::from_micros(10);
 /// A disk slower than this holds up every submit.
 const SLOW: Duration = Duration::from_millis(20);
 
@@ -27,7 +29,13 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     let speed = match timed.map_err(anyhow::Error::from).and_then(|timed| timed) {
         Ok(median) => {
             let detail = format!("a durable write takes {:.2} ms (median of {WRITES})", median.as_secs_f64() * 1e3);
-            if median > SLOW {
+            if median < NONE {
+                Finding::warn(
+                    "disk speed",
+                    format!("{detail}: so fast is none that keeps anything when power fails"),
+                    "put the data directory on a disk, not in memory, and turn off caches that lie about a sync",
+                )
+            } else if median > SLOW {
                 Finding::warn(
                     "disk speed",
                     format!("{detail}: every submit waits for one"),

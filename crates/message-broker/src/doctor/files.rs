@@ -36,8 +36,14 @@ pub(super) fn check(patient: Patient<'_>) -> Vec<Finding> {
 fn private_files(patient: Patient<'_>) -> Vec<PathBuf> {
     let layout = patient.layout;
     let keys = COMPONENTS.iter().map(|role| layout.component(role.as_str()).1);
-    [layout.ca_key(), layout.encryption_key(), layout.jwt_key(), layout.root().join(".env")]
-        .into_iter()
-        .chain(keys)
-        .collect()
+    [
+        layout.ca_key(),
+        layout.previous_ca_key(),
+        patient.resolved.config.encryption_key(layout.root()),
+        layout.jwt_key(),
+        layout.root().join(".env"),
+    ]
+    .into_iter()
+    .chain(keys)
+    .collect()
 }

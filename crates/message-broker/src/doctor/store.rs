@@ -19,7 +19,12 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     let fix = "check store.url (DATABASE_URL) and that the database server runs";
     let store = match bootstrap::open_store(layout, config, &Clock::System).await {
         Ok(store) => store,
-        Err(error) => return vec![Finding::fail("database", format!("{error:#}"), fix)],
+        Err(error) => {
+            let is_away =
+                error.chain().any(|cause| cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing));
+            let fix = if is_away { fix } else { "correct what it names: it will not pass by itself" };
+            return vec![Finding::fail("database", format!("{error:#}"), fix)];
+        }
     };
     let mut findings = vec![schema(&store, fix).await];
     findings.extend(match store.server_report().await {

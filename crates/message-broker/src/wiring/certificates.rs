@@ -12,13 +12,13 @@ use anyhow::{Context, Result};
 use mb_api::client::{Client, NewIdentity};
 use mb_api::peer::Peer;
 use mb_core::{Clock, Identity, Role, Timestamp};
-use mb_crypto::ca::{BACKDATED, Ca, SigningRequest};
+use mb_crypto::ca::{BACKDATED, SigningRequest};
 use mb_crypto::data_key::Signer;
 use mb_crypto::tls::ReloadableServerConfig;
 use mb_proxy::Proxy;
 use mb_runtime::Criticality;
-use mb_runtime::metrics::{Gauge, GaugeFamily, Metrics};
-use mb_server::{MainServer, Notary};
+use mb_runtime::metrics::{GaugeFamily, Metrics};
+use mb_server::{Authorities, MainServer, Notary};
 
 use super::{Link, Wiring};
 use crate::layout::{KeyPair, Layout, read_secret, read_text};
@@ -46,12 +46,6 @@ pub(super) struct OwnPair {
     pub(super) key: PathBuf,
 }
 
-/// A CA that took another's place, with those that are trusted for the past alone.
-struct Authorities {
-    issuing: Ca,
-    retired: String,
-}
-
 impl Wiring<'_> {
     /// Keeps the certificate of `role` current for its `users`. `link` is its way to a main server that may renew it.
     pub(super) fn keep_certificate(&self, role: Role, link: Option<&Link>, users: Users) {
@@ -65,26 +59,43 @@ impl Wiring<'_> {
     }
 }
 
-/// When a component's certificate begins and ends, as a gauge and for health.
+/// When a certificate begins and ends.
+pub(super) type Life = (Timestamp, Timestamp);
+
+/// When the certificates of a component begin and end, as gauges and for health.
 #[derive(Clone, Debug)]
 pub(super) struct Expiry {
-    gauge: Gauge,
-    life: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
+    gauges: GaugeFamily,
+    role: Role,
+    lives: Arc<Mutex<Lives>>,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Lives {
+    /// The component's own; `None` before it was read.
+    pub(super) own: Option<Life>,
+    /// Of what it shows to the public in that one's place, if it does.
+    pub(super) public: Option<Life>,
 }
 
 impl Expiry {
-    fn of(family: &GaugeFamily, role: Role) -> Self {
-        Self { gauge: family.of(role.as_str()), life: Arc::default() }
+    fn of(gauges: &GaugeFamily, role: Role) -> Self {
+        Self { gauges: gauges.clone(), role, lives: Arc::default() }
     }
 
-    fn show(&self, identity: &Identity) {
-        self.gauge.set(seconds(identity.not_after));
-        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some((identity.not_before, identity.not_after));
+    fn show(&self, pair: &Pair) {
+        let own = (pair.identity.not_before, pair.identity.not_after);
+        self.gauges.of(self.role.as_str()).set(seconds(own.1));
+        if let Some((_, ends)) = pair.public {
+            self.gauges.of(&format!("{}_public", self.role)).set(seconds(ends));
+        }
+        let lives = Lives { own: Some(own), public: pair.public };
+        *self.lives.lock().unwrap_or_else(PoisonError::into_inner) = lives;
     }
 
-    /// When it begins and ends; `None` before it was read.
-    pub(super) fn life(&self) -> Option<(Timestamp, Timestamp)> {
-        *self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    /// As the files were read last.
+    pub(super) fn lives(&self) -> Lives {
+        *self.lives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,7 +114,8 @@ pub(super) fn expiry_beside_ca(server: &MainServer, metrics: &mut Metrics) -> Ex
 fn expiries(metrics: &mut Metrics) -> GaugeFamily {
     metrics.gauge_family(
         "mb_certificate_expiry_timestamp_seconds",
-        "When a component's certificate expires, and the CA's, seconds since 1970.",
+        "When a component's certificate expires, and the CA's, and ROLE_public if another is shown to the public, seconds \
+         since 1970.",
         "role",
     )
 }
@@ -126,6 +138,7 @@ struct Keeper {
 /// A pair that can be used.
 struct Pair {
     identity: Identity,
+    public: Option<Life>,
     tls: rustls::ServerConfig,
     client: rustls::ClientConfig,
     signer: Option<Signer>,
@@ -142,7 +155,7 @@ impl Keeper {
         let mut last_seen = taken_up.clone();
         let mut held = self.load().ok();
         if let Some(pair) = &held {
-            self.show(&pair.identity);
+            self.show(pair);
         }
         let mut not_before = tokio::time::Instant::now();
         loop {
@@ -197,24 +210,29 @@ impl Keeper {
             server.adopt(notary);
         }
         if let Some((server, ca)) = self.users.server.as_ref().zip(pair.authorities.take()) {
-            match server.adopt_ca(ca.issuing, &ca.retired).await {
+            match server.adopt_ca(ca).await {
                 Ok(false) => {}
                 Ok(true) => tracing::info!("certificate authority changed"),
                 Err(error) => tracing::error!(%error, "certificate authority not changed"),
             }
+            // Another authority may sign a list from now on.
+            if let Err(error) = crate::bootstrap::write_crl(&self.layout, server.authority()).await {
+                tracing::warn!(error = format!("{error:#}"), "crl.pem not written");
+            }
         }
-        self.show(&pair.identity);
+        self.show(pair);
     }
 
-    fn show(&self, identity: &Identity) {
+    fn show(&self, pair: &Pair) {
         if let Some(expiry) = &self.users.expiry {
-            expiry.show(identity);
+            expiry.show(pair);
         }
     }
 
     fn load(&self) -> Result<Pair> {
-        let (certificate, key) = self.layout.component(self.role.as_str());
-        let (chain, key) = (read_text(&certificate)?, read_secret(&key)?);
+        let (certificate, key_file) = self.layout.component(self.role.as_str());
+        let (chain, key) = (read_text(&certificate)?, read_secret(&key_file)?);
+        mb_crypto::pem::private_key(key.expose()).with_context(|| format!("read {}", key_file.display()))?;
         let ca = read_text(&self.layout.ca_certificate())?;
         let anchors = mb_crypto::TrustAnchors::from_pem(&ca).context("read ca.crt")?;
         let identity = anchors
@@ -223,25 +241,23 @@ impl Keeper {
         anyhow::ensure!(identity.role == self.role, "{} is of role {}", certificate.display(), identity.role);
         let signer = (self.role == Role::Proxy).then(|| Signer::from_pem(&chain, key.expose())).transpose()?;
         let notary = (self.role == Role::Server).then(|| Notary::from_pem(&chain, &key)).transpose()?;
-        let authorities = (self.role == Role::Server).then(|| self.authorities(&ca)).transpose()?;
-        let tls = match &self.own {
-            Some(own) => own.server_config(&ca)?,
-            None => mb_crypto::tls::server_config(&chain, key.expose(), &ca)?,
+        let authorities =
+            if self.role == Role::Server { crate::bootstrap::present_authorities(&self.layout)? } else { None };
+        let (tls, public) = if let Some(own) = &self.own {
+            (own.server_config(&ca)?, Some(own.life()?))
+        } else {
+            let tls = mb_crypto::tls::server_config(&chain, key.expose(), &ca);
+            (tls.with_context(|| format!("read {}", certificate.display()))?, None)
         };
         Ok(Pair {
             tls,
+            public,
             client: mb_crypto::tls::client_config(Some((&chain, key.expose())), &ca, &[])?,
             identity,
             signer,
             notary,
             authorities,
         })
-    }
-
-    fn authorities(&self, ca: &str) -> Result<Authorities> {
-        let key = read_secret(&self.layout.ca_key())?;
-        let issuing = Ca::load(ca, key.expose()).context("read ca.crt and ca.key")?;
-        Ok(Authorities { issuing, retired: self.layout.read_retired_cas()? })
     }
 
     /// Gets a certificate for a new key over the one in use and writes both; the next look takes them up.
@@ -271,7 +287,7 @@ impl Keeper {
         let (certificate, key) = self.layout.component(self.role.as_str());
         let mut paths = vec![certificate, key, self.layout.ca_certificate()];
         if self.role == Role::Server {
-            paths.extend([self.layout.ca_key(), self.layout.retired_cas()]);
+            paths.extend([self.layout.ca_key(), self.layout.previous_ca_key(), self.layout.retired_cas()]);
         }
         paths.extend(self.own.iter().flat_map(|own| [own.certificate.clone(), own.key.clone()]));
         paths.iter().map(|path| modified(path)).collect()
@@ -283,6 +299,12 @@ impl OwnPair {
         let (chain, key) = (read_text(&self.certificate)?, read_secret(&self.key)?);
         mb_crypto::tls::server_config(&chain, key.expose(), ca)
             .with_context(|| format!("read {}", self.certificate.display()))
+    }
+
+    fn life(&self) -> Result<Life> {
+        let chain = mb_crypto::pem::certificates(&read_text(&self.certificate)?)?;
+        let leaf = chain.first().context("no certificate in the file")?;
+        mb_crypto::identity::life(leaf).with_context(|| format!("read {}", self.certificate.display()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each role is asked when someone asks for its health. Anybody may ask, as often as they like, so what is logged about
 //! an answer is limited.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mb_api::Client;
@@ -13,12 +14,14 @@ use mb_runtime::{Check, Health};
 use mb_server::{MailState, MainServer};
 use mb_worker::Worker;
 
-use super::certificates::Expiry;
+use super::certificates::{Expiry, Life, Lives};
 
 /// A message that waits so long for the main server is worth a look.
 const WAITS_LONG: Duration = Duration::from_mins(10);
 /// A certificate that ends so soon is worth a word, if it should have been renewed.
 const SOON: Duration = Duration::from_hours(30 * 24);
+/// An authority that ends so soon needs another in its place.
+const CA_SOON: Duration = Duration::from_hours(365 * 24);
 /// The words, in days.
 const STEPS: [u64; 4] = [1, 7, 14, 30];
 /// How long a portal waits for its main server's answer.
@@ -71,7 +74,12 @@ fn writable(status: &JournalStatus, now: Timestamp) -> Check {
 }
 
 pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Health {
-    let (server, mails) = (server.clone(), server.clone());
+    let (server, mails, certificates) = (server.clone(), server.clone(), server.clone());
+    let now = clock.clone();
+    let health = health.check("certificates", move || {
+        let found = issued(&certificates.expiring(), certificates.authority().ca_not_after().since(now.now()));
+        async move { found }
+    });
     let health = health.check("mail", move || {
         let found = match mails.mail() {
             MailState::Fine => Check::healthy("nothing is held up"),
@@ -95,25 +103,50 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
     })
 }
 
+/// That clients' certificates end is their holders' business, and no fault of this server's; that the authority does within
+/// a year is one, for another takes its place by hand.
+fn issued(expiring: &BTreeMap<u32, u64>, ca_left: Duration) -> Check {
+    let counted = expiring.iter().map(|(days, count)| match days {
+        0 => format!("{count} have ended"),
+        days => format!("{count} end within {days} days"),
+    });
+    let counted = counted.collect::<Vec<_>>().join(", ");
+    let counted = if counted.is_empty() { "none ends within 30 days".to_owned() } else { counted };
+    match ca_left {
+        left if left.is_zero() => Check::unhealthy(format!("the authority has ended; {counted}")),
+        left if left <= CA_SOON => {
+            Check::degraded(format!("the authority ends in {} days; {counted}", left.as_secs() / 86_400))
+        }
+        _ => Check::healthy(counted),
+    }
+}
+
 /// A certificate that ends within 30 days although two thirds of its life are over was not renewed.
 pub(super) fn expiry(health: Health, expiry: &Expiry, clock: Clock) -> Health {
     let expiry = expiry.clone();
     health.check("certificate_expiry", move || {
-        let found = expiry.life().map_or_else(|| Check::healthy("not read yet"), |life| ends(life, clock.now()));
+        let found = judged(expiry.lives(), clock.now());
         async move { found }
     })
 }
 
-fn ends((begins, ends): (Timestamp, Timestamp), now: Timestamp) -> Check {
+/// Of two certificates the public's is told of first: nobody renews that but its owner.
+fn judged(lives: Lives, now: Timestamp) -> Check {
+    let public = lives.public.map(|life| ends("the public certificate", life, now));
+    let own = lives.own.map_or_else(|| Check::healthy("not read yet"), |life| ends("it", life, now));
+    public.filter(|public| !public.is_healthy()).unwrap_or(own)
+}
+
+fn ends(what: &str, (begins, ends): Life, now: Timestamp) -> Check {
     let (left, life) = (ends.since(now), ends.since(begins));
     let days = left.as_secs() / 86_400;
     if left.is_zero() {
-        Check::unhealthy("it has ended")
+        Check::unhealthy(format!("{what} has ended"))
     } else if left <= SOON && left < life / 3 {
         let step = STEPS.into_iter().find(|step| days < *step).unwrap_or(STEPS[STEPS.len() - 1]);
-        Check::degraded(format!("ends within {step} days and was not renewed"))
+        Check::degraded(format!("{what} ends within {step} days and was not renewed"))
     } else {
-        Check::healthy(format!("ends in {days} days"))
+        Check::healthy(format!("{what} ends in {days} days"))
     }
 }
 
@@ -221,15 +254,30 @@ mod tests {
         let day = Duration::from_hours(24);
         let begins = Timestamp::default();
         let life = (begins, begins.plus(day * 365));
-        let left = |days: u32| ends(life, life.1.minus(day * days));
-        assert_eq!(left(31), Check::healthy("ends in 31 days"));
+        let own = |life, now| judged(Lives { own: Some(life), public: None }, now);
+        assert_eq!(own(life, life.1.minus(day * 31)), Check::healthy("it ends in 31 days"));
         for (days, step) in [(29, 30), (13, 14), (6, 7), (0, 1)] {
-            let found = ends(life, life.1.minus(day * days).minus(Duration::from_secs(1)));
-            assert_eq!(found, Check::degraded(format!("ends within {step} days and was not renewed")), "{days}");
+            let found = own(life, life.1.minus(day * days).minus(Duration::from_secs(1)));
+            assert_eq!(found, Check::degraded(format!("it ends within {step} days and was not renewed")), "{days}");
         }
-        assert_eq!(ends(life, life.1), Check::unhealthy("it has ended"));
+        assert_eq!(own(life, life.1), Check::unhealthy("it has ended"));
         let short = (begins, begins.plus(day));
-        assert_eq!(ends(short, begins.plus(day / 2)), Check::healthy("ends in 0 days"), "it is renewed in time");
+        assert_eq!(own(short, begins.plus(day / 2)), Check::healthy("it ends in 0 days"), "it is renewed in time");
+        let both = |now| judged(Lives { own: Some((begins, begins.plus(day * 900))), public: Some(life) }, now);
+        assert_eq!(both(life.1.minus(day * 31)), Check::healthy("it ends in 566 days"));
+        let found = both(life.1.minus(day * 3));
+        assert_eq!(found, Check::degraded("the public certificate ends within 7 days and was not renewed"));
+    }
+
+    #[test]
+    fn certificates_that_expire_are_counted_and_an_authority_that_ends_degrades() {
+        let day = Duration::from_hours(24);
+        assert_eq!(issued(&BTreeMap::new(), day * 366), Check::healthy("none ends within 30 days"));
+        let counts = BTreeMap::from([(0, 2), (1, 1), (30, 5)]);
+        let text = "2 have ended, 1 end within 1 days, 5 end within 30 days";
+        assert_eq!(issued(&counts, day * 366), Check::healthy(text));
+        assert_eq!(issued(&counts, day * 30), Check::degraded(format!("the authority ends in 30 days; {text}")));
+        assert_eq!(issued(&counts, Duration::ZERO), Check::unhealthy(format!("the authority has ended; {text}")));
     }
 
     #[test]

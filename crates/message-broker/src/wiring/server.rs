@@ -9,7 +9,6 @@ use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, Criticality, Listener, PolicyWatch, TlsServer};
 use mb_server::MainServer;
 use mb_store::Store;
-use tokio::time::Instant;
 
 use super::certificates::{self, Users};
 use super::{Wiring, connections, health, in_process_service};
@@ -18,6 +17,9 @@ use crate::reload::Knob;
 
 /// How often it is asked whether a certificate nears its end.
 const RENEWAL: Duration = Duration::from_hours(1);
+
+/// How often it is asked how old the revocation list is.
+const CRL_AGE: Duration = Duration::from_mins(10);
 
 impl Wiring<'_> {
     /// Starts the main server on its port; the service that answers there, for callers in this process.
@@ -77,34 +79,12 @@ impl Wiring<'_> {
         });
     }
 
-    /// Keeps `crl.pem` current: after every revocation, and daily so that it does not run out.
+    /// Keeps `crl.pem` current.
     pub(super) fn revocation_list(&self, server: &MainServer) {
-        let (layout, server, stopping) = (self.layout.clone(), server.clone(), self.lifecycle.soft());
-        let mut policy = server.policy();
+        let keep = bootstrap::keep_crl(self.layout.clone(), server.clone(), self.clock.clone(), CRL_AGE);
+        let soft = self.lifecycle.soft();
         self.lifecycle.spawn("revocation list", Criticality::Ordinary, async move {
-            let mut listed = policy.borrow_and_update().revoked.clone();
-            let mut next = Instant::now() + bootstrap::RENEW_AFTER;
-            loop {
-                let due = tokio::select! {
-                    () = stopping.cancelled() => return,
-                    () = tokio::time::sleep_until(next) => true,
-                    changed = policy.changed() => {
-                        if changed.is_err() {
-                            return;
-                        }
-                        policy.borrow_and_update().revoked != listed
-                    }
-                };
-                if !due {
-                    continue;
-                }
-                listed.clone_from(&policy.borrow_and_update().revoked);
-                let written = bootstrap::write_crl(&layout, server.authority()).await;
-                next = Instant::now() + if written.is_ok() { bootstrap::RENEW_AFTER } else { Duration::from_mins(1) };
-                if let Err(error) = written {
-                    tracing::warn!(error = format!("{error:#}"), "crl.pem not written");
-                }
-            }
+            soft.run_until_cancelled(keep).await;
         });
     }
 }

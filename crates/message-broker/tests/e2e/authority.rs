@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mb_core::{Clock, Role};
 use mb_crypto::ca::{Ca, IssueRequest};
 
-use crate::harness::{Broker, PATIENCE, command, message, submit};
+use crate::harness::{Broker, PATIENCE, message, submit};
 use crate::http::Connection;
 
 fn until(what: &str, broker: &Broker, done: impl Fn() -> bool) {
@@ -99,6 +99,55 @@ fn the_public_side_shows_a_certificate_of_its_own_and_takes_up_the_next() {
     assert_eq!(open.get("/health/live").expect("answered").status, 200, "the open connection goes on");
 }
 
+/// A pair for `localhost` of an authority that the installation knows nothing of, written to these files.
+fn put_public(public: &Ca, folder: &Path, name: &str) {
+    let (sans, validity) = (["localhost".to_owned()], Duration::from_hours(24));
+    let now = Clock::System.now();
+    let request = IssueRequest { name, role: Role::Server, domain: None, sans: &sans, validity, now };
+    let issued = public.issue(&request).expect("issued");
+    let key = issued.private_key_pem.expose().as_bytes();
+    mb_crypto::files::write_private(&folder.join("key.pem"), key).expect("written");
+    mb_crypto::files::write_public(&folder.join("chain.pem"), issued.certificate_pem.as_bytes()).expect("written");
+}
+
+#[test]
+fn clients_see_a_certificate_of_ones_own_at_the_proxy_and_are_known_by_the_internal_authority() {
+    let public = Ca::create("public CA", Clock::System.now()).expect("a CA");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    put_public(&public, folder.path(), "first");
+    let text = |name: &str| folder.path().join(name).display().to_string();
+    let (chain, key) = (text("chain.pem"), text("key.pem"));
+    let own = [("MB_PROXY__CERTIFICATE", chain.as_str()), ("MB_PROXY__KEY", key.as_str())];
+    let broker = Broker::start_public(&own, public.certificate_pem());
+    let trusts = broker.dir().join("public");
+    let demo = broker.dir().join("certs/clients/demo");
+    let (certificate, private) = (demo.join("demo.crt"), demo.join("demo.key"));
+    let connect = || Connection::open(&trusts, broker.ports.proxy, Some((&certificate, &private)));
+    let mut open = connect().expect("connected");
+    submit(&mut open, "under the public certificate");
+    let internal = broker.demo().get("/health/live");
+    assert!(internal.is_err(), "it is not the internal authority's: {internal:?}");
+    // A key that is another's: the last good pair stays, and it is said.
+    let good = std::fs::read(&key).expect("readable");
+    let other = Ca::create("another", Clock::System.now()).expect("a CA").private_key_pem();
+    mb_crypto::files::write_private(Path::new(&key), other.expose().as_bytes()).expect("written");
+    until("noticed", &broker, || broker.stderr().contains("certificate files cannot be used"));
+    submit(&mut connect().expect("connected"), "the last good one stays");
+    mb_crypto::files::write_private(Path::new(&key), &good).expect("written");
+    until("taken up again", &broker, || broker.stderr().contains("certificate taken up"));
+    let next = Ca::create("next public CA", Clock::System.now()).expect("a CA");
+    put_public(&next, folder.path(), "second");
+    let trusts_next = write_aside(&broker, next.certificate_pem());
+    until("taken up", &broker, || {
+        Connection::open(&trusts_next, broker.ports.proxy, Some((&certificate, &private)))
+            .and_then(|mut connection| connection.post("/api/v1/messages", &message("under the next one")))
+            .is_ok_and(|answer| answer.status == 202)
+    });
+    submit(&mut open, "the connection from before goes on");
+    let metrics = open.get("/metrics").expect("answered").text();
+    assert!(metrics.contains("mb_certificate_expiry_timestamp_seconds{role=\"proxy_public\"}"), "{metrics}");
+}
+
 #[test]
 fn no_certificate_of_a_server_submits() {
     let broker = Broker::start();
@@ -112,6 +161,42 @@ fn no_certificate_of_a_server_submits() {
 
 mod needs_openssl {
     use super::*;
+
+    #[test]
+    fn each_authority_signs_a_list_and_openssl_agrees_with_both() {
+        let broker = Broker::start();
+        let certs = broker.dir().join("certs");
+        let read = |name: &str| std::fs::read_to_string(certs.join(name)).expect("readable");
+        broker.run_ok(&["ca", "issue", "old-1"]);
+        broker.run_ok(&["ca", "issue", "old-2"]);
+        let next = Ca::create("next CA", Clock::System.now()).expect("a CA");
+        let (old, key) = (read("ca.crt"), read("ca.key"));
+        mb_crypto::files::write_private(&certs.join("ca.previous.key"), key.as_bytes()).expect("written");
+        write(&certs.join("ca.crt"), &format!("{old}\n{}", next.certificate_pem()));
+        write(&certs.join("ca.key"), next.private_key_pem().expose());
+        until("changed", &broker, || broker.stderr().contains("certificate authority changed"));
+        broker.run_ok(&["ca", "issue", "new-1"]);
+        broker.run_ok(&["ca", "issue", "new-2"]);
+        broker.run_ok(&["ca", "revoke", "old-1"]);
+        broker.run_ok(&["ca", "revoke", "new-1"]);
+        until("both listed", &broker, || {
+            let lists = mb_crypto::pem::revocation_lists(&read("crl.pem")).expect("lists");
+            lists.len() == 2 && lists.iter().all(|list| list.len() > 300)
+        });
+        let verify = |name: &str| {
+            let leaf = format!("clients/{name}/{name}.crt");
+            let mut openssl = Command::new("openssl");
+            openssl.args(["verify", "-crl_check", "-CAfile", "ca.crt", "-CRLfile", "crl.pem", &leaf]);
+            let output = openssl.current_dir(&certs).output().expect("openssl runs");
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            (output.status.success(), said.contains("certificate revoked"), said)
+        };
+        for (name, revoked) in [("old-1", true), ("old-2", false), ("new-1", true), ("new-2", false)] {
+            let (good, said_so, said) = verify(name);
+            assert_eq!((good, said_so), (!revoked, revoked), "{name}: {said}");
+        }
+        broker.demo().post("/api/v1/messages", &message("x")).expect("others go on");
+    }
 
     #[test]
     fn no_certificate_of_a_client_serves() {
@@ -132,53 +217,5 @@ mod needs_openssl {
         ] {
             assert_eq!((verify("sslserver", file), verify("sslclient", file)), (serves, calls), "{file}");
         }
-    }
-}
-
-mod needs_setpriv {
-    use super::*;
-
-    #[test]
-    fn the_proxys_account_reads_neither_the_authoritys_key_nor_the_master_key_nor_the_databases_password() {
-        // Accounts are changed by root alone, which CI is.
-        if !Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n") {
-            return;
-        }
-        let dir = tempfile::tempdir().expect("temporary folder");
-        open_to_all(dir.path());
-        let (whole, split) = (dir.path().join("whole"), dir.path().join("split"));
-        let run = |args: &[&str]| {
-            let output = command(&whole, &[]).args(args).output().expect("the binary runs");
-            assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        run(&["ca", "init"]);
-        write(&whole.join(".env"), "REDIS_HOST=127.0.0.1\nSMTP_PASSWORD=Secret-Of-The-Main-Server\n");
-        let to = split.display().to_string();
-        run(&["split-secrets", "--to", &to, "--owner", "main-server=61001:61001", "--owner", "proxy=61002:61002"]);
-        open_to_all(&split);
-        let reads = |file: &str| {
-            Command::new("setpriv")
-                .args(["--reuid", "61002", "--regid", "61002", "--clear-groups", "cat"])
-                .arg(split.join(file))
-                .output()
-                .expect("setpriv runs")
-        };
-        for own in ["proxy/certs/proxy.key", "proxy/certs/ca.crt", "proxy/.env"] {
-            assert!(reads(own).status.success(), "{own}");
-        }
-        for foreign in ["certs/ca.key", "secrets/encryption.key", "secrets/jwt.key", ".env", "certs/server.key"] {
-            assert!(split.join("main-server").join(foreign).exists(), "{foreign}");
-            assert!(!reads(&format!("main-server/{foreign}")).status.success(), "{foreign}");
-        }
-        assert!(!String::from_utf8_lossy(&reads("proxy/.env").stdout).contains("Secret-Of-The-Main-Server"));
-        for missing in ["certs/ca.key", "secrets/encryption.key"] {
-            assert!(!split.join("proxy").join(missing).exists(), "{missing}");
-        }
-    }
-
-    /// So that only the roles' own directories keep others out.
-    fn open_to_all(path: &Path) {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("opened");
     }
 }

@@ -105,6 +105,25 @@ fn a_running_system_publishes_what_it_revokes() {
 }
 
 #[test]
+fn what_expires_is_listed_until_it_is_renewed() {
+    let broker = Broker::start();
+    broker.run_ok(&["ca", "issue", "soon", "--days", "5"]);
+    broker.run_ok(&["ca", "issue", "later", "--days", "20"]);
+    let names = |days: &str| {
+        let listed = broker.run_ok(&["ca", "list", "--expiring", days, "--json"]);
+        let rows: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+        let row = |row: &serde_json::Value| (row["client_id"].clone(), row["expires_within_days"].clone());
+        rows["data"].as_array().expect("a list").iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(names("30"), [("soon".into(), 7.into()), ("later".into(), 30.into())]);
+    assert_eq!(names("7"), [("soon".into(), 7.into())]);
+    assert!(broker.run_ok(&["ca", "list"]).contains("expires within 7 days"));
+    broker.run_ok(&["ca", "renew", "soon", "--days", "90"]);
+    assert_eq!(names("30"), [("later".into(), 30.into())]);
+    assert_eq!(broker.run(&["ca", "list", "--expiring", "0"]).status.code(), Some(2));
+}
+
+#[test]
 fn the_names_of_the_ca_and_of_components_are_not_for_others() {
     let stopped = Stopped::new();
     let before = stopped.certificates();
@@ -266,6 +285,33 @@ fn listed(dir: &Path, serial: &str) -> bool {
     let digit = |at: usize| u8::from_str_radix(&serial[at..at + 2], 16).expect("hexadecimal");
     let serial: Vec<u8> = (0..serial.len()).step_by(2).map(digit).collect();
     list.windows(serial.len()).any(|window| window == serial)
+}
+
+/// The guide's `init_ca` and `generate_cert NAME DOMAIN DAYS`.
+#[cfg(unix)]
+#[test]
+fn the_guides_scripts_make_the_authority_and_certificates() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deployment/certs");
+    let run = |script: &str, args: &[&str]| {
+        let mut sh = std::process::Command::new(scripts.join(script));
+        sh.args(args).env("MESSAGE_BROKER", crate::harness::binary()).env("MB_DATA_DIR", dir.path());
+        let output = sh.output().expect("the script runs");
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run("init_ca.sh", &[]);
+    assert!(dir.path().join("certs/ca.crt").exists() && dir.path().join("certs/crl.pem").exists());
+    run("generate_cert.sh", &["branch-5", "shop", "30"]);
+    let pem = std::fs::read_to_string(dir.path().join("certs/clients/branch-5/branch-5.crt")).expect("written");
+    let der = mb_crypto::pem::certificates(&pem).expect("a certificate").remove(0);
+    let identity = mb_crypto::identity::from_der(&der).expect("one of ours");
+    let days = identity.not_after.since(identity.not_before).as_secs() / 86_400;
+    assert_eq!((identity.domain.expect("a domain").as_str(), days), ("shop", 30));
+    for (shell, batch) in [("init_ca.sh", "init_ca.bat"), ("generate_cert.sh", "generate_cert.bat")] {
+        let read = |name: &str| std::fs::read_to_string(scripts.join(name)).expect("readable");
+        let command = if shell == "init_ca.sh" { "ca init" } else { "ca issue" };
+        assert!(read(shell).contains(&format!("{command} \"$@\"")) && read(batch).contains(&format!("{command} %*")));
+    }
 }
 
 #[cfg(unix)]

@@ -130,6 +130,15 @@ mod needs_openssl {
         let p12 = renewed["pkcs12"].as_str().expect("a file");
         let text = ok(&["pkcs12", "-in", p12, "-passin", &password, "-nodes"], there.path());
         assert!(text.contains("BEGIN PRIVATE KEY") && text.contains("till-7"), "{text}");
+        // Printed once: nobody keeps the password, and of the key there is the one file.
+        let password = password.trim_start_matches("pass:");
+        let key = std::fs::read_to_string(broker.dir().join("certs/clients/till-7/till-7.key")).expect("a key");
+        let secret = key.lines().nth(1).expect("its first line");
+        for path in files(broker.dir()) {
+            let bytes = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
+            assert!(!bytes.contains(password), "{} holds the password", path.display());
+            assert!(!bytes.contains(secret) || path.ends_with("till-7.key"), "{} holds the key", path.display());
+        }
         // Both are good, until one of them is revoked by its serial number.
         let folder = broker.dir().join("certs/clients/till-7");
         let pairs = [

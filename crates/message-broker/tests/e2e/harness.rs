@@ -74,6 +74,17 @@ impl Broker {
         Self::launch(dir, ports, environment)
     }
 
+    /// Starts with a proxy that shows a certificate of the authority `ca_pem`, which the directory `public` trusts.
+    pub(crate) fn start_public(environment: &[(&str, &str)], ca_pem: &str) -> Self {
+        let dir = Arc::new(TempDir::new().expect("temporary folder"));
+        std::fs::create_dir_all(dir.path().join("public/certs")).expect("created");
+        std::fs::write(dir.path().join("public/certs/ca.crt"), ca_pem).expect("written");
+        let extra = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let ports = Ports::spare();
+        let environment = ports.environment().into_iter().chain(extra).collect();
+        Self::launch(dir, ports, environment)
+    }
+
     fn launch(dir: Arc<TempDir>, ports: Ports, environment: Vec<(String, String)>) -> Self {
         let mut child = command(dir.path(), &environment)
             .arg("up")
@@ -91,11 +102,13 @@ impl Broker {
 
     fn wait_ready(&mut self) {
         let give_up = Instant::now() + PATIENCE;
+        let public = self.dir.path().join("public");
+        let trusts = if public.exists() { public } else { self.dir.path().to_owned() };
         loop {
             if let Some(status) = self.child.try_wait().expect("the child can be asked") {
                 panic!("up ended with {status}: {}{}", self.stdout(), self.stderr());
             }
-            let ready = Connection::anonymous(self.dir.path(), self.ports.proxy)
+            let ready = Connection::anonymous(&trusts, self.ports.proxy)
                 .and_then(|mut connection| connection.get("/health/ready"))
                 .is_ok_and(|response| response.status == 200);
             if ready {

@@ -1,9 +1,13 @@
 //! Identity is the certificate alone.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
+use mb_api::paths;
+use mb_core::Role;
+
 use crate::harness::{Broker, message, submit};
-use crate::http::Connection;
+use crate::http::{Connection, Response};
 
 #[test]
 fn without_a_certificate_nothing_is_accepted_before_the_body_is_read() {
@@ -17,13 +21,61 @@ fn without_a_certificate_nothing_is_accepted_before_the_body_is_read() {
     assert_eq!(anonymous.get("/health").expect("answered").status, 200);
 }
 
+/// Asks a port with the certificate of a role.
+fn ask(broker: &Broker, port: u16, role: Role, method: &str, path: &str) -> std::io::Result<Response> {
+    let certs = broker.dir().join("certs");
+    let (folder, name) = match role {
+        Role::Client => (certs.join("clients/demo"), "demo"),
+        Role::Consumer => (certs.join("clients/reader"), "reader"),
+        _ => (certs, role.as_str()),
+    };
+    let (certificate, key) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
+    let mut connection = Connection::open(broker.dir(), port, Some((&certificate, &key)))?;
+    connection.request(method, path, &[("content-type", "application/json")], b"{}")
+}
+
+/// The main server's routes have a table of their own, beside them.
+#[test]
+fn the_proxys_routes_are_for_clients_alone_and_metrics_for_who_watches() {
+    let broker = Broker::start_with(&[("MB_METRICS__LOOPBACK", "false")]);
+    broker.run_ok(&["ca", "issue", "reader", "--role", "consumer"]);
+    let routes = [
+        ("POST", paths::MESSAGES),
+        ("POST", paths::MESSAGES_BATCH),
+        ("POST", paths::MESSAGES_STATUS),
+        ("GET", paths::MESSAGE),
+        ("DELETE", paths::MESSAGE),
+    ];
+    let health = [paths::API_HEALTH, paths::HEALTH, paths::HEALTH_LIVE, paths::HEALTH_READY];
+    let known: BTreeSet<_> = routes.iter().map(|(_, path)| *path).chain(health).chain([paths::METRICS]).collect();
+    assert_eq!(known, paths::PROXY.iter().copied().collect(), "no route is left out");
+    let ports = [broker.ports.proxy, broker.ports.server, broker.ports.portal];
+    for role in Role::ALL {
+        for (method, path) in routes {
+            let path = paths::with_id(path, &"01980000-0000-7000-8000-000000000000");
+            let answer = ask(&broker, broker.ports.proxy, role, method, &path);
+            match role {
+                // Its extended key usage opens no connection.
+                Role::Server => assert!(answer.is_err(), "{role} {method} {path}: {answer:?}"),
+                Role::Client => {
+                    let status = answer.expect("answered").status;
+                    assert!(![401, 403].contains(&status), "{role} {method} {path}: {status}");
+                }
+                _ => answer.expect("answered").assert_problem(403, "wrong_role"),
+            }
+        }
+        for port in ports.into_iter().filter(|_| role != Role::Server) {
+            let answer = ask(&broker, port, role, "GET", paths::METRICS).expect("answered");
+            let watches = matches!(role, Role::Monitoring | Role::Admin);
+            assert_eq!(answer.status, if watches { 200 } else { 403 }, "{role} at {port}: {}", answer.text());
+            assert_eq!(ask(&broker, port, role, "GET", paths::HEALTH_LIVE).expect("answered").status, 200, "{role}");
+        }
+    }
+}
+
 #[test]
 fn other_roles_are_refused() {
     let broker = Broker::start();
-    for role in ["proxy", "worker", "admin", "monitoring", "portal"] {
-        let mut connection = broker.component(role, broker.ports.proxy);
-        connection.post("/api/v1/messages", &message("x")).expect("answered").assert_problem(403, "wrong_role");
-    }
     for (role, path) in [("worker", "/internal/messages/confirm"), ("proxy", "/internal/messages/register")] {
         let mut connection = broker.component(role, broker.ports.server);
         connection.post(path, "{}").expect("answered").assert_problem(403, "wrong_role");

@@ -77,6 +77,38 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
+fn the_master_keys_lie_where_the_configuration_says() {
+    let vault = tempfile::tempdir().expect("temporary folder");
+    let path = vault.path().join("vault/master.key");
+    let text = path.display().to_string();
+    let mut broker = Broker::start_with(&[("ENCRYPTION_KEY_PATH", &text)]);
+    broker.crash_and_restart();
+    // The process before was the same main server: nobody waits for it to get the key.
+    let first = broker.run_ok(&["keys", "rotate"]);
+    let mut ids = vec![submit(&mut broker.demo(), "sealed under it")];
+    broker.crash_and_restart();
+    ids.push(submit(&mut broker.demo(), "after the restart"));
+    broker.wait_delivered(&ids);
+    let mut admin = broker.component("admin", broker.ports.server);
+    assert_eq!(read(&mut admin, &ids[0]), "sealed under it");
+    let mut names: Vec<_> = crate::harness::files(vault.path());
+    names.sort();
+    let name = |path: &std::path::PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let names: Vec<_> = names.iter().map(name).collect();
+    assert!(names.contains(&"master.key".to_owned()) && names.contains(&"master.key.pub".to_owned()), "{names:?}");
+    assert_eq!(names.len(), 3, "and the one before: {names:?}");
+    assert!(std::fs::read_to_string(vault.path().join("vault/master.key.pub")).expect("text").contains(first.trim()));
+    let strays: Vec<_> = crate::harness::files(&broker.dir().join("secrets")).iter().map(name).collect();
+    assert!(!strays.iter().any(|name| name.contains("encryption") || name.contains("master")), "{strays:?}");
+    // Without it the system does not start, and makes no other in its place.
+    broker.kill();
+    std::fs::rename(&path, vault.path().join("aside")).expect("moved");
+    let refused = broker.run(&["keys", "list"]);
+    assert!(said(&refused).contains("master.key is missing"), "{}", said(&refused));
+    assert!(!path.exists());
+}
+
+#[test]
 fn every_keys_command_works_on_a_stopped_system() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let run = |args: &[&str]| command(dir.path(), &[]).args(args).output().expect("the binary runs");

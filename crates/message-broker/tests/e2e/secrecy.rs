@@ -1,6 +1,7 @@
 //! Nothing readable at rest: no clear body, number, metadata or key in any file or log.
 
 use crate::harness::{Broker, accepted_id, files};
+use crate::{echo, harness};
 
 const BODY: &str = "the quick brown fox in clear text";
 const NUMBER: &str = "+4915199988877";
@@ -9,7 +10,12 @@ const KEY: &str = "idempotency-key-secret-51";
 
 #[test]
 fn no_file_and_no_log_holds_what_clients_sent() {
-    let mut broker = Broker::start_with(&[("LOG_LEVEL", "trace"), ("ADMIN_PASSWORD", "Unspoken1word")]);
+    let settings =
+        [("LOG_LEVEL", "trace"), ("ADMIN_PASSWORD", "Unspoken1word"), ("MB_DELIVERY__ALLOW_CIDRS", "127.0.0.0/8")];
+    let mut broker = Broker::start_with(&settings);
+    // What it says of a failure is kept, sealed.
+    let url = echo::start(3);
+    broker.run_ok(&["admin", "destinations", "create", "hook", "--url", &url, "--retry", "fixed:1s*20"]);
     let mut demo = broker.demo();
     let mut ids = Vec::new();
     for round in 0..20 {
@@ -24,6 +30,9 @@ fn no_file_and_no_log_holds_what_clients_sent() {
     let bad = serde_json::json!({ "sender_number": NUMBER, "message_body": BODY, "surprise": BODY }).to_string();
     demo.post("/api/v1/messages", &bad).expect("answered").assert_problem(422, "validation_failed");
     broker.wait_delivered(&ids);
+    let tried_twice =
+        |id: &String| harness::status_of(&mut broker.demo(), std::slice::from_ref(id))[0]["attempt_count"] == 2;
+    assert!(ids.iter().any(tried_twice), "something failed at first");
     assert_clean(&broker);
     broker.crash_and_restart();
     broker.wait_delivered(&ids);

@@ -1,10 +1,18 @@
 //! Certificates: issue, revoke, list (contract, section 4).
 
-use mb_core::{ClientName, DomainName, Role, Timestamp};
-use utoipa::ToSchema;
+use mb_core::{ClientName, DomainName, FieldError, Role, Timestamp};
+use utoipa::{IntoParams, ToSchema};
 
+use crate::cursor::{Cursor, List};
 use crate::dto::{Pkcs12File, SecretText};
+use crate::page;
+use crate::problem::ApiError;
 use crate::schema;
+
+/// Days ahead if the request does not say.
+const DEFAULT_DAYS: u32 = 30;
+/// The most days ahead: as long as any certificate is valid.
+const MAX_DAYS: u32 = 3650;
 
 /// Asks for a new key and certificate.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
@@ -88,6 +96,40 @@ pub enum CertificateStatus {
     Revoked,
 }
 
+/// Which certificates that expire: the query of that list.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExpiringQuery {
+    /// Those that expire within so many days; 30 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 3650)]
+    pub days: Option<u32>,
+    /// Rows wanted, 1 to 250.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 250)]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl ExpiringQuery {
+    /// The days, the number of rows, and the position after which they start.
+    ///
+    /// # Errors
+    /// 422 if a number is out of range or the cursor is none of this list.
+    pub fn resolve(&self) -> Result<(u32, u32, Option<Cursor>), ApiError> {
+        let days = self.days.unwrap_or(DEFAULT_DAYS);
+        if !(1..=MAX_DAYS).contains(&days) {
+            let detail = format!("days must be 1 to {MAX_DAYS}");
+            return Err(ApiError::invalid(vec![FieldError::new("/days", "out_of_range", detail)]));
+        }
+        let (limit, after) = page::resolve(List::Expiring, self.limit, self.cursor.as_deref())?;
+        Ok((days, limit, after))
+    }
+}
+
 /// A certificate in a list.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct CertificateRow {
@@ -111,6 +153,9 @@ pub struct CertificateRow {
     /// End of validity.
     #[schema(value_type = schema::Timestamp)]
     pub expires_at: Timestamp,
+    /// Of an active one that expires within 30, 14, 7 or 1 days: the last of these steps that it has reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_within_days: Option<u32>,
     /// When it was revoked.
     #[schema(value_type = Option<schema::Timestamp>)]
     pub revoked_at: Option<Timestamp>,

@@ -164,4 +164,9 @@ fn a_broken_key_file_changes_nothing_and_is_named() {
     let error = keys.reload().expect_err("unreadable").to_string();
     assert!(error.contains("encryption.next.key"), "{error}");
     assert_eq!(keys.list(), before);
+    std::fs::remove_file(&next).expect("removed");
+    std::fs::rename(&path, directory.path().join("aside")).expect("moved");
+    let error = keys.reload().expect_err("gone").to_string();
+    assert!(error.contains("encryption.key"), "{error}");
+    assert_eq!(keys.list(), before, "what is in memory stays");
 }

@@ -35,6 +35,21 @@ async fn they_are_set_aside_instead_of_being_forwarded() {
 }
 
 #[tokio::test]
+async fn the_keys_of_what_was_set_aside_are_read_once() {
+    let rig = Rig::new();
+    let journal = with_stale(&rig).await;
+    assert_eq!(journal.signed_keys().expect("the disk works"), [signed_key(1)]);
+    let disk = crate::Disk::Simulated(rig.sim.clone());
+    let files = crate::journal::aside::files(&disk, &rig.config.dir, Aside::Stale).expect("the disk works");
+    rig.sim.flip(&files[0], 40, 1);
+    assert_eq!(journal.signed_keys().expect("no file is read"), [signed_key(1)]);
+    let journal = rig.reopen(journal).await;
+    assert!(journal.signed_keys().is_err(), "nobody knows what a damaged one needs");
+    journal.discard_aside().expect("the disk works");
+    assert_eq!(journal.signed_keys().expect("the disk works"), [signed_key(1)], "of what is in the segments");
+}
+
+#[tokio::test]
 async fn an_operator_has_them_forwarded_whatever_their_age() {
     let rig = Rig::new();
     let journal = with_stale(&rig).await;

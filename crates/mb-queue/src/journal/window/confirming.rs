@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use mb_core::MessageId;
 
-use super::forwards::Loss;
-use super::{REFUSALS, REFUSED_FOR, Seq, Slot, State, Tag, Window};
+use super::{Loss, REFUSALS, REFUSED_FOR, Seq, Slot, State, Tag, Window};
 use crate::journal::aside::Aside;
 
 impl Window {
@@ -27,8 +26,8 @@ impl Window {
 
     /// These units are no longer in the queue that they were put into. Either they were dealt with, then the store has
     /// their entries, or they are lost; the next question about them tells.
-    pub(crate) fn missing(&mut self, units: &[u64]) {
-        self.forwards.missing(units);
+    pub(crate) fn missing(&mut self, units: &[u64], loss: Loss) {
+        self.forwards.missing(units, loss);
     }
 
     /// Whether a unit is not settled.

@@ -46,18 +46,18 @@ pub(super) struct Forwards {
 
 /// Why a unit counts as lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Loss {
-    /// Its queue does not have it any more: nobody looked at it.
+pub(crate) enum Loss {
+    /// Its queue is another one and does not have it: nobody looked at it.
     Missing,
-    /// A unit behind it arrived: whoever took it did not register it.
-    Overtaken,
+    /// A unit behind it arrived, or it was taken out of the same queue: whoever took it did not register it.
+    Dropped,
 }
 
 #[derive(Debug)]
 struct Unit {
     places: Vec<u64>,
     since: Instant,
-    is_missing: bool,
+    loss: Option<Loss>,
 }
 
 impl Forwards {
@@ -89,7 +89,7 @@ impl Forwards {
     pub(super) fn add(&mut self, now: Instant, places: Vec<u64>) {
         self.last += 1;
         if !places.is_empty() {
-            self.open.insert(self.last, Unit { places, since: now, is_missing: false });
+            self.open.insert(self.last, Unit { places, since: now, loss: None });
         }
     }
 
@@ -97,10 +97,10 @@ impl Forwards {
         self.open.contains_key(&unit)
     }
 
-    pub(super) fn missing(&mut self, units: &[u64]) {
+    pub(super) fn missing(&mut self, units: &[u64], loss: Loss) {
         for number in units {
             if let Some(unit) = self.open.get_mut(number) {
-                unit.is_missing = true;
+                unit.loss = Some(loss);
                 self.next_ask = None;
             }
         }
@@ -183,10 +183,8 @@ impl Forwards {
     /// Whether and why entries of a unit that the store lacks are lost.
     pub(super) fn loss(&mut self, now: Instant, number: u64) -> Option<Loss> {
         self.pass(now);
-        if self.open.get(&number).is_some_and(|unit| unit.is_missing) {
-            return Some(Loss::Missing);
-        }
-        (number < self.passed).then_some(Loss::Overtaken)
+        let known = self.open.get(&number).and_then(|unit| unit.loss);
+        known.or_else(|| (number < self.passed).then_some(Loss::Dropped))
     }
 
     fn pass(&mut self, now: Instant) {
@@ -266,7 +264,7 @@ mod tests {
     fn only_what_was_overtaken_long_enough_ago_is_lost() {
         let now = Instant::now();
         let mut forwards = forwards(now, 5);
-        let overtaken = Some(Loss::Overtaken);
+        let overtaken = Some(Loss::Dropped);
         assert_eq!(forwards.loss(now + PASSED * 10, 1), None, "nothing was confirmed");
         forwards.confirm(now, 3);
         assert_eq!(forwards.loss(now + PASSED, 2), None);
@@ -285,7 +283,7 @@ mod tests {
         forwards.questions(asked, 100);
         forwards.answered(asked);
         assert!(forwards.next_question() > Some(asked));
-        forwards.missing(&[2, 9]);
+        forwards.missing(&[2, 9], Loss::Missing);
         assert!(forwards.next_question() <= Some(asked));
         assert_eq!([1, 2, 3].map(|unit| forwards.loss(asked, unit)), [None, Some(Loss::Missing), None]);
     }

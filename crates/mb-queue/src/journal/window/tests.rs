@@ -204,7 +204,7 @@ fn a_forwarded_entry_that_is_missing_in_its_queue_goes_again_once_a_minute() {
     let lost = window.forwarded(start, &tags[..1]);
     window.forwarded(start, &tags[1..]);
     let mut now = start + REFORWARD.mul_f64(0.5);
-    window.missing(&[lost]);
+    window.missing(&[lost], Loss::Missing);
     assert_eq!(answer_all_at(&mut window, now, true), 2);
     assert!(claim(&mut window, now).is_empty(), "not so soon");
     now = start + REFORWARD;
@@ -353,7 +353,7 @@ mod model {
                     Action::Forward(which) => if let Some(taken) = tags.get(which) {
                         window.forwarded(now, &[taken.tag]);
                     },
-                    Action::Missing(unit) => window.missing(&[unit]),
+                    Action::Missing(unit) => window.missing(&[unit], Loss::Missing),
                     Action::Ask(max) => asked.extend(window.questions(now, max)),
                     Action::Answer(which, lacking) => if let Some((seq, id)) = asked.get(which).copied() {
                         let before = window.open();
@@ -377,7 +377,7 @@ mod model {
                 prop_assert_eq!(window.open() + confirmed.len() as u64, loaded - 1);
             }
             for unit in 0..200 {
-                window.missing(&[unit]);
+                window.missing(&[unit], Loss::Missing);
             }
             for _ in 0..3 {
                 now += LEASE + REFORWARD;

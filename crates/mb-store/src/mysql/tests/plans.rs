@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::audit_list;
+use crate::deliveries::{EXPIRED, HELD, KNOWN, OF_CLOSED, OF_MESSAGES, TAKE};
 use crate::many_rows;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
 use mb_core::{MessageId, Timestamp};
 
-/// 204,800 rows.
+/// How many rows the bounds below were made for: 204,800.
 const DOUBLINGS: u32 = 11;
 
 const COLUMNS: &str =
@@ -29,7 +30,7 @@ async fn generate(database: &Database) {
     }
     let name = &database.name;
     let mut sql = format!("INSERT INTO {name}.messages (message_id, {COLUMNS}) VALUES {rows};");
-    for doubling in 0..many_rows::doublings(DOUBLINGS) {
+    for doubling in 0..many_rows::doublings() {
         let _ = write!(
             sql,
             "INSERT INTO {name}.messages (message_id, {COLUMNS}) SELECT RANDOM_BYTES(16), client_id, domain, topic, \
@@ -47,7 +48,17 @@ async fn generate(database: &Database) {
          FROM {name}.messages LIMIT 20000;
          INSERT INTO {name}.audit_log (at, actor, action, object, detail) \
          SELECT queued_at, client_id, 'thing.do', domain, '{{}}' FROM {name}.messages LIMIT 20000;
-         ANALYZE TABLE {name}.messages, {name}.dead_letters, {name}.tombstones, {name}.audit_log"
+         INSERT INTO {name}.domains (name, created_at) VALUES ('d', '2026-11-01 00:00:00');
+         INSERT INTO {name}.destinations (id, domain, name, is_live, kind, state, url, topics, clients, retry, concurrency, \
+         created_at, changed_at, breaker) SELECT seq, 'd', CONCAT('n', seq), 1, 'webhook', 'enabled', 'https://r/', '', '', \
+         '5s', 8, queued_at, queued_at, '' FROM {name}.messages WHERE seq <= 100;
+         INSERT INTO {name}.deliveries (message_id, destination_id, state, lane, due_at, expires_at, created_at) \
+         SELECT message_id, 1 + seq % 100, 'open', seq % 2, IF(seq % 3 = 0, NULL, queued_at), \
+         IF(seq % 5 = 0, queued_at, NULL), queued_at FROM {name}.messages LIMIT 200000;
+         INSERT INTO {name}.attempts (message_id, attempt_id, destination_id, at, duration_us, class, worker) \
+         SELECT message_id, message_id, 1 + seq % 100, queued_at, 1, 'taken', 'w' FROM {name}.messages LIMIT 100000;
+         ANALYZE TABLE {name}.messages, {name}.dead_letters, {name}.audit_log, {name}.deliveries, {name}.attempts, \
+         {name}.destinations, {name}.tombstones"
     );
     server::administer(database.port, &sql).await;
 }
@@ -115,9 +126,13 @@ pub(super) async fn hot_statements_go_by_the_index_that_is_made_for_them(product
     let sender = list_values("", Value::Blob(&[7; 32]), [Value::Null; 2]);
     let ranged = list_values("", Value::Null, range);
     // A part of all ids, and what the server guesses of groups, grow with the rows; nothing else does.
-    let growth = 1_i64 << many_rows::doublings(DOUBLINGS).saturating_sub(DOUBLINGS);
+    let growth = 1_i64 << many_rows::doublings().saturating_sub(DOUBLINGS);
     let audit = [list[1], list[2], Value::Int(i64::MAX), Value::Int(51), Value::Text("client-1")];
-    let cases: [(&str, &[Value<'_>], &str, i64); 17] = [
+    let now = Value::Time(Timestamp::from_micros(1_793_491_200_000_000));
+    let due = [Value::Int(7), Value::Int(0), now, now, Value::Int(100)];
+    let held = [by_ids[0], by_ids[1], Value::Text("w"), now];
+    let closed = [now, Value::Int(100), Value::Int(7), Value::Int(0)];
+    let cases: [(&str, &[Value<'_>], &str, i64); 23] = [
         (LACKING.mysql, &by_ids, "PRIMARY", 1),
         (PRESENT.mysql, &by_ids, "messages_id", 2000),
         (EXISTING.mysql, &by_ids, "messages_id", 2000),
@@ -125,6 +140,12 @@ pub(super) async fn hot_statements_go_by_the_index_that_is_made_for_them(product
         (DEAD_STATUSES.mysql, &by_ids, "dead_letters", 2000),
         (FULL.mysql, &by_ids, "messages_id", 2000),
         (MESSAGE, &[Value::Blob(&low)], "messages_id", 1),
+        (TAKE.mysql, &due, "deliveries_due", i64::MAX),
+        (HELD.mysql, &held, "PRIMARY", 2000),
+        (OF_MESSAGES.mysql, &by_ids[..2], "PRIMARY", 2000),
+        (KNOWN.mysql, &by_ids[..2], "attempts_", 2000),
+        (EXPIRED, &closed[..2], "deliveries_expiry", i64::MAX),
+        (OF_CLOSED, &closed, "deliveries_due", i64::MAX),
         (candidates::OF_DOMAIN, &list, "messages_domain", i64::MAX),
         (candidates::OF_CLIENT, &client, "messages_client", i64::MAX),
         (candidates::DEAD_OF_DOMAIN, &list, "dead_letters_domain", i64::MAX),

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::harness::PATIENCE;
 
@@ -31,13 +32,17 @@ pub(super) struct Element(String);
 struct Driver {
     child: Child,
     port: u16,
+    /// Both leave files behind; they go with this.
+    _dir: TempDir,
 }
 
 impl Driver {
     /// Starts the driver on a port of its choice, which it prints.
     fn start() -> Self {
+        let dir = TempDir::new().expect("temporary folder");
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
+            .env("TMPDIR", dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -48,7 +53,7 @@ impl Driver {
             lines.find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         // What it prints later goes nowhere, and must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, port: port.expect("chromedriver says its port") }
+        Self { child, port: port.expect("chromedriver says its port"), _dir: dir }
     }
 
     /// Sends a command; its value, or the error's word and text.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -79,6 +79,11 @@ impl Cluster {
     /// The data directory that the roles share.
     pub(crate) fn dir(&self) -> PathBuf {
         self.dir.path().join("broker")
+    }
+
+    /// What everything of this deployment lies below, the servers' own files too.
+    pub(crate) fn root(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Starts one more of a role, as on a machine of its own: all it has is a certificate of its own and that of the
@@ -197,9 +202,21 @@ impl Cluster {
         Redis::connect(self.redis.port)
     }
 
+    /// Runs another command on the same data directory.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        command(&self.dir(), &self.environment).args(args).output().expect("the binary runs")
+    }
+
     /// Runs another command on the same data directory, which must succeed; its stdout.
     pub(crate) fn run_ok(&self, args: &[&str]) -> String {
         self.run_ok_in(&self.dir(), args)
+    }
+
+    /// Runs a command that must be refused; what it says.
+    pub(crate) fn refused(&self, args: &[&str]) -> String {
+        let output = command(&self.dir(), &self.environment).args(args).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// The same on another data directory.

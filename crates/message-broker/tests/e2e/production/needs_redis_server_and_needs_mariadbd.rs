@@ -1,5 +1,6 @@
 //! What needs both servers.
 
+mod deleting;
 mod delivering;
 mod eviction;
 mod flow;
@@ -7,7 +8,10 @@ mod forgery;
 mod operating;
 mod outages;
 mod restore;
+mod restoring;
+mod secrecy;
 mod several;
 mod storm;
+mod tending;
 mod torture;
 mod trust;

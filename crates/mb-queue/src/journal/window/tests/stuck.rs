@@ -36,7 +36,7 @@ fn lost(window: &mut Window, now: Instant, overtaken: Option<u64>) {
         window.forwarded(now, &behind);
         window.answer(now, (Seq(behind[0].place), id(seq)), false);
     } else {
-        window.missing(&[unit]);
+        window.missing(&[unit], Loss::Missing);
     }
     window.answer(now + REFORWARD, (Seq(tags[0].place), id(1)), true);
 }

@@ -98,6 +98,16 @@ async fn units_that_somebody_removed_by_hand_are_forwarded_again_once_they_are_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn units_that_somebody_removed_by_hand_are_forwarded_again_though_nothing_comes_after_them() {
+    let server = Server::start(&[]).await;
+    let mut world = with_waiting(&server, 100).await;
+    server.run::<u64>("XTRIM q MAXLEN 0").await;
+    world.work(1);
+    world.until_all_stored().await;
+    assert_eq!(world.store.registrations(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_evicting_redis_at_its_memory_limit_loses_nothing_for_good() {
     let limits = ["--maxmemory-policy", "allkeys-lru", "--maxmemory", "4mb", "--save", ""];
     let mut server = Server::start(&limits).await;
