@@ -91,7 +91,8 @@ fn what_a_frozen_worker_holds_another_delivers_and_its_late_report_changes_nothi
     wait_until(&cluster, "what it made is on record", || attempts() > before);
     wait_delivered(&cluster, &sent);
     assert_eq!(cluster.stored(), (60, 60));
-    assert_eq!(receiver.count(), came, "what waited in the frozen one is not sent");
+    // What a runner was about to send as it froze goes; the many that waited behind it do not.
+    assert!(receiver.count() <= came + 4, "{} after {came}", receiver.count());
     assert_eq!(receiver.ids(), set(&sent));
     receiver.assert_repeats_are_the_same();
 }
