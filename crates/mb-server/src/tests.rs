@@ -5,6 +5,7 @@ mod asking;
 mod auditing;
 mod changing_ca;
 mod clients;
+mod delivering;
 mod domains;
 mod errors;
 mod figures;

@@ -21,10 +21,11 @@ use mb_core::{Clock, DestinationId, Egress};
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use rustls::RootCertStore;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::WorkerMetrics;
-use aim::Aim;
+pub(crate) use aim::Aim;
 use lane::Lane;
 use report::Said;
 
@@ -38,6 +39,9 @@ const LEAST: usize = 100;
 const WAIT: u64 = 25;
 /// The pause after a question that failed.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What was not prolonged for so long may be another worker's: a lease ends a minute after the main server gave or prolonged
+/// it, and the answer was on its way for a while.
+const HOLDS: Duration = Duration::from_secs(55);
 /// How often leases are prolonged.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -65,6 +69,8 @@ pub(crate) struct Deliverer {
     held: AtomicUsize,
     /// Some were sent.
     freed: Notify,
+    /// When what was held then was last prolonged.
+    prolonged: Mutex<Instant>,
     said: mpsc::Sender<Said>,
 }
 
@@ -90,6 +96,7 @@ impl Deliverer {
             lanes: Mutex::default(),
             held: AtomicUsize::new(0),
             freed: Notify::new(),
+            prolonged: Mutex::new(Instant::now()),
             said,
         });
         lifecycle.spawn("deliveries", Criticality::Critical, Arc::clone(&deliverer).ask());
@@ -134,6 +141,12 @@ impl Deliverer {
         }
     }
 
+    /// How many are held, for the gauge.
+    #[expect(clippy::cast_precision_loss, reason = "at most a few times the room")]
+    pub(crate) fn held_now(&self) -> f64 {
+        self.held.load(Ordering::Relaxed) as f64
+    }
+
     fn room(&self) -> usize {
         ROOM.saturating_sub(self.held.load(Ordering::Relaxed))
     }
@@ -151,10 +164,16 @@ impl Deliverer {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Takes down lanes that nobody needs any more.
+    fn tidy(&self) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, lane| !lane.tidy());
+    }
+
     /// Points a lane at a destination as it is now.
     fn aim(&self, target: &Target) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(&target.id) {
+            lane.touch();
             if lane.is_older_than(target) {
                 lane.aim(Aim::new(target, &self.config.roots));
             }
@@ -170,6 +189,12 @@ impl Deliverer {
         if ROOM.saturating_sub(before) < LEAST {
             self.freed.notify_one();
         }
+    }
+
+    /// Whether what came at that time is still this worker's: it may have been frozen, or cut off from the main server.
+    pub(crate) fn still_holds(&self, taken: Instant) -> bool {
+        let prolonged = *self.prolonged.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.max(prolonged).elapsed() < HOLDS
     }
 
     /// Passes on what came of something. If nobody listens any more, the process ends, and so do the leases.

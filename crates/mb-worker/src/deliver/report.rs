@@ -1,13 +1,14 @@
 //! Reports: what came of deliveries goes back to the main server, in batches that gather while the one before is on its
 //! way. A report that fails is sent again until it is heard or the process ends; attempts are known by their ids.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mb_api::dto::delivery::{AttemptReport, HeldDelivery, MAX_REPORTED, ProbeReport, ReportRequest};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::{Deliverer, HEARTBEAT};
+use super::{Deliverer, HEARTBEAT, HOLDS};
 
 /// What waits to be reported at most; whoever has more to say waits.
 pub(super) const WAITING: usize = 2 * MAX_REPORTED;
@@ -47,22 +48,38 @@ impl Deliverer {
         }
     }
 
-    /// Prolongs what is held, until the soft stop.
+    /// Prolongs what is held, until the soft stop. If that was not possible for too long, because this process was frozen or
+    /// the main server away, what waits is somebody else's by now: it is not sent, but given back.
     pub(super) async fn prolong(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(HEARTBEAT);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.soft.run_until_cancelled(ticks.tick()).await.is_some() {
-            let held = self.all_lanes().iter().flat_map(|lane| lane.held()).collect::<Vec<_>>();
-            for held in held.chunks(MAX_REPORTED) {
-                let report =
-                    ReportRequest { worker: self.name.clone(), held: held.to_vec(), ..ReportRequest::default() };
-                if let Err(error) = self.server.report_deliveries(&report).await {
-                    mb_runtime::logging::limited("delivery leases", || {
-                        tracing::warn!(%error, "leases not prolonged");
-                    });
+            let begun = Instant::now();
+            self.tidy();
+            if !self.still_holds(begun.checked_sub(HOLDS).unwrap_or(begun)) {
+                for lane in self.all_lanes() {
+                    lane.give_back(&self).await;
                 }
             }
+            if self.prolong_all().await {
+                *self.prolonged.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+            }
         }
+    }
+
+    /// Whether all that is held was prolonged.
+    async fn prolong_all(&self) -> bool {
+        let held = self.all_lanes().iter().flat_map(|lane| lane.held()).collect::<Vec<_>>();
+        for held in held.chunks(MAX_REPORTED) {
+            let report = ReportRequest { worker: self.name.clone(), held: held.to_vec(), ..ReportRequest::default() };
+            if let Err(error) = self.server.report_deliveries(&report).await {
+                mb_runtime::logging::limited("delivery leases", || {
+                    tracing::warn!(%error, "leases not prolonged");
+                });
+                return false;
+            }
+        }
+        true
     }
 
     /// What is said after the soft stop, until everything that was held is done with.
