@@ -31,6 +31,8 @@ use report::Said;
 
 /// Deliveries that a worker holds at most.
 const ROOM: usize = 20_000;
+/// Bytes of them, about.
+const ROOM_BYTES: usize = 64 << 20;
 /// Deliveries that one question asks for at most.
 const ASK: usize = 1000;
 /// Below this room nothing is asked for: many small questions are worth less than one.
@@ -65,8 +67,9 @@ pub(crate) struct Deliverer {
     pub(crate) lifecycle: Lifecycle,
     soft: CancellationToken,
     lanes: Mutex<HashMap<DestinationId, Arc<Lane>>>,
-    /// Deliveries that wait or are being sent.
+    /// Deliveries that wait or are being sent, and their bytes.
     held: AtomicUsize,
+    bytes: AtomicUsize,
     /// Some were sent.
     freed: Notify,
     /// When what was held then was last prolonged.
@@ -95,6 +98,7 @@ impl Deliverer {
             soft: lifecycle.soft(),
             lanes: Mutex::default(),
             held: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             freed: Notify::new(),
             prolonged: Mutex::new(Instant::now()),
             said,
@@ -125,6 +129,7 @@ impl Deliverer {
             self.aim(&target);
         }
         self.held.fetch_add(deliveries.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(deliveries.iter().map(size).sum(), Ordering::Relaxed);
         let mut groups = HashMap::<DestinationId, Vec<LeasedDelivery>>::new();
         for delivery in deliveries {
             groups.entry(delivery.destination).or_default().push(delivery);
@@ -133,7 +138,7 @@ impl Deliverer {
             match self.lane(destination) {
                 Some(lane) => lane.take(self, deliveries),
                 // An answer names the destinations of its deliveries; one that does not is given back by its leases' end.
-                None => self.done_with(deliveries.len()),
+                None => self.done_with(&deliveries),
             }
         }
         for probe in probes {
@@ -148,6 +153,9 @@ impl Deliverer {
     }
 
     fn room(&self) -> usize {
+        if self.bytes.load(Ordering::Relaxed) >= ROOM_BYTES {
+            return 0;
+        }
         ROOM.saturating_sub(self.held.load(Ordering::Relaxed))
     }
 
@@ -183,10 +191,14 @@ impl Deliverer {
         }
     }
 
-    /// So many deliveries are done with.
-    pub(crate) fn done_with(&self, count: usize) {
-        let before = self.held.fetch_sub(count, Ordering::Relaxed);
-        if ROOM.saturating_sub(before) < LEAST {
+    /// These are done with.
+    pub(crate) fn done_with<'a>(&self, deliveries: impl IntoIterator<Item = &'a LeasedDelivery>) {
+        let had_room = self.room() >= LEAST;
+        for delivery in deliveries {
+            self.held.fetch_sub(1, Ordering::Relaxed);
+            self.bytes.fetch_sub(size(delivery), Ordering::Relaxed);
+        }
+        if !had_room {
             self.freed.notify_one();
         }
     }
@@ -243,4 +255,8 @@ impl Deliverer {
             lane.give_back(&self).await;
         }
     }
+}
+
+fn size(delivery: &LeasedDelivery) -> usize {
+    delivery.payload.secret().expose().len()
 }

@@ -144,7 +144,7 @@ impl Lane {
         for (delivery, _) in &waiting {
             deliverer.say(Said::Released(held(delivery))).await;
         }
-        deliverer.done_with(waiting.len());
+        deliverer.done_with(waiting.iter().map(|(delivery, _)| delivery));
     }
 
     async fn run(&self, deliverer: &Deliverer) {
@@ -157,7 +157,7 @@ impl Lane {
                 self.inner().under_way.remove(&delivery.message_id);
                 // Giving back what another holds by now changes nothing.
                 deliverer.say(Said::Released(held(&delivery))).await;
-                deliverer.done_with(1);
+                deliverer.done_with([&delivery]);
                 continue;
             }
             let id = delivery.message_id.to_string();
@@ -171,7 +171,7 @@ impl Lane {
             log(self.id, exchange.class, delivery.message_id);
             let id = AttemptId::from_bytes(random::public_array());
             deliverer.say(Said::Attempt(AttemptReport { id, of, exchange })).await;
-            deliverer.done_with(1);
+            deliverer.done_with([&delivery]);
             if gives_up || deliverer.soft.is_cancelled() {
                 self.give_back(deliverer).await;
             }
