@@ -72,6 +72,8 @@ pub(crate) struct Deliverer {
     bytes: AtomicUsize,
     /// Some were sent.
     freed: Notify,
+    /// There is room again that the question under way did not know of.
+    eased: Notify,
     /// When what was held then was last prolonged.
     prolonged: Mutex<Instant>,
     said: mpsc::Sender<Said>,
@@ -100,6 +102,7 @@ impl Deliverer {
             held: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             freed: Notify::new(),
+            eased: Notify::new(),
             prolonged: Mutex::new(Instant::now()),
             said,
         });
@@ -200,7 +203,13 @@ impl Deliverer {
         }
         if !had_room {
             self.freed.notify_one();
+            self.ease();
         }
+    }
+
+    /// A lane that had enough has room again.
+    pub(crate) fn ease(&self) {
+        self.eased.notify_one();
     }
 
     /// Whether what came at that time is still this worker's: it may have been frozen, or cut off from the main server.
@@ -234,13 +243,16 @@ impl Deliverer {
                 }
                 continue;
             }
-            let ask = LeaseRequest {
-                worker: self.name.clone(),
-                limit: u32::try_from(room.min(ASK)).unwrap_or(u32::MAX),
-                except: self.full(),
-                wait_seconds: WAIT,
+            let ask = self.question(room, WAIT);
+            let mut answer = std::pin::pin!(self.server.lease_deliveries(&ask));
+            let answered = loop {
+                tokio::select! {
+                    answered = &mut answer => break Some(answered),
+                    () = self.soft.cancelled() => break None,
+                    () = self.eased.notified() => self.ask_beside().await,
+                }
             };
-            match self.soft.run_until_cancelled(self.server.lease_deliveries(&ask)).await {
+            match answered {
                 Some(Ok(leased)) => self.accept(leased),
                 Some(Err(error)) => {
                     mb_runtime::logging::limited("deliveries", || {
@@ -253,6 +265,27 @@ impl Deliverer {
         }
         for lane in self.all_lanes() {
             lane.give_back(&self).await;
+        }
+    }
+
+    fn question(&self, room: usize, wait_seconds: u64) -> LeaseRequest {
+        LeaseRequest {
+            worker: self.name.clone(),
+            limit: u32::try_from(room.min(ASK)).unwrap_or(u32::MAX),
+            except: self.full(),
+            wait_seconds,
+        }
+    }
+
+    /// Asks for what the question that waits passes by: a lane that was full then has room now. That question is not given up,
+    /// because what it has leased may be on its way.
+    async fn ask_beside(self: &Arc<Self>) {
+        while self.room() >= LEAST && !self.soft.is_cancelled() {
+            match self.server.lease_deliveries(&self.question(self.room(), 0)).await {
+                Ok(leased) if !leased.deliveries.is_empty() => self.accept(leased),
+                Ok(leased) => return self.accept(leased),
+                Err(error) => return tracing::debug!(%error, "deliveries not asked for"),
+            }
         }
     }
 }

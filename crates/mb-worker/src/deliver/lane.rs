@@ -58,6 +58,8 @@ struct Inner {
     second: (Instant, usize, usize),
     /// When it last had something to do.
     used: Instant,
+    /// The last who asked was told that it needs no more.
+    said_full: bool,
 }
 
 impl Lane {
@@ -73,6 +75,7 @@ impl Lane {
             next: now,
             second: (now, 0, 0),
             used: now,
+            said_full: false,
         };
         Self { id, inner: Mutex::new(inner) }
     }
@@ -107,10 +110,16 @@ impl Lane {
     /// Whether no more is to be asked for.
     pub(crate) fn is_full(&self) -> bool {
         let mut inner = self.inner();
-        inner.turn_second(Instant::now());
-        let least = inner.aim.concurrency as usize * PER_RUNNER;
-        // Two seconds' worth of a quick one.
-        inner.waiting.len() >= (2 * inner.second.1.max(inner.second.2)).clamp(least, MOST)
+        inner.said_full = inner.waiting.len() >= inner.enough();
+        inner.said_full
+    }
+
+    /// Whether it said that it needs no more, and half of that is gone.
+    fn eases(&self) -> bool {
+        let mut inner = self.inner();
+        let eases = inner.said_full && inner.waiting.len() * 2 <= inner.enough();
+        inner.said_full &= !eases;
+        eases
     }
 
     /// Takes deliveries over.
@@ -150,6 +159,9 @@ impl Lane {
     async fn run(&self, deliverer: &Deliverer) {
         loop {
             let Some(Next { delivery, taken, aim, at }) = self.next() else { return };
+            if self.eases() {
+                deliverer.ease();
+            }
             tokio::time::sleep_until(at).await;
             let now = deliverer.clock.now();
             let expired = delivery.expires_at.is_some_and(|at| at <= now);
@@ -312,6 +324,13 @@ struct Attempted {
 }
 
 impl Inner {
+    /// How many may wait: two seconds' worth of a quick one.
+    fn enough(&mut self) -> usize {
+        self.turn_second(Instant::now());
+        let least = self.aim.concurrency as usize * PER_RUNNER;
+        (2 * self.second.1.max(self.second.2)).clamp(least, MOST)
+    }
+
     fn turn_second(&mut self, now: Instant) {
         let (begun, this, _) = self.second;
         let passed = now.saturating_duration_since(begun);
