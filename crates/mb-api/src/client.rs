@@ -23,7 +23,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use mb_core::policy::CertificateRef;
 use mb_core::{ClientName, MessageId, Policy, handover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,8 +30,8 @@ use serde::de::DeserializeOwned;
 use crate::credentials::Credentials;
 use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
-    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownRevocations,
-    OpenRevocations, PolicyQuery, RegisterAnswer,
+    ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownForGood,
+    OpenForGood, PolicyQuery, RegisterAnswer,
 };
 use crate::paths;
 use crate::problem::Problem;
@@ -128,10 +127,10 @@ impl Client {
         if response.status() == StatusCode::NO_CONTENT { Ok(None) } else { decode(&response).map(Some) }
     }
 
-    /// Tells which revocations are held here that the policy does not name; those that have to be told again.
-    pub async fn merge_revocations(&self, revoked: Vec<CertificateRef>) -> Result<Vec<CertificateRef>, ClientError> {
-        let answer: OpenRevocations = self.post(paths::REVOCATIONS, &KnownRevocations { revoked }, None).await?;
-        Ok(answer.open)
+    /// Tells what is held here that the policy does not name: revocations, and messages that were expunged; what has to be
+    /// told again.
+    pub async fn merge_back(&self, known: &KnownForGood) -> Result<OpenForGood, ClientError> {
+        self.post(paths::REVOCATIONS, known, None).await
     }
 
     /// The main server's health, also if it is unhealthy.

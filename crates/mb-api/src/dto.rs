@@ -21,8 +21,7 @@ pub use auth::{
     SessionRow, TokenType, Tokens, TwoFactorOffer,
 };
 pub use handover::{
-    ConfirmAnswer, ConfirmRequest, Epoch, KnownRevocations, OpenRevocations, PolicyQuery, RegisterAnswer,
-    RegisterResult,
+    ConfirmAnswer, ConfirmRequest, Epoch, KnownForGood, OpenForGood, PolicyQuery, RegisterAnswer, RegisterResult,
 };
 pub use health::{HealthReport, HealthStatus};
 pub use message::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
@@ -46,6 +45,7 @@ pub(crate) mod tests {
             suspended: BTreeSet::new(),
             domains: BTreeMap::new(),
             limits: RateLimits::default(),
+            expunged: BTreeMap::new(),
         }
     }
 

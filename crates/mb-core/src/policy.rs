@@ -3,14 +3,19 @@
 //! A policy is whole and versioned; an edge holds one at a time and asks it on every request.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::client::Identity;
 use crate::clock::Timestamp;
-use crate::id::KeyId;
+use crate::id::{KeyId, MessageId};
 use crate::name::{ClientName, DomainName};
 use crate::rate::RateLimit;
 use crate::role::Role;
 use crate::submission::BodyRules;
+
+/// Rows of messages live at least this long whatever a domain's retention says, so an older envelope may be a repeat of one
+/// that is gone, and is not taken (design, 1).
+pub const HORIZON: Duration = Duration::from_hours(30 * 24);
 
 /// One certificate, by issuer and serial number.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
@@ -48,6 +53,9 @@ pub struct Policy {
     /// How many messages clients may send; none in a policy from before there were limits.
     #[serde(default)]
     pub limits: RateLimits,
+    /// Messages whose content was removed for good, and when: a copy of one is not offered again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expunged: BTreeMap<MessageId, Timestamp>,
 }
 
 /// Limits that differ from a proxy's own, in messages per [`crate::rate::WINDOW`] and client; 0 is no limit.
@@ -144,6 +152,7 @@ mod tests {
             suspended: BTreeSet::new(),
             domains: BTreeMap::new(),
             limits: RateLimits::default(),
+            expunged: BTreeMap::new(),
         }
     }
 

@@ -38,7 +38,11 @@ pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
         match answer {
             Ok(answer) => {
                 pause = BACKOFF.0;
-                let lacking: HashSet<_> = answer.lacking.into_iter().collect();
+                let mut lacking: HashSet<_> = answer.lacking.into_iter().collect();
+                // What was expunged is not offered again, also where a restored store has forgotten that it was.
+                if let Some(policy) = shared.policy.current().filter(|policy| !policy.expunged.is_empty()) {
+                    lacking.retain(|id| !policy.expunged.contains_key(id));
+                }
                 shared.journal.confirm(*answer.epoch.as_bytes(), &asked, &lacking);
             }
             Err(error) => {

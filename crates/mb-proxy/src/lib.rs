@@ -6,13 +6,13 @@
 mod admission;
 mod budget;
 mod confirm;
+mod for_good;
 mod forward;
 mod instance;
 mod key_report;
 mod meter;
 mod metrics;
 mod policy;
-mod revocations;
 mod routes;
 mod sealer;
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::revocations::Dropped;
+use crate::for_good::Dropped;
 use crate::{Shared, instance};
 
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
@@ -139,7 +139,7 @@ impl PolicyKeeper {
             self.age.touch(now);
         }
         if let News::Policy(policy) = news {
-            self.sender.send_replace(Some(Arc::new(policy)));
+            self.sender.send_replace(Some(Arc::from(policy)));
         }
     }
 
@@ -211,11 +211,10 @@ async fn follow_forever(
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);
         }
-        let owed = dropped.owed();
-        if !owed.is_empty() {
-            match follower.server().merge_revocations(owed).await {
-                Ok(open) => dropped.was_told(&open),
-                Err(error) => tracing::warn!(%error, "held revocations not told, they stay in effect here"),
+        if let Some(owed) = dropped.owed() {
+            match follower.server().merge_back(&owed).await {
+                Ok(open) => dropped.was_told(&owed, &open),
+                Err(error) => tracing::warn!(%error, "what is held for good not told, it stays in effect here"),
             }
         }
     }

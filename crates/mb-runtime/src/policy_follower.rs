@@ -23,7 +23,7 @@ const EARLIEST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum News {
     /// A policy, as a rule another than the held one.
-    Policy(Policy),
+    Policy(Box<Policy>),
     /// The held one is still current.
     Unchanged,
     /// The asker's own certificate is refused: `certificate_revoked`, `certificate_expired` or `wrong_role`. No outage: it
@@ -84,7 +84,7 @@ impl PolicyFollower {
                     if policy.as_ref().is_none_or(|policy| Some(policy.version) == held.since) {
                         self.not_before = Some(asked_at + EARLIEST);
                     }
-                    return policy.map_or(News::Unchanged, News::Policy);
+                    return policy.map_or(News::Unchanged, |policy| News::Policy(Box::new(policy)));
                 }
                 Err(error) => {
                     self.in_touch = false;
@@ -109,7 +109,7 @@ impl PolicyFollower {
         loop {
             let held = PolicyQuery::of(sender.borrow().as_deref());
             if let News::Policy(policy) = self.next(held).await {
-                sender.send_replace(Some(Arc::new(policy)));
+                sender.send_replace(Some(Arc::from(policy)));
             }
         }
     }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mb_core::{Clock, KeyId, RetrySchedule, Timestamp};
+use mb_core::{Clock, KeyId, RetrySchedule};
 use mb_crypto::jwt::JwtSecret;
 use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
-use mb_store::{CounterEvent, Instance, Store, StoreError};
+use mb_store::{Instance, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::state::AuditState;
@@ -110,18 +110,11 @@ impl App {
 }
 
 impl App {
-    /// From the counters, whose rows grow by the hour and not with the dead letters.
-    pub(crate) async fn count_dead_letters(&self) {
-        let all = (Timestamp::default(), Timestamp::from_micros(i64::MAX));
-        match self.store.event_counts(None, all.0, all.1).await {
-            Ok(counts) => {
-                let count = counts.get(&CounterEvent::DeadLettered).copied().unwrap_or(0);
-                self.metrics.dead_letters.set(as_f64(count));
-            }
-            Err(error) => mb_runtime::logging::limited("dead letters", || {
-                tracing::warn!(%error, "dead letters not counted");
-            }),
-        }
+    /// How many dead letters there are, and how the destinations fare.
+    pub(crate) async fn measure_deliveries(&self) -> Result<(), StoreError> {
+        let (dead_letters, figures) = (self.store.open_dead_letters().await?, self.store.destination_figures().await?);
+        self.metrics.destinations.set(dead_letters, &figures);
+        Ok(())
     }
 
     /// How large the store is, and how much mail waits in it.

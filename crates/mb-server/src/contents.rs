@@ -2,22 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mb_api::dto::SecretText;
 use mb_core::delivery::message_state;
 use mb_core::envelope::{Envelope, SignedKey};
 use mb_core::handover::Batch;
+use mb_core::policy::HORIZON;
 use mb_core::{Content, DeliveryState, DestinationState, Header, KeyId, MessageState, Timestamp};
 use mb_store::{DataKeyRow, NewDeadLetter, NewMessage, StoreError};
 
 use crate::app::App;
 use crate::delivering::{Known, Served, payload};
 use crate::keyring::{BadKey, OpenedKey};
-
-/// Metadata rows live at least this long, so an older envelope may be a repeat of a row that is gone (design, 1).
-const HORIZON: Duration = Duration::from_hours(30 * 24);
 
 /// What became of one envelope before the store is asked.
 #[derive(Debug)]

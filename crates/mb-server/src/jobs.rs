@@ -19,7 +19,7 @@ use leader::Lead;
 
 /// How often the policy version in the store is compared, for changes made by another main server.
 const POLICY_CHECK: Duration = Duration::from_secs(1);
-/// How often the dead letters are counted, for the gauge.
+/// How often the dead letters are counted and the destinations looked at, for the gauges.
 const COUNTING: Duration = Duration::from_secs(15);
 /// How often the key files and what another main server announced are looked at.
 const KEYS: Duration = Duration::from_secs(3);
@@ -51,7 +51,9 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     jobs.every("destinations", POLICY_CHECK, |app| async move {
         report("destinations", app.delivering.follow(&app.store).await);
     });
-    jobs.every("count dead letters", COUNTING, |app| async move { app.count_dead_letters().await });
+    jobs.every("measure deliveries", COUNTING, |app| async move {
+        report("measure deliveries", app.measure_deliveries().await);
+    });
     jobs.every("master keys", KEYS, |app| async move { report("master keys", master_keys::follow(&app).await) });
     jobs.every("key report", KEY_REPORT, |app| async move {
         report("key report", master_keys::keep_reporting(&app).await);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use mb_api::dto::RegisterResult;
-use mb_core::{Policy, Timestamp};
-use mb_runtime::metrics::{Counter, CounterFamily, Gauge, Histogram, Metrics};
+use mb_core::{DestinationKind, DestinationState, Policy, Timestamp};
+use mb_runtime::metrics::{Counter, CounterFamily, Gauge, GaugeFamily, Histogram, Metrics};
+use mb_store::DestinationFigures;
 use tokio::sync::watch;
 
 use crate::expiry::Expiring;
@@ -15,7 +16,7 @@ pub(crate) struct ServerMetrics {
     results: CounterFamily,
     sign_ins: CounterFamily,
     unopened: CounterFamily,
-    pub(crate) dead_letters: Gauge,
+    pub(crate) destinations: DestinationGauges,
     pub(crate) leader: Gauge,
     pub(crate) register_seconds: Histogram,
     pub(crate) store: StoreGauges,
@@ -31,14 +32,23 @@ pub(crate) struct StoreGauges {
     pub(crate) mail_oldest: Gauge,
 }
 
+/// How the destinations fare, as it is looked up from time to time.
+#[derive(Debug)]
+pub(crate) struct DestinationGauges {
+    dead_letters: Gauge,
+    by_state: GaugeFamily,
+    breakers_open: Gauge,
+    overdue: GaugeFamily,
+}
+
 impl ServerMetrics {
     pub(crate) fn register(metrics: &mut Metrics, policy: watch::Receiver<Arc<Policy>>) -> Self {
         metrics.gauge_of("mb_server_policy_version", "Version of the policy that proxies follow.", move || {
             as_f64(policy.borrow().version)
         });
         Self {
+            destinations: DestinationGauges::register(metrics),
             expiring: Expiring::register(metrics),
-            dead_letters: metrics.gauge("mb_dead_letters", "Dead letters in the store."),
             leader: metrics.gauge(
                 "mb_server_leader",
                 "1 while this main server does the work that only one of several does, else 0.",
@@ -134,6 +144,39 @@ impl StoreGauges {
     pub(crate) fn mail(&self, waiting: u64, oldest: Option<Timestamp>) {
         self.mail_waiting.set(as_f64(waiting));
         self.mail_oldest.set(seconds(oldest));
+    }
+}
+
+impl DestinationGauges {
+    fn register(metrics: &mut Metrics) -> Self {
+        Self {
+            dead_letters: metrics
+                .gauge("mb_dead_letters", "Dead letters that wait for somebody's decision, up to a million."),
+            by_state: metrics.gauge_family(
+                "mb_server_destinations",
+                "Destinations by state: enabled, paused, disabled.",
+                "state",
+            ),
+            breakers_open: metrics
+                .gauge("mb_server_breakers_open", "Enabled destinations whose circuit breaker is open or half open."),
+            overdue: metrics.gauge_family(
+                "mb_server_delivery_overdue_seconds",
+                "For how long the delivery that has waited longest for an enabled destination has been due, by kind: \
+                 webhook, pull; 0 if none is.",
+                "kind",
+            ),
+        }
+    }
+
+    pub(crate) fn set(&self, dead_letters: u64, figures: &DestinationFigures) {
+        self.dead_letters.set(as_f64(dead_letters));
+        self.breakers_open.set(as_f64(figures.breakers_open));
+        for state in DestinationState::ALL {
+            self.by_state.of(state.as_str()).set(as_f64(figures.of(state)));
+        }
+        for kind in DestinationKind::ALL {
+            self.overdue.of(kind.as_str()).set(figures.overdue(kind).as_secs_f64());
+        }
     }
 }
 

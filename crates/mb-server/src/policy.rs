@@ -233,6 +233,7 @@ async fn build(
             domains: parts.domains.iter().filter_map(|(name, rules)| Some((name.clone(), rules.rate_limit?))).collect(),
             clients: parts.client_rate_limits,
         },
+        expunged: parts.expunged,
     };
     Ok((policy, parts.revoked_proxies))
 }

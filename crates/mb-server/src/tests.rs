@@ -6,6 +6,7 @@ mod auditing;
 mod backups;
 mod changing_ca;
 mod clients;
+mod delivering;
 mod domains;
 mod errors;
 mod figures;

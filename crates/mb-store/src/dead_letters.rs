@@ -119,6 +119,9 @@ fn read_listed(row: &Row) -> Result<ListedDeadLetter, StoreError> {
 const EXISTS: &str = "SELECT 1 FROM dead_letters WHERE message_id = ? AND digest = ?";
 const INSERT: &str = "INSERT INTO dead_letters (message_id, digest, reason, envelope, client_id, domain, topic, \
                       queued_at, deliver_at, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// Where the count of dead letters ends: nobody needs to know how many more there are.
+const MOST_COUNTED: i64 = 1_000_000;
+pub(crate) const COUNT: &str = "SELECT COUNT(*) FROM (SELECT id FROM dead_letters ORDER BY id LIMIT ?) AS some";
 const OLDER: &str = "SELECT id, message_id, reason, envelope, created_at FROM dead_letters WHERE id < ? \
                      ORDER BY id DESC LIMIT ?";
 
@@ -156,6 +159,12 @@ impl Store {
     pub async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRow>, StoreError> {
         let sql = "SELECT id, message_id, reason, envelope, created_at FROM dead_letters WHERE id = ?";
         self.backend().fetch_optional(sql, [Value::Int(id)]).await?.as_ref().map(read).transpose()
+    }
+
+    /// How many dead letters lie there, up to [`MOST_COUNTED`].
+    pub async fn open_dead_letters(&self) -> Result<u64, StoreError> {
+        let row = self.backend().fetch_optional(COUNT, [Value::Int(MOST_COUNTED)]).await?;
+        row.map_or(Ok(0), |row| row.unsigned(0))
     }
 
     /// Removes dead letters for good; how many there were. Their deliveries stay as they are: given up.

@@ -7,6 +7,8 @@
 
 mod administering;
 mod explaining;
+mod expunging;
+mod figures;
 mod finishing;
 mod leasing;
 mod reporting;
@@ -23,6 +25,9 @@ use crate::value::{Row, Value};
 
 pub use administering::{Cancelled, Replay, Replayed, Retried};
 pub use explaining::{DeliveryRow, StoredAttempt};
+pub use expunging::MergedExpunged;
+pub(crate) use expunging::among;
+pub use figures::DestinationFigures;
 pub use leasing::{LEASE, LeaseAsk, Leased, Leasing, NextDue, Whose};
 pub use reporting::{AttemptReport, Reported, Reports};
 

@@ -69,8 +69,8 @@ pub use counters::{CounterEvent, Instance};
 pub use data_keys::DataKeyRow;
 pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
 pub use deliveries::{
-    AttemptReport, Begin, Cancelled, DeliveryRow, LEASE, LeaseAsk, Leased, Leasing, NewDelivery, NextDue, Replay,
-    Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
+    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, LEASE, LeaseAsk, Leased, Leasing, MergedExpunged,
+    NewDelivery, NextDue, Replay, Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
 };
 pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;

@@ -1,6 +1,7 @@
 //! Revocations that a restored store lacks and the proxies still hold. For a while after a new epoch they are merged back,
 //! so that a restore makes no certificate good again; at other times nobody but an admin revokes, and a proxy is told what
 //! of its word stays open: a main server may run on a restored database for a while before it is given its new epoch.
+//! Messages that were expunged go the same way (`deliveries/expunging.rs`).
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ const MERGING: Duration = Duration::from_hours(7 * 24);
 const LONGEST: Duration = Duration::from_hours(24 * 3653);
 
 const SINCE: &str = "epoch_at";
-const REASON: &str = "merged back from a proxy after a restore";
+/// What the audit log says of it.
+pub(crate) const REASON: &str = "merged back from a proxy after a restore";
 
 /// What became of revocations that a proxy told of.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -38,8 +40,7 @@ impl Store {
     /// Revokes again what a proxy knows as revoked, if an epoch began lately.
     pub async fn merge_revocations(&self, known: &[CertificateRef], actor: &str) -> Result<Merged, StoreError> {
         let now = self.now();
-        let began = self.setting(SINCE).await?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
-        if began.is_none_or(|began| now.since(Timestamp::from_micros(began)) > MERGING) {
+        if !is_time(self).await? {
             return Ok(Merged { count: 0, open: self.not_known_as_ended(known).await? });
         }
         let mut tx = self.backend().begin().await?;
@@ -77,6 +78,12 @@ impl Store {
         }
         Ok(open)
     }
+}
+
+/// Whether an epoch began lately.
+pub(crate) async fn is_time(store: &Store) -> Result<bool, StoreError> {
+    let began = store.setting(SINCE).await?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
+    Ok(began.is_some_and(|began| store.now().since(Timestamp::from_micros(began)) <= MERGING))
 }
 
 /// Notes when the epoch began, in the transaction that mints it.

@@ -28,8 +28,9 @@ pub struct MessageFilter {
     pub domain: Option<DomainName>,
     /// How it stands.
     pub status: Option<MessageState>,
-    /// Delivered later than this: not yet, for a scheduled message.
-    pub delivered_after: Option<Timestamp>,
+    /// Beside those of the status, those that are stored as delivered later than this: not yet, for a scheduled message
+    /// that nothing waits for.
+    pub or_delivered_after: Option<Timestamp>,
     /// Delivered by then.
     pub delivered_by: Option<Timestamp>,
     /// Accepted not before.

@@ -110,11 +110,13 @@ pub(crate) const LACKING: Dialects = Dialects {
     sqlite: with_ids!(
         "SELECT 0, value FROM settings WHERE name = 'epoch' UNION ALL \
          SELECT 1, wanted FROM ids WHERE NOT EXISTS (SELECT 1 FROM messages WHERE message_id = wanted) \
-         AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE message_id = wanted)"
+         AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE message_id = wanted) \
+         AND NOT EXISTS (SELECT 1 FROM tombstones WHERE message_id = wanted)"
     ),
     mysql: "SELECT 0, value FROM settings WHERE name = 'epoch' UNION ALL \
             SELECT 1, message_id FROM messages WHERE message_id IN (?1) UNION ALL \
-            SELECT 1, message_id FROM dead_letters WHERE message_id IN (?1)",
+            SELECT 1, message_id FROM dead_letters WHERE message_id IN (?1) UNION ALL \
+            SELECT 1, message_id FROM tombstones WHERE message_id IN (?1)",
 };
 
 pub(crate) const PRESENT: Dialects = Dialects {
@@ -144,6 +146,19 @@ pub(crate) const DEAD_STATUSES: Dialects = by_ids!(
 pub(crate) const MESSAGE: &str = "SELECT message_id, key_id, queued_at, deliver_at, expires_at, client_id, domain, \
      topic, encrypted_body, sender_number_hashed, status, attempt_count, registered_at, delivered_at, failed_at, last_error \
      FROM messages WHERE message_id = ?";
+
+macro_rules! note_given_up {
+    ($of:literal) => {
+        concat!(
+            "UPDATE messages SET last_error = ?3, failed_at = CASE WHEN status = 'failed' THEN ?4 ELSE NULL END \
+             WHERE message_id IN ",
+            $of
+        )
+    };
+}
+
+const NOTE_GIVEN_UP: Dialects =
+    Dialects { sqlite: with_ids!(note_given_up!("(SELECT wanted FROM ids)")), mysql: note_given_up!("(?1)") };
 
 fn read_header(row: &Row) -> Result<Header, StoreError> {
     Ok(Header {
@@ -217,7 +232,7 @@ fn others(ids: &[MessageId], these: &[MessageId]) -> Vec<MessageId> {
 }
 
 impl Store {
-    /// The store's epoch and which of `ids` it has neither as message nor as dead letter.
+    /// The store's epoch and which of `ids` it has neither as message nor as dead letter, and that were not expunged.
     pub async fn lacking(&self, ids: &[MessageId]) -> Result<([u8; 16], Vec<MessageId>), StoreError> {
         let mut epoch = None;
         let mut lacking = Vec::new();
@@ -296,6 +311,20 @@ pub(crate) async fn present(tx: &mut Transaction, ids: &[MessageId]) -> Result<V
         }
     }
     Ok(present)
+}
+
+/// Notes of messages that came in just now that a delivery of theirs was given up at once.
+pub(crate) async fn note_given_up(
+    tx: &mut Transaction,
+    ids: &[MessageId],
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for chunk in ids.chunks(IDS_PER_STATEMENT) {
+        let [ids, count] = id_values(chunk);
+        tx.execute(NOTE_GIVEN_UP, [ids, count, Value::Text(reason), Value::Time(now)]).await?;
+    }
+    Ok(())
 }
 
 /// What is stored under `ids`, as this transaction sees it.

@@ -78,3 +78,18 @@ impl Store {
         Ok(migrator.iter().map(status).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_database_have_the_same_migrations_by_number_and_each_number_once() {
+        let of = |migrator: &Migrator| {
+            migrator.iter().map(|step| (step.version, step.description.clone())).collect::<Vec<_>>()
+        };
+        let steps = of(&SQLITE);
+        assert_eq!(steps, of(&MYSQL));
+        assert!(steps.windows(2).all(|pair| pair[0].0 < pair[1].0), "{steps:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mb_core::policy::CertificateRef;
-use mb_core::{ClientName, ClientStatus, DomainName, DomainRules, Role};
+use mb_core::{ClientName, ClientStatus, DomainName, DomainRules, MessageId, Role, Timestamp};
 
 use crate::Store;
 use crate::domains;
@@ -25,6 +25,8 @@ pub struct PolicyParts {
     pub domains: BTreeMap<DomainName, DomainRules>,
     /// Messages per 60 s of clients that have a limit of their own; 0 is no limit.
     pub client_rate_limits: BTreeMap<ClientName, u32>,
+    /// Messages whose content was removed for good, and when; the newest of them.
+    pub expunged: BTreeMap<MessageId, Timestamp>,
 }
 
 impl Store {
@@ -61,6 +63,7 @@ impl Store {
             suspended,
             domains: domains.collect::<Result<_, _>>()?,
             client_rate_limits: limits.collect::<Result<_, StoreError>>()?,
+            expunged: self.tombstones().await?,
         })
     }
 }

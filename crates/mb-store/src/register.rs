@@ -72,6 +72,8 @@ pub enum Registered {
     Stored,
     /// Its id was taken, by this message in another try or by another one.
     Duplicate(Box<ExistingMessage>),
+    /// It was expunged, and its row is gone: it stays out.
+    Expunged,
 }
 
 /// What became of a call.
@@ -186,19 +188,23 @@ async fn write(
     batches: &[&RegisterBatch],
     expect: Expect,
 ) -> Result<Vec<Registration>, StoreError> {
-    let (epoch, destinations) = settings::epoch_and_destinations(tx).await?;
-    if batches.iter().any(|batch| batch.routed.version.is_some_and(|version| version != destinations)) {
+    let standing = settings::standing(tx).await?;
+    if batches.iter().any(|batch| batch.routed.version.is_some_and(|version| version != standing.destinations)) {
         return Err(StoreError::Superseded);
     }
+    let expunged = if standing.has_tombstones { expunged(tx, batches).await? } else { HashSet::new() };
     let mut seen = HashSet::new();
     for key in batches.iter().flat_map(|batch| &batch.keys).filter(|key| seen.insert(key.key_id)) {
         data_keys::insert_if_absent(tx, key).await?;
     }
     let messages = batches.iter().flat_map(|batch| &batch.messages).collect::<Vec<_>>();
-    let duplicates = match expect {
+    let mut duplicates = match expect {
         Expect::AllNew => HashSet::new(),
         Expect::SomeKnown => duplicates(tx, &messages).await?,
     };
+    if !expunged.is_empty() {
+        duplicates.extend((0..messages.len()).filter(|&at| expunged.contains(&messages[at].header.message_id)));
+    }
     insert_messages(tx, &messages, &duplicates).await?;
     let mut counters = Additions::default();
     if batches.iter().any(|batch| !batch.routed.deliveries.is_empty()) {
@@ -208,7 +214,7 @@ async fn write(
     let letters = batches.iter().flat_map(|batch| &batch.dead_letters);
     ids.extend(letters.filter(|letter| letter.yields_to_message()).map(|letter| letter.message_id));
     let known = messages::existing(tx, &ids.into_iter().collect::<Vec<_>>()).await?;
-    let known = known.into_iter().map(|row| (row.header.message_id, row)).collect::<Known>();
+    let known = known.into_iter().map(|row| (row.header.message_id, row)).collect::<HashMap<_, _>>();
     let mut at = 0;
     for batch in batches {
         for message in &batch.messages {
@@ -218,7 +224,8 @@ async fn write(
             at += 1;
         }
         for letter in &batch.dead_letters {
-            let superfluous = letter.yields_to_message() && known.contains_key(&letter.message_id);
+            let superfluous = expunged.contains(&letter.message_id)
+                || (letter.yields_to_message() && known.contains_key(&letter.message_id));
             if !superfluous && dead_letters::insert(tx, letter).await? {
                 let domain = letter.header.as_ref().map(|header| &header.domain);
                 counters.dead_letter(&batch.instance, domain, letter.created_at);
@@ -226,7 +233,14 @@ async fn write(
         }
     }
     counters.write(tx).await?;
-    answers(epoch, batches, &duplicates, &known)
+    answers(standing.epoch, batches, &duplicates, &Known { rows: known, expunged })
+}
+
+/// The ids of these that were expunged.
+async fn expunged(tx: &mut Transaction, batches: &[&RegisterBatch]) -> Result<HashSet<MessageId>, StoreError> {
+    let messages = batches.iter().flat_map(|batch| &batch.messages).map(|message| message.header.message_id);
+    let letters = batches.iter().flat_map(|batch| &batch.dead_letters).map(|letter| letter.message_id);
+    deliveries::among(tx, &messages.chain(letters).collect::<Vec<_>>()).await
 }
 
 /// The positions of messages whose id is taken, by a stored message or by an earlier one of these.
@@ -274,6 +288,13 @@ async fn insert_deliveries<'a>(
         first += batch.messages.len();
     }
     deliveries::insert(tx, &beginnings, now).await?;
+    let mut reasons = HashMap::<_, Vec<MessageId>>::new();
+    for (_, header, _, reason) in &dead {
+        reasons.entry(*reason).or_default().push(header.message_id);
+    }
+    for (reason, ids) in reasons {
+        messages::note_given_up(tx, &ids, reason, now).await?;
+    }
     for (batch, header, destination, reason) in dead {
         if dead_letters::insert_delivery(tx, header.message_id, destination, reason, now).await? {
             counters.dead_letter(&batch.instance, Some(&header.domain), now);
@@ -302,8 +323,21 @@ fn statement_for(rows: usize) -> (usize, Insert) {
     (SIZES[at], INSERTS[at].clone())
 }
 
-/// Stored messages by id, for those that repeat one.
-type Known = HashMap<MessageId, ExistingMessage>;
+/// What there is under the ids of those that repeat one.
+struct Known {
+    rows: HashMap<MessageId, ExistingMessage>,
+    expunged: HashSet<MessageId>,
+}
+
+impl Known {
+    fn repeat(&self, id: MessageId) -> Result<Registered, StoreError> {
+        match self.rows.get(&id) {
+            Some(row) => Ok(Registered::Duplicate(Box::new(row.clone()))),
+            None if self.expunged.contains(&id) => Ok(Registered::Expunged),
+            None => Err(StoreError::Damaged("message index")),
+        }
+    }
+}
 
 fn answers(
     epoch: [u8; 16],
@@ -317,15 +351,15 @@ fn answers(
         let mut messages = Vec::with_capacity(batch.messages.len());
         for message in &batch.messages {
             messages.push(if duplicates.contains(&at) {
-                let row = known.get(&message.header.message_id).ok_or(StoreError::Damaged("message index"))?;
-                Registered::Duplicate(Box::new(row.clone()))
+                known.repeat(message.header.message_id)?
             } else {
                 Registered::Stored
             });
             at += 1;
         }
-        let letters = batch.dead_letters.iter().map(|letter| match known.get(&letter.message_id) {
+        let letters = batch.dead_letters.iter().map(|letter| match known.rows.get(&letter.message_id) {
             Some(row) if letter.yields_to_message() => Registered::Duplicate(Box::new(row.clone())),
+            _ if known.expunged.contains(&letter.message_id) => Registered::Expunged,
             _ => Registered::Stored,
         });
         answers.push(Registration { epoch, messages, dead_letters: letters.collect() });

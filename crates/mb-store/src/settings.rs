@@ -128,19 +128,30 @@ pub(crate) async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
     bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
 }
 
-/// The store's epoch and the version of its destinations, as this transaction sees them.
-pub(crate) async fn epoch_and_destinations(tx: &mut Transaction) -> Result<([u8; 16], u64), StoreError> {
-    let sql = "SELECT name, value FROM settings WHERE name IN (?, ?)";
-    let mut found = (None, None);
+/// What registering asks of the store as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) epoch: [u8; 16],
+    /// The version of the destinations.
+    pub(crate) destinations: u64,
+    /// Some message was expunged.
+    pub(crate) has_tombstones: bool,
+}
+
+/// How the store stands, as this transaction sees it: one question, whatever it holds.
+pub(crate) async fn standing(tx: &mut Transaction) -> Result<Standing, StoreError> {
+    let sql = "SELECT name, value FROM settings WHERE name IN (?, ?) UNION ALL \
+               SELECT '', MIN(message_id) FROM tombstones";
+    let (mut epoch, mut destinations, mut has_tombstones) = (None, None, false);
     for row in tx.fetch(sql, [Value::Text(EPOCH), Value::Text(DESTINATIONS_VERSION)]).await? {
         match row.text(0)? {
-            EPOCH => found.0 = Some(row.array(1)?),
-            _ => found.1 = Some(row.array(1).map(u64::from_be_bytes)?),
+            EPOCH => epoch = Some(row.array(1)?),
+            DESTINATIONS_VERSION => destinations = Some(row.array(1).map(u64::from_be_bytes)?),
+            _ => has_tombstones = row.optional_blob(1)?.is_some(),
         }
     }
-    let (epoch, destinations) = found;
     let destinations = destinations.ok_or(StoreError::Missing("version of the destinations"))?;
-    Ok((epoch.ok_or(StoreError::Missing("epoch"))?, destinations))
+    Ok(Standing { epoch: epoch.ok_or(StoreError::Missing("epoch"))?, destinations, has_tombstones })
 }
 
 /// Counts the policy's version up, in the transaction of the change that it announces.

@@ -21,15 +21,18 @@ use mb_core::{Clock, DestinationId, Egress};
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use rustls::RootCertStore;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::WorkerMetrics;
-use aim::Aim;
+pub(crate) use aim::Aim;
 use lane::Lane;
 use report::Said;
 
 /// Deliveries that a worker holds at most.
 const ROOM: usize = 20_000;
+/// Bytes of them, about.
+const ROOM_BYTES: usize = 64 << 20;
 /// Deliveries that one question asks for at most.
 const ASK: usize = 1000;
 /// Below this room nothing is asked for: many small questions are worth less than one.
@@ -38,6 +41,9 @@ const LEAST: usize = 100;
 const WAIT: u64 = 25;
 /// The pause after a question that failed.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What was not prolonged for so long may be another worker's: a lease ends a minute after the main server gave or prolonged
+/// it, and the answer was on its way for a while.
+const HOLDS: Duration = Duration::from_secs(55);
 /// How often leases are prolonged.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -61,10 +67,15 @@ pub(crate) struct Deliverer {
     pub(crate) lifecycle: Lifecycle,
     soft: CancellationToken,
     lanes: Mutex<HashMap<DestinationId, Arc<Lane>>>,
-    /// Deliveries that wait or are being sent.
+    /// Deliveries that wait or are being sent, and their bytes.
     held: AtomicUsize,
+    bytes: AtomicUsize,
     /// Some were sent.
     freed: Notify,
+    /// There is room again that the question under way did not know of.
+    eased: Notify,
+    /// When what was held then was last prolonged.
+    prolonged: Mutex<Instant>,
     said: mpsc::Sender<Said>,
 }
 
@@ -89,7 +100,10 @@ impl Deliverer {
             soft: lifecycle.soft(),
             lanes: Mutex::default(),
             held: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             freed: Notify::new(),
+            eased: Notify::new(),
+            prolonged: Mutex::new(Instant::now()),
             said,
         });
         lifecycle.spawn("deliveries", Criticality::Critical, Arc::clone(&deliverer).ask());
@@ -118,6 +132,7 @@ impl Deliverer {
             self.aim(&target);
         }
         self.held.fetch_add(deliveries.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(deliveries.iter().map(size).sum(), Ordering::Relaxed);
         let mut groups = HashMap::<DestinationId, Vec<LeasedDelivery>>::new();
         for delivery in deliveries {
             groups.entry(delivery.destination).or_default().push(delivery);
@@ -126,7 +141,7 @@ impl Deliverer {
             match self.lane(destination) {
                 Some(lane) => lane.take(self, deliveries),
                 // An answer names the destinations of its deliveries; one that does not is given back by its leases' end.
-                None => self.done_with(deliveries.len()),
+                None => self.done_with(&deliveries),
             }
         }
         for probe in probes {
@@ -134,7 +149,16 @@ impl Deliverer {
         }
     }
 
+    /// How many are held, for the gauge.
+    #[expect(clippy::cast_precision_loss, reason = "at most a few times the room")]
+    pub(crate) fn held_now(&self) -> f64 {
+        self.held.load(Ordering::Relaxed) as f64
+    }
+
     fn room(&self) -> usize {
+        if self.bytes.load(Ordering::Relaxed) >= ROOM_BYTES {
+            return 0;
+        }
         ROOM.saturating_sub(self.held.load(Ordering::Relaxed))
     }
 
@@ -151,10 +175,16 @@ impl Deliverer {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Takes down lanes that nobody needs any more.
+    fn tidy(&self) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, lane| !lane.tidy());
+    }
+
     /// Points a lane at a destination as it is now.
     fn aim(&self, target: &Target) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(&target.id) {
+            lane.touch();
             if lane.is_older_than(target) {
                 lane.aim(Aim::new(target, &self.config.roots));
             }
@@ -164,12 +194,28 @@ impl Deliverer {
         }
     }
 
-    /// So many deliveries are done with.
-    pub(crate) fn done_with(&self, count: usize) {
-        let before = self.held.fetch_sub(count, Ordering::Relaxed);
-        if ROOM.saturating_sub(before) < LEAST {
-            self.freed.notify_one();
+    /// These are done with.
+    pub(crate) fn done_with<'a>(&self, deliveries: impl IntoIterator<Item = &'a LeasedDelivery>) {
+        let had_room = self.room() >= LEAST;
+        for delivery in deliveries {
+            self.held.fetch_sub(1, Ordering::Relaxed);
+            self.bytes.fetch_sub(size(delivery), Ordering::Relaxed);
         }
+        if !had_room {
+            self.freed.notify_one();
+            self.ease();
+        }
+    }
+
+    /// A lane that had enough has room again.
+    pub(crate) fn ease(&self) {
+        self.eased.notify_one();
+    }
+
+    /// Whether what came at that time is still this worker's: it may have been frozen, or cut off from the main server.
+    pub(crate) fn still_holds(&self, taken: Instant) -> bool {
+        let prolonged = *self.prolonged.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.max(prolonged).elapsed() < HOLDS
     }
 
     /// Passes on what came of something. If nobody listens any more, the process ends, and so do the leases.
@@ -197,13 +243,16 @@ impl Deliverer {
                 }
                 continue;
             }
-            let ask = LeaseRequest {
-                worker: self.name.clone(),
-                limit: u32::try_from(room.min(ASK)).unwrap_or(u32::MAX),
-                except: self.full(),
-                wait_seconds: WAIT,
+            let ask = self.question(room, WAIT);
+            let mut answer = std::pin::pin!(self.server.lease_deliveries(&ask));
+            let answered = loop {
+                tokio::select! {
+                    answered = &mut answer => break Some(answered),
+                    () = self.soft.cancelled() => break None,
+                    () = self.eased.notified() => self.ask_beside().await,
+                }
             };
-            match self.soft.run_until_cancelled(self.server.lease_deliveries(&ask)).await {
+            match answered {
                 Some(Ok(leased)) => self.accept(leased),
                 Some(Err(error)) => {
                     mb_runtime::logging::limited("deliveries", || {
@@ -218,4 +267,29 @@ impl Deliverer {
             lane.give_back(&self).await;
         }
     }
+
+    fn question(&self, room: usize, wait_seconds: u64) -> LeaseRequest {
+        LeaseRequest {
+            worker: self.name.clone(),
+            limit: u32::try_from(room.min(ASK)).unwrap_or(u32::MAX),
+            except: self.full(),
+            wait_seconds,
+        }
+    }
+
+    /// Asks for what the question that waits passes by: a lane that was full then has room now. That question is not given up,
+    /// because what it has leased may be on its way.
+    async fn ask_beside(self: &Arc<Self>) {
+        while self.room() >= LEAST && !self.soft.is_cancelled() {
+            match self.server.lease_deliveries(&self.question(self.room(), 0)).await {
+                Ok(leased) if !leased.deliveries.is_empty() => self.accept(leased),
+                Ok(leased) => return self.accept(leased),
+                Err(error) => return tracing::debug!(%error, "deliveries not asked for"),
+            }
+        }
+    }
+}
+
+fn size(delivery: &LeasedDelivery) -> usize {
+    delivery.payload.secret().expose().len()
 }

@@ -105,6 +105,10 @@ impl Worker {
             Arc::clone(&own),
             lifecycle,
         );
+        let delivering = Arc::downgrade(&deliverer);
+        metrics.gauge_of("mb_worker_deliveries_held", "Deliveries that wait here or are being sent.", move || {
+            delivering.upgrade().map_or(0.0, |deliverer| deliverer.held_now())
+        });
         let shared = Arc::new(Shared {
             queue,
             server,

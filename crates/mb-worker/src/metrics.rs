@@ -10,6 +10,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) register_seconds: Histogram,
     pub(crate) failures: CounterFamily,
     attempts: CounterFamily,
+    pub(crate) delivery_seconds: Histogram,
     refused: Counter,
 }
 
@@ -30,6 +31,10 @@ impl WorkerMetrics {
                 "mb_worker_delivery_attempts",
                 "Delivery attempts by outcome: taken, or what went wrong.",
                 "outcome",
+            ),
+            delivery_seconds: metrics.seconds(
+                "mb_worker_delivery_seconds",
+                "Time of an attempt to deliver, from the connection to the end of the answer.",
             ),
             refused: metrics.counter("mb_worker_refused", "Envelopes that the main server refused as not genuine."),
         };

@@ -6,7 +6,7 @@
 //! its halves go their own ways, until the culprit stands alone and holds up nobody else. Halves of a half wait behind
 //! the other parts, so that what can be stored is stored first.
 
-mod patience;
+pub(crate) mod patience;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

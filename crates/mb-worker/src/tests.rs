@@ -1,6 +1,8 @@
 //! The worker against a main server that misbehaves, over a real journal.
 
+mod holding;
 mod hostile;
+mod secured;
 
 use std::collections::HashSet;
 use std::sync::Mutex;

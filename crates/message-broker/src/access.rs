@@ -2,20 +2,23 @@
 //!
 //! Both ways go through the same routes, so a command has one meaning whether the system runs or not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mb_api::client::{Client, Transport};
-use mb_api::dto::{GenerateCertificate, GeneratedCertificate};
+use mb_api::dto::{
+    CreateDestination, DestinationQuery, DestinationSettings, GenerateCertificate, GeneratedCertificate,
+};
 use mb_api::peer::Peer;
-use mb_core::{ClientName, Clock, Identity, Role};
+use mb_core::{ClientName, Clock, DestinationKind, DestinationName, DomainName, Identity, Role, TopicGlob};
 use mb_runtime::metrics::Metrics;
 use mb_server::MainServer;
 use mb_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::Issuer;
+use crate::bench::{Preparing, Wanted, Wish};
 use crate::config::Resolved;
 use crate::layout::{KeyPair, Layout, read_secret, read_text};
 use crate::lock::{Holder, Purpose, RoleLock};
@@ -140,10 +143,61 @@ pub fn keep(layout: &Layout, name: &str, role: Role, generated: &GeneratedCertif
     })
 }
 
-/// Issues client certificates that `bench` lacks.
-pub fn issuer(layout: &Layout) -> Issuer {
-    let layout = layout.clone();
-    Box::new(move |names| Box::pin(async move { issue_clients(&layout, names).await }))
+/// What `bench` needs of the main server: certificates for clients that lack them, and destinations.
+pub fn preparing(layout: &Layout) -> Preparing {
+    let (to_issue, to_make) = (layout.clone(), layout.clone());
+    Preparing {
+        issue: Box::new(move |names| Box::pin(async move { issue_clients(&to_issue, names).await })),
+        destinations: Box::new(move |wish| {
+            let layout = to_make.clone();
+            Box::pin(async move { destinations(&layout, wish).await })
+        }),
+    }
+}
+
+async fn destinations(layout: &Layout, wish: Wish) -> Result<()> {
+    let access = Access::open(layout).await?;
+    let done = match &wish {
+        Wish::Make(wanted) => make_destinations(&access.client, wanted).await,
+        Wish::Remove(wanted) => remove_destinations(&access.client, wanted).await,
+    };
+    access.close().await;
+    done
+}
+
+/// Those of an earlier run that ended too soon go first: what waits for them and how they fared is of that run.
+async fn make_destinations(client: &Client, wanted: &[Wanted]) -> Result<()> {
+    remove_destinations(client, wanted).await?;
+    for Wanted { name, topic, url } in wanted {
+        let settings = DestinationSettings {
+            url: Some(url.clone()),
+            topics: Some(vec![TopicGlob::parse(topic).context("a valid topic")?]),
+            ..DestinationSettings::default()
+        };
+        let ask = CreateDestination {
+            name: DestinationName::parse(name).context("a valid name")?,
+            domain: DomainName::default(),
+            kind: DestinationKind::Webhook,
+            settings,
+        };
+        client.create_destination(&ask).await.with_context(|| format!("make {name}"))?;
+    }
+    Ok(())
+}
+
+async fn remove_destinations(client: &Client, wanted: &[Wanted]) -> Result<()> {
+    let names = wanted.iter().map(|wanted| wanted.name.as_str()).collect::<HashSet<_>>();
+    let mut query = DestinationQuery { limit: Some(250), ..DestinationQuery::default() };
+    loop {
+        let page = client.destinations(&query).await.context("list destinations")?;
+        for row in page.data.iter().filter(|row| names.contains(row.name.as_str())) {
+            client.delete_destination(row.id).await.with_context(|| format!("remove {}", row.name))?;
+        }
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 async fn issue_clients(layout: &Layout, names: Vec<String>) -> Result<()> {

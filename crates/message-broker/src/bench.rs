@@ -7,6 +7,7 @@
 mod answer;
 mod args;
 mod connection;
+mod destinations;
 mod echo;
 mod http2;
 mod idle;
@@ -32,7 +33,8 @@ use rustls::ClientConfig;
 use crate::config::{self, Resolved};
 use crate::output;
 
-pub use args::{BenchArgs, Format, Http, MAX_CLIENTS, parse_duration};
+pub use args::{BenchArgs, Format, Http, MAX_CLIENTS, MAX_DESTINATIONS, parse_duration};
+pub use destinations::{Wanted, Wish};
 
 pub(crate) use answer::{message_ids, problem_code, problem_detail};
 pub(crate) use connection::{Fault, Http1};
@@ -47,19 +49,49 @@ use receiver::Receiver;
 use report::Report;
 use schedule::{Limit, Schedule};
 
-/// Makes certificates for the named clients, in the data directory at the places of contract section 7. It is given by
-/// whoever knows the way to the CA; a load generator does not.
-pub type Issuer = Box<dyn FnOnce(Vec<String>) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>>;
+/// Something that takes a while and may fail.
+type Doing = Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
 
-/// Runs the load and prints the report. `issue` is called only with clients that have no certificate yet.
+/// What a load generator cannot do by itself. It is given by whoever knows the way to the main server.
+pub struct Preparing {
+    /// Makes certificates for the named clients, in the data directory at the places of contract section 7.
+    pub issue: Box<dyn FnOnce(Vec<String>) -> Doing>,
+    /// Makes and removes destinations.
+    pub destinations: Box<dyn Fn(Wish) -> Doing>,
+}
+
+impl std::fmt::Debug for Preparing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Preparing").finish_non_exhaustive()
+    }
+}
+
+/// How long is waited at most for the last webhooks.
+const SETTLING: Duration = Duration::from_mins(2);
+
+/// Runs the load and prints the report. Certificates are issued only for clients that have none yet.
 ///
 /// Exit code 1 if nothing was accepted, or something accepted was never found.
 ///
 /// # Errors
 /// If the proxy cannot be reached, a certificate cannot be used, or the arguments make no sense.
-pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Result<ExitCode> {
-    let shape = args.shape()?;
+pub async fn run(args: BenchArgs, data_dir: &Path, preparing: Preparing) -> anyhow::Result<ExitCode> {
+    args.shape()?;
+    let Preparing { issue, destinations } = preparing;
     let clients = credentials(&args, data_dir, issue).await?;
+    let wanted = destinations::wanted(&args);
+    if wanted.is_empty() {
+        return measure(args, data_dir, clients).await;
+    }
+    output::note(&format!("making {} destinations", wanted.len()));
+    destinations(Wish::Make(wanted.clone())).await.context("make destinations")?;
+    let code = measure(args, data_dir, clients).await;
+    destinations(Wish::Remove(wanted)).await.context("remove destinations")?;
+    code
+}
+
+async fn measure(args: BenchArgs, data_dir: &Path, clients: Vec<Credentials>) -> anyhow::Result<ExitCode> {
+    let shape = args.shape()?;
     let configs = |http| clients.iter().map(|client| client.tls(http)).collect::<anyhow::Result<Vec<_>>>();
     let tls = configs(args.http)?;
     let echo = if args.echo { Some(Echo::start(data_dir, args.http, shape).await?) } else { None };
@@ -71,7 +103,8 @@ pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Res
         Some(echo) => Target::local(echo.address.port()),
         None => Target::find(&proxy_url(args.url.as_deref(), data_dir)?).await?,
     };
-    let verify_stored = !args.no_verify && echo.is_none();
+    // What goes to a destination that never answers is never final.
+    let verify_stored = !args.no_verify && echo.is_none() && args.hang == 0;
     if let Some(time) = args.warmup {
         warm_up(&args, &target, &tls, time).await?;
     }
@@ -87,7 +120,10 @@ pub async fn run(args: BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Res
     };
     let mut report = Report::new(outcome, verdict.as_ref());
     report.idle = held.map(Held::count);
-    report.webhooks = receiver.map(|receiver| receiver.received());
+    if let Some(receiver) = receiver {
+        receiver.settle(SETTLING).await;
+        report.webhooks(receiver.received(), &receiver.on_their_way());
+    }
     for fault in &report.faults {
         output::note(fault);
     }
@@ -135,7 +171,11 @@ pub(crate) fn proxy_url(named: Option<&str>, data_dir: &Path) -> anyhow::Result<
     Ok(format!("https://localhost:{}", resolved.config.proxy.port))
 }
 
-async fn credentials(args: &BenchArgs, data_dir: &Path, issue: Issuer) -> anyhow::Result<Vec<Credentials>> {
+async fn credentials(
+    args: &BenchArgs,
+    data_dir: &Path,
+    issue: Box<dyn FnOnce(Vec<String>) -> Doing>,
+) -> anyhow::Result<Vec<Credentials>> {
     let Some(count) = args.clients else {
         let given = Credentials::given(data_dir, args.cert.as_deref(), args.key.as_deref(), args.ca.as_deref());
         return Ok(vec![given]);

@@ -140,7 +140,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Listen(args) => runtime()?.block_on(listen::run(args, layout.root())),
         Command::Bench(args) => {
             mb_runtime::nofile::raise().context("raise the limit of open files")?;
-            runtime()?.block_on(bench::run(args, layout.root(), access::issuer(&layout)))
+            runtime()?.block_on(bench::run(args, layout.root(), access::preparing(&layout)))
         }
         Command::Generate(args) => runtime()?.block_on(generate::run(&layout, args)),
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use mb_api::client::{Client, Transport};
+use mb_api::client::{Client, ClientError, Transport};
 use mb_api::dto::pull::{PullRequest, PulledMessage, Settle};
 use mb_core::DestinationName;
 use mb_core::name::NAME_RULE;
@@ -17,6 +18,8 @@ use crate::output;
 
 /// How long the main server waits for a message.
 const WAIT: u64 = 25;
+/// The first pause after a question that nobody answered, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Consume a pull destination.
 #[derive(clap::Args, Clone, Debug)]
@@ -69,35 +72,73 @@ pub(crate) async fn run(args: ListenArgs, data_dir: &Path) -> Result<ExitCode> {
     }
 }
 
+/// A main server that is away is waited for: what was given out before comes again. With --drain it is an error.
 async fn consume(args: &ListenArgs, client: &Client) -> Result<()> {
-    let wait_seconds = if args.drain { 0 } else { WAIT };
+    let mut pause = PAUSES.0;
     loop {
-        let pulled = client.pull(&args.name, &PullRequest { max: args.max, wait_seconds }).await;
-        let pulled = pulled.with_context(|| format!("fetch from {}", args.name))?;
-        if pulled.data.is_empty() && args.drain {
-            return Ok(());
-        }
-        let (mut taken, mut returned) = (Vec::new(), Vec::new());
-        for message in pulled.data {
-            let ids = if handle(args, &message).await? { &mut taken } else { &mut returned };
-            ids.push(message.id);
-        }
-        if !taken.is_empty() {
-            client.ack(&args.name, &Settle { ids: taken }).await.context("ack")?;
-        }
-        if !returned.is_empty() {
-            client.nack(&args.name, &Settle { ids: returned }).await.context("nack")?;
-        }
+        let error = match consume_one(args, client).await {
+            Ok(0) if args.drain => return Ok(()),
+            Ok(_) => {
+                pause = PAUSES.0;
+                continue;
+            }
+            Err(error) if args.drain || !is_passing(&error) => return Err(error),
+            Err(error) => error,
+        };
+        output::note(&format!("{error:#}; trying again"));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
     }
 }
 
-/// Whether the message was taken.
-async fn handle(args: &ListenArgs, message: &PulledMessage) -> Result<bool> {
+fn is_passing(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Unreachable(_) | ClientError::Timeout) => true,
+        Some(ClientError::Problem(problem)) => matches!(problem.status, 429 | 503),
+        _ => false,
+    }
+}
+
+/// Fetches once; how many there were.
+async fn consume_one(args: &ListenArgs, client: &Client) -> Result<usize> {
+    let wait_seconds = if args.drain { 0 } else { WAIT };
+    let pulled = client.pull(&args.name, &PullRequest { max: args.max, wait_seconds }).await;
+    let pulled = pulled.with_context(|| format!("fetch from {}", args.name))?.data;
+    match &args.exec {
+        None => print(args, client, &pulled).await?,
+        // Each is settled by itself: what a command did is not done again because of the next one.
+        Some(command) => {
+            for message in &pulled {
+                run_for(args, client, command, message).await?;
+            }
+        }
+    }
+    Ok(pulled.len())
+}
+
+async fn print(args: &ListenArgs, client: &Client, messages: &[PulledMessage]) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    // What nobody could read was not taken.
+    for message in messages {
+        output::data_or_fail(message.message.get()).context("print a message")?;
+    }
+    let ids = messages.iter().map(|message| message.id.clone()).collect();
+    client.ack(&args.name, &Settle { ids }).await.context("ack")
+}
+
+async fn run_for(args: &ListenArgs, client: &Client, command: &str, message: &PulledMessage) -> Result<()> {
+    let ids = vec![message.id.clone()];
+    if succeeds(command, message).await? {
+        client.ack(&args.name, &Settle { ids }).await.context("ack")
+    } else {
+        client.nack(&args.name, &Settle { ids }).await.context("nack")
+    }
+}
+
+async fn succeeds(command: &str, message: &PulledMessage) -> Result<bool> {
     let text = message.message.get();
-    let Some(command) = &args.exec else {
-        output::data(text);
-        return Ok(true);
-    };
     let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
     shell.args([if cfg!(windows) { "/C" } else { "-c" }, command]).stdin(Stdio::piped()).kill_on_drop(true);
     let mut child = shell.spawn().context("run the command")?;

@@ -9,6 +9,16 @@ pub fn data(line: &str) {
     let _ = out.flush();
 }
 
+/// Writes a line to stdout that somebody must have got.
+///
+/// # Errors
+/// Nobody reads it.
+pub fn data_or_fail(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
 /// Writes a line for people to stderr.
 pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");

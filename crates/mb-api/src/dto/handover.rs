@@ -1,10 +1,11 @@
 //! How messages get from the edge into the store: register, confirm, policy.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use mb_core::policy::CertificateRef;
-use mb_core::{JournalFaults, KeyId, MessageId, Policy};
+use mb_core::{JournalFaults, KeyId, MessageId, Policy, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use super::delivery::LeasedDeliveries;
@@ -99,21 +100,30 @@ pub struct ConfirmAnswer {
     pub lacking: Vec<MessageId>,
 }
 
-/// Revocations that a proxy holds and the newest policy does not name.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+/// What a proxy holds and the newest policy does not name: revocations, and messages that were expunged.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct KnownRevocations {
+pub struct KnownForGood {
     /// The certificates.
     #[schema(value_type = Vec<schema::AnyObject>)]
     pub revoked: Vec<CertificateRef>,
+    /// The messages, and when each was expunged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = schema::AnyObject)]
+    pub expunged: BTreeMap<MessageId, Timestamp>,
 }
 
 /// What of it is still open.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, ToSchema)]
-pub struct OpenRevocations {
+pub struct OpenForGood {
     /// Certificates that are good here until the store is given a new epoch; whoever told of them goes on refusing them.
     #[schema(value_type = Vec<schema::AnyObject>)]
     pub open: Vec<CertificateRef>,
+    /// Messages of which the store does not know until then that they were expunged; whoever told of them goes on keeping
+    /// them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::MessageId>)]
+    pub expunged: Vec<MessageId>,
 }
 
 /// The query of the policy's long poll.

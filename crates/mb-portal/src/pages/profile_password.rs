@@ -1,6 +1,8 @@
 //! Changing one's own password.
 
+use mb_api::client::ClientError;
 use mb_api::dto::{ChangePassword, SecretText};
+use mb_api::problem::ProblemCode;
 
 use crate::errors::Errors;
 use crate::field::Field;
@@ -10,7 +12,7 @@ use crate::form_page::FormPage;
 use crate::person::Person;
 use crate::respond::{done, mend, page};
 use crate::shell::Section;
-use crate::stop::Answer;
+use crate::stop::{Answer, Stop};
 
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct Passwords {
@@ -26,8 +28,18 @@ pub(crate) async fn post(person: Person, Form(passwords): Form<Passwords>) -> An
     let Passwords { current_password, new_password } = passwords;
     match person.client.change_password(&ChangePassword { current_password, new_password }).await {
         Ok(()) => Ok(done("/profile", Flash::PasswordChanged)),
-        Err(error) => mend(&form(&person, &Errors::from_refusal(error)?)),
+        Err(error) => mend(&form(&person, &refused(error)?)),
     }
+}
+
+/// A refusal of the password alone is of the one that was asked for.
+fn refused(error: ClientError) -> Result<Errors, Stop> {
+    if error.code() != Some(ProblemCode::WrongCredentials) {
+        return Errors::from_refusal(error);
+    }
+    let mut errors = Errors::default();
+    errors.add("current_password", "This is not your current password.");
+    Ok(errors)
 }
 
 fn form(person: &Person, errors: &Errors) -> FormPage {

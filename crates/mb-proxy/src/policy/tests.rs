@@ -22,7 +22,8 @@ const MAX_AGE: Duration = Duration::from_hours(1);
 fn policy(version: u64) -> Policy {
     let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] };
     let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains, limits: RateLimits::default() }
+    let (limits, expunged) = (RateLimits::default(), BTreeMap::new());
+    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains, limits, expunged }
 }
 
 fn open(dir: &TempDir, now: Timestamp) -> PolicyKeeper {
@@ -35,7 +36,7 @@ fn code(keeper: &PolicyKeeper) -> Option<ProblemCode> {
 
 async fn keep(dir: &TempDir, version: u64, now: Timestamp) {
     let keeper = open(dir, now);
-    keeper.adopt(News::Policy(policy(version)), now);
+    keeper.adopt(News::Policy(Box::new(policy(version))), now);
     assert!(keeper.keep().await);
 }
 
@@ -47,7 +48,7 @@ async fn without_a_policy_nothing_is_decided_and_an_old_one_is_stale() {
     // The news that nothing changed is worth nothing to who holds nothing.
     keeper.adopt(News::Unchanged, NOW);
     assert_eq!(code(&keeper), Some(ProblemCode::NoPolicy));
-    keeper.adopt(News::Policy(policy(1)), NOW);
+    keeper.adopt(News::Policy(Box::new(policy(1))), NOW);
     tokio::time::advance(MAX_AGE).await;
     assert_eq!(code(&keeper), None);
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -60,7 +61,7 @@ async fn without_a_policy_nothing_is_decided_and_an_old_one_is_stale() {
 async fn a_proxy_that_the_main_server_refuses_decides_nothing_until_it_is_answered_again() {
     let dir = TempDir::new().expect("temporary folder");
     let keeper = open(&dir, NOW);
-    keeper.adopt(News::Policy(policy(1)), NOW);
+    keeper.adopt(News::Policy(Box::new(policy(1))), NOW);
     tokio::time::advance(Duration::from_secs(1)).await;
     keeper.adopt(News::Refused(ProblemCode::CertificateRevoked), NOW);
     assert_eq!(code(&keeper), Some(ProblemCode::ProxyUntrusted));
@@ -88,7 +89,7 @@ async fn a_kept_policy_is_in_effect_after_a_restart_as_old_as_it_is() {
 async fn a_clock_that_jumps_makes_a_policy_neither_older_nor_younger() {
     let dir = TempDir::new().expect("temporary folder");
     let (keeper, clock) = (open(&dir, NOW), Clock::manual(NOW));
-    keeper.adopt(News::Policy(policy(1)), clock.now());
+    keeper.adopt(News::Policy(Box::new(policy(1))), clock.now());
     clock.set(NOW.plus(MAX_AGE * 25));
     assert_eq!((code(&keeper), keeper.age().age()), (None, Some(Duration::ZERO)));
     clock.set(NOW.minus(MAX_AGE * 25));

@@ -47,7 +47,7 @@ impl JournalConfig {
             lease: Duration::from_mins(1),
             reforward_after: Duration::from_mins(1),
             passed_after: Duration::from_secs(30),
-            horizon: Duration::from_hours(30 * 24),
+            horizon: mb_core::policy::HORIZON,
             max_waiting: 65_536,
         }
     }

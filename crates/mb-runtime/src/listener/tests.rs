@@ -57,7 +57,8 @@ fn ca() -> Ca {
 fn policy(revoked: BTreeSet<CertificateRef>) -> Arc<Policy> {
     let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![] };
     let (suspended, domains, limits) = (BTreeSet::new(), BTreeMap::new(), RateLimits::default());
-    Arc::new(Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains, limits })
+    let expunged = BTreeMap::new();
+    Arc::new(Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains, limits, expunged })
 }
 
 async fn who(peer: Peer, request: axum::extract::Request) -> String {

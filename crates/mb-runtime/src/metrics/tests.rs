@@ -107,6 +107,7 @@ fn policy() -> PolicyWatch {
         suspended: BTreeSet::new(),
         domains: BTreeMap::new(),
         limits: RateLimits::default(),
+        expunged: BTreeMap::new(),
     };
     watch::channel(Arc::new(policy)).1.into()
 }

@@ -81,6 +81,10 @@ impl Keeper {
     pub(crate) async fn keep(&mut self, app: &App, urgency: Urgency) -> Result<(), StoreError> {
         self.adopt(app);
         extend(app).await?;
+        if self.witness.is_new() {
+            // A checkpoint without the file beside it looks like a log whose end was cut off.
+            self.witness.note(app).await?;
+        }
         if self.notary.sign(app, urgency).await? {
             self.witness.count_anew();
         }

@@ -45,7 +45,8 @@ impl Ending {
                     self.fault(AuditFaultKind::CutOff, head.position, detail);
                 }
             }
-            Some(Kept::Absent) if checkpoints > 0 => {
+            // Where the first checkpoint came meanwhile, so did the file, which comes before it.
+            Some(Kept::Absent) if checkpoints > 0 && is_absent(app) => {
                 self.fault(AuditFaultKind::NoHead, 0, "the log's head outside the database is gone");
             }
             Some(Kept::Unusable(error)) => {
@@ -91,4 +92,9 @@ impl Ending {
     fn fault(&mut self, kind: AuditFaultKind, position: u64, detail: impl Into<String>) {
         self.faults.push(AuditFault { kind, position, detail: detail.into() });
     }
+}
+
+/// Whether there is still no file.
+fn is_absent(app: &App) -> bool {
+    app.audit.head.as_ref().is_some_and(|file| matches!(file.read(&app.audit.key), Kept::Absent))
 }

@@ -79,6 +79,11 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
+    /// Whether nothing was taken down yet.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.checkpoints.is_none()
+    }
+
     /// A checkpoint was added.
     pub(crate) const fn count_anew(&mut self) {
         self.checkpoints = None;

@@ -19,7 +19,7 @@ const NOTICES_KEPT: Duration = Duration::from_hours(90 * 24);
 const PROXIES_KEPT: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
-    for kind in [Kind::Expired, Kind::Mail, Kind::Notices, Kind::Proxies] {
+    for kind in [Kind::Expired, Kind::Mail, Kind::Notices, Kind::Proxies, Kind::Tombstones] {
         for _ in 0..STEPS {
             if kind.step(app).await? == 0 {
                 break;
@@ -49,6 +49,8 @@ enum Kind {
     Mail,
     Notices,
     Proxies,
+    /// Of expunged messages of which no copy comes any more.
+    Tombstones,
 }
 
 impl Kind {
@@ -60,6 +62,7 @@ impl Kind {
             Self::Mail => app.store.sweep_mail(now.minus(MAIL_KEPT), STEP).await,
             Self::Notices => app.store.sweep_notices(now.minus(NOTICES_KEPT), STEP).await,
             Self::Proxies => app.store.sweep_proxies(now.minus(PROXIES_KEPT), STEP).await,
+            Self::Tombstones => app.store.sweep_tombstones(STEP).await,
         }
     }
 }

@@ -122,6 +122,10 @@ pub(super) fn new_lease() -> LeaseId {
 /// What a worker is given: the messages opened, each destination once.
 pub(super) async fn answer(app: &App, leased: Vec<Leased>) -> Result<LeasedDeliveries, ApiError> {
     let mut answer = LeasedDeliveries { probes: app.delivering.probes.take(), ..LeasedDeliveries::default() };
+    if leased.iter().any(|delivery| app.delivering.known().find(delivery.destination).is_none()) {
+        // Another main server made the destination just now.
+        app.delivering.refresh(&app.store).await.map_err(store_fault)?;
+    }
     let (known, now) = (app.delivering.known(), app.clock.now());
     let mut targets = BTreeMap::new();
     let leased = leased.into_iter().filter(|delivery| known.find(delivery.destination).is_some()).collect();

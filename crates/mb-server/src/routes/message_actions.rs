@@ -81,9 +81,9 @@ pub(crate) async fn cancel_for(State(app): State<Arc<App>>, peer: Peer, body: Bo
 #[utoipa::path(
     post, path = paths::MESSAGE_EXPUNGE, tag = "messages", operation_id = "expunge_message",
     summary = "Remove a message's content",
-    description = "Body, number and answers are gone from the store for good; what waits is withdrawn. That the message \
-                   was there stays known, so that no copy of it comes in again. Journals and backups hold ciphertext and \
-                   age out.",
+    description = "Body, number and answers are gone from the store for good; what waits is withdrawn. For as long as any \
+                   copy can be on its way the store and all proxies remember it, so that none comes in again, not even \
+                   after a restore. Journals and backups hold ciphertext and age out.",
     params(("id" = mb_api::schema::MessageId, Path, description = "The message")),
     responses((status = 204, description = "It is removed")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
@@ -95,7 +95,11 @@ pub(crate) async fn expunge(
 ) -> Result<StatusCode, ApiError> {
     let actor = caller.admin()?;
     let found = app.store.expunge_message(message(&id)?, &app.instance, actor.as_str()).await.map_err(store_fault)?;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
+    if !found {
+        return Err(ApiError::not_found());
+    }
+    super::announce(&app).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[utoipa::path(

@@ -97,12 +97,11 @@ fn filter(app: &App, query: &MessageQuery, view: View, now: Timestamp) -> Result
         }
     };
     // A scheduled message that nothing waits for is stored as delivered and shown as queued until its time.
-    let stored = |state| if state == MessageState::Queued { MessageState::Delivered } else { state };
     Ok(MessageFilter {
         client,
         domain,
-        status: query.status.map(stored),
-        delivered_after: (query.status == Some(MessageState::Queued)).then_some(now),
+        status: query.status,
+        or_delivered_after: (query.status == Some(MessageState::Queued)).then_some(now),
         delivered_by: (query.status == Some(MessageState::Delivered)).then_some(now),
         from: query.from,
         to: query.to,

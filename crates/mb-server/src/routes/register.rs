@@ -160,8 +160,11 @@ async fn compare_repeats(
 ) -> Result<Vec<NewDeadLetter>, ApiError> {
     let mut conflicts = Vec::new();
     for (position, outcome) in outcomes {
-        let Registered::Duplicate(existing) = outcome else { continue };
+        if outcome == Registered::Stored {
+            continue;
+        }
         results[position] = RegisterResult::Duplicate;
+        let Registered::Duplicate(existing) = outcome else { continue };
         // The content of this one was removed: what comes under its id stays out.
         if existing.sealed.is_empty() {
             continue;

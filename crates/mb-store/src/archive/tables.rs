@@ -244,6 +244,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("destination_id", Int),
         ],
     },
+    Table { name: "tombstones", columns: &[("message_id", Blob), ("expunged_at", Time)] },
     Table {
         name: "counters",
         columns: &[("instance", Text), ("hour", Int), ("domain", Text), ("event", Text), ("count", Int)],

@@ -1,5 +1,5 @@
-//! What people do about deliveries: withdraw a message, have it tried now, send again what was given up or taken, remove
-//! its content. Each change is one transaction with its audit row; what was tried stays as it is.
+//! What people do about deliveries: withdraw a message, have it tried now, send again what was given up or taken. Each
+//! change is one transaction with its audit row; what was tried stays as it is.
 
 use std::collections::BTreeSet;
 
@@ -74,11 +74,14 @@ pub(crate) const OF_TIME: &str = "SELECT message_id, client_id, topic, queued_at
      WHERE domain = ?1 AND queued_at >= ?2 AND queued_at < ?3 AND (queued_at > ?2 OR message_id > ?4) \
      AND length(encrypted_body) > 0 ORDER BY queued_at, message_id LIMIT ?5";
 
+/// What was expunged is never sent again.
 macro_rules! reopen {
     ($of:literal) => {
         concat!(
             "UPDATE deliveries SET state = 'open', due_at = ?3, lane = 0, attempts = 0, finished_at = NULL, \
-             lease_id = NULL, leased_by = NULL WHERE destination_id = ?4 AND state <> 'open' AND message_id IN ",
+             lease_id = NULL, leased_by = NULL WHERE destination_id = ?4 AND state <> 'open' \
+             AND EXISTS (SELECT 1 FROM messages WHERE messages.message_id = deliveries.message_id \
+             AND length(encrypted_body) > 0) AND message_id IN ",
             $of
         )
     };
@@ -273,28 +276,6 @@ impl Store {
         audit::insert(&mut tx, &Change::new(self, actor, "destination.replay", &object).detail(detail)).await?;
         tx.commit().await?;
         Ok(sent)
-    }
-
-    /// Removes a message's content: body, sender's hash, what receivers answered, what lies in dead letters. The row stays,
-    /// so that no copy of the message is ever stored again; what waits is withdrawn. Whether there was one.
-    pub async fn expunge_message(&self, id: MessageId, instance: &Instance, actor: &str) -> Result<bool, StoreError> {
-        let mut tx = self.backend().begin().await?;
-        let key = Value::Blob(id.as_bytes());
-        if tx.fetch_optional(STANDS, [key]).await?.is_none() {
-            tx.rollback().await?;
-            return Ok(false);
-        }
-        let now = tx.now(self.clock()).await?;
-        let open = finishing::deliveries_of(&mut tx, &[id]).await?.into_keys().collect::<Vec<_>>();
-        sweeping::end(&mut tx, &open, DeliveryState::Cancelled, None, instance, now).await?;
-        let empty = Value::Blob(&[]);
-        let sql = "UPDATE messages SET encrypted_body = ?, sender_number_hashed = NULL WHERE message_id = ?";
-        tx.execute(sql, [empty, key]).await?;
-        tx.execute("UPDATE attempts SET answer = NULL WHERE message_id = ?", [key]).await?;
-        tx.execute("UPDATE dead_letters SET envelope = ? WHERE message_id = ?", [empty, key]).await?;
-        audit::insert(&mut tx, &Change::new(self, actor, "message.expunge", &id.to_string())).await?;
-        tx.commit().await?;
-        Ok(true)
     }
 }
 

@@ -4,7 +4,7 @@
 //! quarter of what is asked for is kept for what was tried before, if there is any, and the rest for fresh ones. Rows
 //! that another one is leasing are passed by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use mb_core::delivery::BreakerState;
@@ -25,6 +25,12 @@ pub const LEASE: Duration = Duration::from_mins(1);
 
 /// Destinations that one call leases from; the next call goes on behind them.
 const DESTINATIONS_PER_CALL: usize = 64;
+
+/// Sealed bytes of the messages of one answer, unless one alone has more: the rest is leased by the next call.
+const LEASED_BYTES: usize = 4 << 20;
+
+/// Messages that are read at once; of the largest they are 26 MB.
+const READ_AT_ONCE: usize = 100;
 
 /// The fewest deliveries that are asked of one destination.
 const LEAST: u32 = 16;
@@ -206,8 +212,28 @@ impl Store {
             tx.execute(BEGIN, id_values(chunk)).await?;
         }
         tx.commit().await?;
-        leasing.deliveries = self.with_messages(ask.lease, taken).await?;
+        let (deliveries, rest) = self.with_messages(ask.lease, taken).await?;
+        leasing.deliveries = deliveries;
+        if !rest.is_empty() {
+            leasing.next = NextDue::Now;
+            leasing.last = leasing.deliveries.last().map(|leased| leased.destination);
+            self.give_back(ask.lease, &rest).await?;
+        }
         Ok(leasing)
+    }
+
+    /// What was leased and is too much for one answer is free again at once.
+    async fn give_back(&self, lease: LeaseId, taken: &[Taken]) -> Result<(), StoreError> {
+        let mut groups = BTreeMap::<DestinationId, Vec<MessageId>>::new();
+        for taken in taken {
+            groups.entry(taken.destination).or_default().push(taken.message);
+        }
+        let mut tx = self.backend().begin_leasing().await?;
+        let now = tx.now(self.clock()).await?;
+        for (destination, ids) in groups {
+            release(&mut tx, destination, lease, &ids, now).await?;
+        }
+        tx.commit().await
     }
 
     /// What of these messages `holder` holds: for whom an answer was lost.
@@ -224,7 +250,8 @@ impl Store {
         }
         let mut held = Vec::new();
         for (lease, taken) in by_lease {
-            held.extend(self.with_messages(lease, taken).await?);
+            // Of more than one answer carries the rest comes again when its lease ends.
+            held.extend(self.with_messages(lease, taken).await?.0);
         }
         Ok(held)
     }
@@ -278,21 +305,36 @@ impl Store {
         Ok((ready, next))
     }
 
-    async fn with_messages(&self, lease: LeaseId, taken: Vec<Taken>) -> Result<Vec<Leased>, StoreError> {
-        let ids = taken.iter().map(|taken| taken.message).collect::<Vec<_>>();
-        let mut messages = std::collections::HashMap::with_capacity(ids.len());
-        for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
-            for row in self.backend().fetch(messages::EXISTING, id_values(chunk)).await? {
-                let message = messages::read_existing(&row)?;
-                messages.insert(message.header.message_id, message);
+    /// The messages of what was taken, up to [`LEASED_BYTES`], and the rest.
+    async fn with_messages(
+        &self,
+        lease: LeaseId,
+        mut taken: Vec<Taken>,
+    ) -> Result<(Vec<Leased>, Vec<Taken>), StoreError> {
+        let (mut leased, mut bytes, mut rest) = (Vec::with_capacity(taken.len()), 0, Vec::new());
+        while !taken.is_empty() && rest.is_empty() {
+            let behind = taken.split_off(taken.len().min(READ_AT_ONCE));
+            let ids = taken.iter().map(|taken| taken.message).collect::<Vec<_>>();
+            let rows = self.backend().fetch(messages::EXISTING, id_values(&ids)).await?;
+            let messages = rows.iter().map(|row| {
+                let message = messages::read_existing(row)?;
+                Ok((message.header.message_id, message))
+            });
+            let messages = messages.collect::<Result<HashMap<_, _>, StoreError>>()?;
+            for taken in taken {
+                let Some(message) = messages.get(&taken.message).cloned() else { continue };
+                bytes += message.sealed.len();
+                if bytes > LEASED_BYTES && !leased.is_empty() {
+                    rest.push(taken);
+                    continue;
+                }
+                let number = u32::try_from(taken.attempts + 1).unwrap_or(u32::MAX);
+                leased.push(Leased { destination: taken.destination, lease, number, message });
             }
+            taken = behind;
         }
-        let leased = taken.into_iter().filter_map(|taken| {
-            let message = messages.get(&taken.message)?.clone();
-            let number = u32::try_from(taken.attempts + 1).unwrap_or(u32::MAX);
-            Some(Leased { destination: taken.destination, lease, number, message })
-        });
-        Ok(leased.collect())
+        rest.extend(taken);
+        Ok((leased, rest))
     }
 }
 

@@ -46,11 +46,10 @@ pub(crate) enum Source {
 macro_rules! messages {
     ($from:literal) => {
         concat!(
-            "SELECT queued_at, message_id, length(encrypted_body), COALESCE((?6 IS NULL OR status = ?6) \
+            "SELECT queued_at, message_id, length(encrypted_body), COALESCE((?6 IS NULL OR status = ?6 OR (status = 'delivered' AND delivered_at > ?13)) \
              AND (?7 IS NULL OR topic = ?7) AND (?8 IS NULL OR sender_number_hashed = ?8) \
              AND (?9 IS NULL OR (message_id >= ?9 AND message_id <= ?10)) \
              AND (?11 IS NULL OR domain = ?11) AND (?12 IS NULL OR client_id = ?12) \
-             AND (?13 IS NULL OR delivered_at > ?13) \
              AND (?14 IS NULL OR delivered_at IS NULL OR delivered_at <= ?14), 0), NULL ",
             $from
         )
@@ -200,7 +199,7 @@ impl<'a> Wanted<'a> {
             id(high),
             Value::text(self.filter.domain.as_ref().map(DomainName::as_str)),
             Value::text(self.filter.client.as_ref().map(ClientName::as_str)),
-            Value::time(self.filter.delivered_after),
+            Value::time(self.filter.or_delivered_after),
             Value::time(self.filter.delivered_by),
         ]
     }

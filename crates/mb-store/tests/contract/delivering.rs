@@ -15,11 +15,11 @@ use mb_store::{
 
 use crate::fixture::{Fixture, NOW, batch, id, message};
 
-fn lease_id(n: u8) -> LeaseId {
+pub(crate) fn lease_id(n: u8) -> LeaseId {
     LeaseId::from_bytes([n; 16])
 }
 
-async fn destination(store: &Store, name: &str, kind: DestinationKind) -> DestinationRow {
+pub(crate) async fn destination(store: &Store, name: &str, kind: DestinationKind) -> DestinationRow {
     store.ensure_domain(&DomainName::default(), "test").await.expect("is there");
     let new = NewDestination {
         domain: DomainName::default(),
@@ -41,13 +41,18 @@ async fn destination(store: &Store, name: &str, kind: DestinationKind) -> Destin
 }
 
 /// Registers messages on their way to these destinations.
-async fn register(store: &Store, numbers: std::ops::Range<u32>, to: &[DestinationId]) {
+pub(crate) async fn register(store: &Store, numbers: std::ops::Range<u32>, to: &[DestinationId]) {
     let messages =
         numbers.map(|n| mb_store::NewMessage { status: MessageState::Processing, delivered_at: None, ..message(n) });
     register_as(store, messages.collect(), to, &Begin::Waiting).await;
 }
 
-async fn register_as(store: &Store, messages: Vec<mb_store::NewMessage>, to: &[DestinationId], begin: &Begin) {
+pub(crate) async fn register_as(
+    store: &Store,
+    messages: Vec<mb_store::NewMessage>,
+    to: &[DestinationId],
+    begin: &Begin,
+) {
     let deliveries = (0..messages.len()).flat_map(|message| {
         to.iter().map(move |destination| NewDelivery { message, destination: *destination, begin: begin.clone() })
     });
@@ -55,14 +60,14 @@ async fn register_as(store: &Store, messages: Vec<mb_store::NewMessage>, to: &[D
     store.register(RegisterBatch { routed, ..batch(messages) }).await.expect("registers");
 }
 
-async fn lease(store: &Store, n: u8, limit: u32) -> Vec<Leased> {
+pub(crate) async fn lease(store: &Store, n: u8, limit: u32) -> Vec<Leased> {
     let holder = format!("worker-{n}");
     let whose = Whose::Webhooks { except: &[], behind: None };
     let ask = LeaseAsk { lease: lease_id(n), holder: &holder, limit, whose };
     store.lease_deliveries(&ask).await.expect("leases").deliveries
 }
 
-fn report(leased: &Leased, attempt: u8, class: AttemptClass) -> AttemptReport {
+pub(crate) fn report(leased: &Leased, attempt: u8, class: AttemptClass) -> AttemptReport {
     AttemptReport {
         attempt: AttemptId::from_bytes([attempt; 16]),
         message: leased.message.header.message_id,
@@ -78,18 +83,18 @@ fn report(leased: &Leased, attempt: u8, class: AttemptClass) -> AttemptReport {
     }
 }
 
-async fn tell(store: &Store, attempts: &[AttemptReport]) -> Reported {
+pub(crate) async fn tell(store: &Store, attempts: &[AttemptReport]) -> Reported {
     let reports = Reports { attempts, released: &[], worker: "worker", instance: &"one".into(), jitter: &[] };
     store.report_attempts(&reports).await.expect("reports")
 }
 
-async fn status(store: &Store, n: u32) -> (MessageState, u64) {
+pub(crate) async fn status(store: &Store, n: u32) -> (MessageState, u64) {
     let message = store.message(id(n)).await.expect("reads").expect("is there");
     (message.status, message.attempt_count)
 }
 
 /// Lets leases and waits grow older, as [`Fixture::pass`] does for who leads.
-async fn pass(fixture: &Fixture, time: Duration) {
+pub(crate) async fn pass(fixture: &Fixture, time: Duration) {
     fixture.pass(time).await;
     if let crate::fixture::Place::Server(_) = fixture.place {
         let micros = time.as_micros();
@@ -315,19 +320,6 @@ pub(crate) async fn a_new_destination_gets_what_came_before(fixture: Fixture) {
     assert_eq!(store.deliveries(id(699)).await.expect("reads")[0].state, DeliveryState::Open);
     replay.after = None;
     assert_eq!(store.replay(&hook, &replay, "ann").await.expect("replays").sent, 0, "they are on their way");
-}
-
-pub(crate) async fn a_message_without_content_stays_out(fixture: Fixture) {
-    let store = &fixture.store;
-    let hook = destination(store, "hook", DestinationKind::Webhook).await.route.id;
-    register(store, 0..1, &[hook]).await;
-    assert!(store.expunge_message(id(0), &"one".into(), "ann").await.expect("removes"));
-    let row = store.message(id(0)).await.expect("reads").expect("is there");
-    assert_eq!((row.status, row.sealed.len(), row.sender_number_hashed), (MessageState::Cancelled, 0, None));
-    assert!(lease(store, 1, 10).await.is_empty());
-    let again = store.register(batch(vec![message(0)])).await.expect("registers");
-    assert!(matches!(again.messages[0], mb_store::Registered::Duplicate(_)));
-    assert!(!store.expunge_message(id(9), &"one".into(), "ann").await.expect("asks"));
 }
 
 pub(crate) async fn a_change_of_the_destinations_is_seen_by_who_registers(fixture: Fixture) {

@@ -165,3 +165,22 @@ pub(crate) async fn a_page_holds_while_messages_come_in(fixture: Fixture) {
     let none = MessageFilter { to: Some(Timestamp::from_micros(0)), ..everything };
     assert_eq!(store.message_page(&none, None, 2).await.expect("reads").next, None);
 }
+
+pub(crate) async fn what_is_scheduled_is_queued_whether_or_not_a_destination_waits_for_it(fixture: Fixture) {
+    let store = &fixture.store;
+    let later = NOW.plus(Duration::from_hours(1));
+    let mut rows = (1..=4).map(|n| at(n, n.into())).collect::<Vec<_>>();
+    (rows[0].status, rows[0].delivered_at) = (MessageState::Queued, None);
+    rows[1].delivered_at = Some(later);
+    (rows[2].status, rows[2].delivered_at) = (MessageState::Processing, None);
+    store.register(batch(rows)).await.expect("registers");
+    let of = |status, or_delivered_after, delivered_by| MessageFilter {
+        status: Some(status),
+        or_delivered_after,
+        delivered_by,
+        ..MessageFilter::default()
+    };
+    assert_eq!(all(store, &of(MessageState::Queued, Some(NOW), None)).await, [2, 1]);
+    assert_eq!(all(store, &of(MessageState::Queued, Some(later), None)).await, [1], "its time has come");
+    assert_eq!(all(store, &of(MessageState::Delivered, None, Some(NOW))).await, [4]);
+}

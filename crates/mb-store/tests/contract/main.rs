@@ -7,6 +7,8 @@ mod archiving;
 mod auditing;
 mod delivering;
 mod enrolling;
+mod expunging;
+mod failing;
 mod fixture;
 mod keys;
 mod listing;
@@ -113,6 +115,7 @@ on_every_backend! {
         the_newest_come_first_and_equal_times_go_by_id,
         each_filter_finds_what_it_names,
         what_is_only_a_dead_letter_stands_in_its_place,
+        what_is_scheduled_is_queued_whether_or_not_a_destination_waits_for_it,
         a_filter_that_finds_little_looks_at_a_bounded_part,
         heavy_bodies_make_shorter_pages,
         a_page_holds_while_messages_come_in;
@@ -152,8 +155,20 @@ on_every_backend! {
         gone_disables_and_what_waits_becomes_dead_letters,
         what_is_scheduled_waits_and_what_expires_ends,
         a_new_destination_gets_what_came_before,
-        a_message_without_content_stays_out,
         a_change_of_the_destinations_is_seen_by_who_registers;
+    failing:
+        five_days_of_failure_disable_a_destination,
+        a_breaker_is_one_for_all_servers,
+        what_is_given_up_at_once_says_when_and_why,
+        dead_letters_count_while_they_lie_there,
+        figures_show_what_is_due_and_for_how_long;
+    expunging:
+        what_was_expunged_stays_out_while_its_row_is_there,
+        what_was_expunged_stays_out_when_its_row_is_gone,
+        a_store_that_was_put_back_is_told_what_was_expunged,
+        a_dead_letter_is_expunged_like_a_message,
+        what_was_expunged_is_not_redriven,
+        a_tombstone_is_forgotten_when_no_copy_can_come;
 }
 
 macro_rules! on_servers {

@@ -78,6 +78,7 @@ pub(crate) async fn known_ones_among_many_do_not_hinder_the_others(fixture: Fixt
                 assert_eq!(n % 7, 0, "{n}");
                 assert_eq!(existing.header.message_id, id(u32::try_from(n).expect("small")));
             }
+            Registered::Expunged => panic!("{n} was never expunged"),
         }
     }
 }
@@ -120,8 +121,8 @@ pub(crate) async fn a_dead_letter_yields_to_the_stored_message(fixture: Fixture)
     };
     let answers = store.register(call).await.expect("registers").dead_letters;
     let known = answers.iter().map(|answer| match answer {
-        Registered::Stored => None,
         Registered::Duplicate(existing) => Some(existing.header.message_id),
+        Registered::Stored | Registered::Expunged => None,
     });
     assert_eq!(known.collect::<Vec<_>>(), [Some(id(1)), None, Some(id(3)), None]);
     let letters = store.dead_letters(None, 10).await.expect("reads");

@@ -135,9 +135,11 @@ pub(crate) fn run(product: Product, place: &Place, port: u16, options: &[String]
     command.arg(format!("--socket={}", inside("s"))).arg(format!("--pid-file={}", inside("pid")));
     command.args(["--bind-address=127.0.0.1", "--innodb-buffer-pool-size=128M", "--max-connections=200"]);
     command.args(["--skip-log-bin", "--secure-file-priv="]).args(CARELESS).args(options);
-    if product == Product::MySql {
-        command.arg("--mysqlx=OFF");
-    }
+    match product {
+        Product::MySql => command.arg("--mysqlx=OFF"),
+        // As it starts it removes what it takes for leftovers there, which may be another one's.
+        Product::MariaDb => command.arg(format!("--tmpdir={}", inside("data"))),
+    };
     let log = fs::File::create(place.outside.join("server.log")).expect("creates");
     let mut child = apart(&mut command).stderr(log).spawn().expect("starts");
     let began = Instant::now();

@@ -55,7 +55,8 @@ impl Place {
             return Err("the destination's secret does not open".to_owned());
         }
         let tls = if is_tls { Some(tls(target, &host, roots)?) } else { None };
-        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let path = format!("{}{query}", if uri.path().is_empty() { "/" } else { uri.path() });
         Ok(Self {
             port: authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
             path: path.parse().map_err(|_| "the destination's URL has no path that can be asked for")?,

@@ -97,12 +97,16 @@ async fn read(mut answer: Response<Incoming>, body: &mut Vec<u8>) -> bool {
     true
 }
 
+/// In TLS 1.3 a receiver refuses the certificate that it was shown, or that it was shown none, only after the handshake.
 fn broken(error: &hyper::Error) -> Failure {
-    let detail = match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+    let Some(source) = std::error::Error::source(error) else {
+        return Failure::new(AttemptClass::Broken, error);
     };
-    Failure { class: AttemptClass::Broken, detail }
+    let io = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match io.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(tls) => Failure::new(AttemptClass::Tls, tls),
+        None => Failure::new(AttemptClass::Broken, format!("{error}: {source}")),
+    }
 }
 
 /// An exchange in the words of a report.

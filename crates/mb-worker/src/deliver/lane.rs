@@ -30,6 +30,8 @@ const MOST: usize = 4000;
 const SECOND: Duration = Duration::from_secs(1);
 /// A connection that was not used for so long is not used again: the other end may be about to close it.
 const IDLE: Duration = Duration::from_secs(20);
+/// A lane that had nothing to do for so long is taken down; what comes then brings its target along.
+const FORGOTTEN: Duration = Duration::from_mins(10);
 /// After so many failures in a row what waits is given back: the breaker has opened by then.
 const GIVES_UP: u32 = 10;
 
@@ -42,7 +44,8 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 struct Inner {
     aim: Arc<Aim>,
-    waiting: VecDeque<LeasedDelivery>,
+    /// With the time at which each came.
+    waiting: VecDeque<(LeasedDelivery, Instant)>,
     /// What is being sent.
     under_way: HashMap<MessageId, HeldDelivery>,
     runners: u32,
@@ -53,6 +56,10 @@ struct Inner {
     next: Instant,
     /// Sent in the second that began then, and in the one before.
     second: (Instant, usize, usize),
+    /// When it last had something to do.
+    used: Instant,
+    /// The last who asked was told that it needs no more.
+    said_full: bool,
 }
 
 impl Lane {
@@ -67,6 +74,8 @@ impl Lane {
             ill: 0,
             next: now,
             second: (now, 0, 0),
+            used: now,
+            said_full: false,
         };
         Self { id, inner: Mutex::new(inner) }
     }
@@ -86,19 +95,38 @@ impl Lane {
         inner.idle.clear();
     }
 
+    /// Something is about to come.
+    pub(crate) fn touch(&self) {
+        self.inner().used = Instant::now();
+    }
+
+    /// Closes connections that are not used again; whether the lane is of use to nobody any more.
+    pub(crate) fn tidy(&self) -> bool {
+        let mut inner = self.inner();
+        inner.idle.retain(|connection| connection.used.elapsed() < IDLE);
+        inner.runners == 0 && inner.waiting.is_empty() && inner.used.elapsed() >= FORGOTTEN
+    }
+
     /// Whether no more is to be asked for.
     pub(crate) fn is_full(&self) -> bool {
         let mut inner = self.inner();
-        inner.turn_second(Instant::now());
-        let least = inner.aim.concurrency as usize * PER_RUNNER;
-        // Two seconds' worth of a quick one.
-        inner.waiting.len() >= (2 * inner.second.1.max(inner.second.2)).clamp(least, MOST)
+        inner.said_full = inner.waiting.len() >= inner.enough();
+        inner.said_full
+    }
+
+    /// Whether it said that it needs no more, and half of that is gone.
+    fn eases(&self) -> bool {
+        let mut inner = self.inner();
+        let eases = inner.said_full && inner.waiting.len() * 2 <= inner.enough();
+        inner.said_full &= !eases;
+        eases
     }
 
     /// Takes deliveries over.
     pub(crate) fn take(self: &Arc<Self>, deliverer: &Arc<Deliverer>, deliveries: Vec<LeasedDelivery>) {
+        let now = Instant::now();
         let mut inner = self.inner();
-        inner.waiting.extend(deliveries);
+        inner.waiting.extend(deliveries.into_iter().map(|delivery| (delivery, now)));
         let wanted = u32::try_from(inner.waiting.len()).unwrap_or(u32::MAX);
         let more = wanted.min(inner.aim.concurrency.saturating_sub(inner.runners));
         inner.runners += more;
@@ -112,7 +140,7 @@ impl Lane {
     /// What is held here, for the heartbeat.
     pub(crate) fn held(&self) -> Vec<HeldDelivery> {
         let inner = self.inner();
-        inner.waiting.iter().map(held).chain(inner.under_way.values().copied()).collect()
+        inner.waiting.iter().map(|(delivery, _)| held(delivery)).chain(inner.under_way.values().copied()).collect()
     }
 
     /// Gives what waits back untried, and closes what is idle.
@@ -122,21 +150,26 @@ impl Lane {
             (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.idle))
         };
         drop(idle);
-        for delivery in &waiting {
+        for (delivery, _) in &waiting {
             deliverer.say(Said::Released(held(delivery))).await;
         }
-        deliverer.done_with(waiting.len());
+        deliverer.done_with(waiting.iter().map(|(delivery, _)| delivery));
     }
 
     async fn run(&self, deliverer: &Deliverer) {
         loop {
-            let Some((delivery, aim, at)) = self.next() else { return };
+            let Some(Next { delivery, taken, aim, at }) = self.next() else { return };
+            if self.eases() {
+                deliverer.ease();
+            }
             tokio::time::sleep_until(at).await;
             let now = deliverer.clock.now();
-            if delivery.expires_at.is_some_and(|at| at <= now) {
+            let expired = delivery.expires_at.is_some_and(|at| at <= now);
+            if expired || !deliverer.still_holds(taken) {
                 self.inner().under_way.remove(&delivery.message_id);
+                // Giving back what another holds by now changes nothing.
                 deliverer.say(Said::Released(held(&delivery))).await;
-                deliverer.done_with(1);
+                deliverer.done_with([&delivery]);
                 continue;
             }
             let id = delivery.message_id.to_string();
@@ -146,22 +179,23 @@ impl Lane {
             let of = held(&delivery);
             let gives_up = self.sent(&delivery, exchange.class);
             deliverer.metrics.attempted(exchange.class);
+            deliverer.metrics.delivery_seconds.observe_duration(attempted.took);
             log(self.id, exchange.class, delivery.message_id);
             let id = AttemptId::from_bytes(random::public_array());
             deliverer.say(Said::Attempt(AttemptReport { id, of, exchange })).await;
-            deliverer.done_with(1);
+            deliverer.done_with([&delivery]);
             if gives_up || deliverer.soft.is_cancelled() {
                 self.give_back(deliverer).await;
             }
         }
     }
 
-    /// The next delivery, and when it may go; `None` ends the runner.
-    fn next(&self) -> Option<(LeasedDelivery, Arc<Aim>, Instant)> {
+    /// The next delivery; `None` ends the runner.
+    fn next(&self) -> Option<Next> {
         let mut inner = self.inner();
         // One too many, since the destination bears fewer than before, ends.
         let delivery = (inner.runners <= inner.aim.concurrency).then(|| inner.waiting.pop_front()).flatten();
-        let Some(delivery) = delivery else {
+        let Some((delivery, taken)) = delivery else {
             inner.runners -= 1;
             return None;
         };
@@ -175,7 +209,7 @@ impl Lane {
                 at
             }
         };
-        Some((delivery, Arc::clone(&inner.aim), at))
+        Some(Next { delivery, taken, aim: Arc::clone(&inner.aim), at })
     }
 
     /// Takes in what came of one; whether what waits is to be given back.
@@ -272,6 +306,16 @@ impl Lane {
     }
 }
 
+/// What a runner does next.
+struct Next {
+    delivery: LeasedDelivery,
+    /// When it came.
+    taken: Instant,
+    aim: Arc<Aim>,
+    /// When it may go.
+    at: Instant,
+}
+
 struct Attempted {
     outcome: Result<Answered, Failure>,
     peer: Option<std::net::SocketAddr>,
@@ -280,6 +324,13 @@ struct Attempted {
 }
 
 impl Inner {
+    /// How many may wait: two seconds' worth of a quick one.
+    fn enough(&mut self) -> usize {
+        self.turn_second(Instant::now());
+        let least = self.aim.concurrency as usize * PER_RUNNER;
+        (2 * self.second.1.max(self.second.2)).clamp(least, MOST)
+    }
+
     fn turn_second(&mut self, now: Instant) {
         let (begun, this, _) = self.second;
         let passed = now.saturating_duration_since(begun);
@@ -306,5 +357,39 @@ fn log(destination: DestinationId, class: AttemptClass, message: MessageId) {
         mb_runtime::logging::limited("delivery", || {
             tracing::warn!(destination.id = %destination, class = class.as_str(), message.id = %message, "delivery not taken");
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane() -> Lane {
+        let (id, no_secrets) = (DestinationId::new(1), Vec::new());
+        let target = Target {
+            id,
+            version: 1,
+            url: "https://h/".into(),
+            concurrency: 1,
+            rate: None,
+            secrets: no_secrets,
+            ca: None,
+            client_certificate: None,
+            client_key: None,
+        };
+        Lane::new(id, Aim::new(&target, &Arc::new(rustls::RootCertStore::empty())))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_nobody_needs_is_taken_down_in_the_end() {
+        let lane = lane();
+        tokio::time::advance(FORGOTTEN / 2).await;
+        lane.touch();
+        tokio::time::advance(FORGOTTEN / 2).await;
+        assert!(!lane.tidy(), "something came");
+        tokio::time::advance(FORGOTTEN / 2).await;
+        assert!(lane.tidy());
+        lane.inner().runners = 1;
+        assert!(!lane.tidy(), "somebody works on it");
     }
 }

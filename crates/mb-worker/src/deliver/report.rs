@@ -1,18 +1,23 @@
 //! Reports: what came of deliveries goes back to the main server, in batches that gather while the one before is on its
 //! way. A report that fails is sent again until it is heard or the process ends; attempts are known by their ids.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use mb_api::client::ClientError;
 use mb_api::dto::delivery::{AttemptReport, HeldDelivery, MAX_REPORTED, ProbeReport, ReportRequest};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::{Deliverer, HEARTBEAT};
+use super::{Deliverer, HEARTBEAT, HOLDS};
+use crate::register::patience;
 
 /// What waits to be reported at most; whoever has more to say waits.
 pub(super) const WAITING: usize = 2 * MAX_REPORTED;
 /// Bytes of answers in one report at most.
 const MAX_BYTES: usize = 8 << 20;
+/// So often the main server has to say that it cannot take a report before that is believed.
+const REFUSALS: u32 = 3;
 /// The first pause after a report that failed, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -43,26 +48,42 @@ impl Deliverer {
                 let Ok(more) = heard.try_recv() else { break };
                 bytes += add(&mut report, more);
             }
-            self.send(&report).await;
+            self.send(report).await;
         }
     }
 
-    /// Prolongs what is held, until the soft stop.
+    /// Prolongs what is held, until the soft stop. If that was not possible for too long, because this process was frozen or
+    /// the main server away, what waits is somebody else's by now: it is not sent, but given back.
     pub(super) async fn prolong(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(HEARTBEAT);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.soft.run_until_cancelled(ticks.tick()).await.is_some() {
-            let held = self.all_lanes().iter().flat_map(|lane| lane.held()).collect::<Vec<_>>();
-            for held in held.chunks(MAX_REPORTED) {
-                let report =
-                    ReportRequest { worker: self.name.clone(), held: held.to_vec(), ..ReportRequest::default() };
-                if let Err(error) = self.server.report_deliveries(&report).await {
-                    mb_runtime::logging::limited("delivery leases", || {
-                        tracing::warn!(%error, "leases not prolonged");
-                    });
+            let begun = Instant::now();
+            self.tidy();
+            if !self.still_holds(begun.checked_sub(HOLDS).unwrap_or(begun)) {
+                for lane in self.all_lanes() {
+                    lane.give_back(&self).await;
                 }
             }
+            if self.prolong_all().await {
+                *self.prolonged.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+            }
         }
+    }
+
+    /// Whether all that is held was prolonged.
+    async fn prolong_all(&self) -> bool {
+        let held = self.all_lanes().iter().flat_map(|lane| lane.held()).collect::<Vec<_>>();
+        for held in held.chunks(MAX_REPORTED) {
+            let report = ReportRequest { worker: self.name.clone(), held: held.to_vec(), ..ReportRequest::default() };
+            if let Err(error) = self.server.report_deliveries(&report).await {
+                mb_runtime::logging::limited("delivery leases", || {
+                    tracing::warn!(%error, "leases not prolonged");
+                });
+                return false;
+            }
+        }
+        true
     }
 
     /// What is said after the soft stop, until everything that was held is done with.
@@ -81,16 +102,49 @@ impl Deliverer {
         self.held.load(std::sync::atomic::Ordering::Relaxed) == 0
     }
 
-    async fn send(&self, report: &ReportRequest) {
-        let (mut pause, longest) = PAUSES;
-        while let Err(error) = self.server.report_deliveries(report).await {
+    /// Sends a report until it is heard. One that the main server answers it cannot take goes again in halves, so that one
+    /// attempt that it chokes on keeps no other from being told; that one alone is dropped, and its lease ends.
+    async fn send(&self, report: ReportRequest) {
+        let mut parts = vec![report];
+        while let Some(report) = parts.pop() {
+            let Some(error) = self.send_one(&report).await else { continue };
+            match halves(report) {
+                Ok(two) => parts.extend(two),
+                Err(alone) => {
+                    tracing::error!(%error, report = count(&alone), "the main server cannot take this report, it is dropped");
+                }
+            }
+        }
+    }
+
+    /// Why the main server cannot take the report, if it says so again and again.
+    async fn send_one(&self, report: &ReportRequest) -> Option<ClientError> {
+        let ((mut pause, longest), mut refusals) = (PAUSES, 0);
+        loop {
+            let error = self.server.report_deliveries(report).await.err()?;
             mb_runtime::logging::limited("delivery reports", || {
                 tracing::warn!(%error, attempts = report.attempts.len(), "report not heard, will try again");
             });
+            refusals += u32::from(!patience::is_passing(&error));
+            if refusals >= REFUSALS {
+                return Some(error);
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(longest);
         }
     }
+}
+
+/// Two reports that say the same together; one that says a single thing stays as it is.
+fn halves(mut report: ReportRequest) -> Result<[ReportRequest; 2], ReportRequest> {
+    if count(&report) < 2 {
+        return Err(report);
+    }
+    let mut second = ReportRequest { worker: report.worker.clone(), ..ReportRequest::default() };
+    second.attempts = report.attempts.split_off(report.attempts.len().div_ceil(2));
+    second.released = report.released.split_off(report.released.len() / 2);
+    second.probes = report.probes.split_off(report.probes.len() / 2);
+    Ok([report, second])
 }
 
 fn count(report: &ReportRequest) -> usize {

@@ -43,7 +43,7 @@ impl Patience {
 
 /// Whether the fault lies with the main server's state, or with this worker's own certificate: no other batch would fare
 /// better.
-pub(super) fn is_passing(error: &ClientError) -> bool {
+pub(crate) fn is_passing(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable(_) | ClientError::Timeout => true,
         ClientError::Problem(problem) => matches!(problem.status, 401 | 403 | 408 | 429 | 503),

@@ -8,15 +8,15 @@ use mb_api::dto::SecretText;
 use mb_api::dto::delivery::{AttemptReport, LeaseRequest, LeasedDelivery, ReportRequest, Target};
 use mb_core::{AttemptClass, DestinationId, LeaseId};
 use mb_crypto::webhook::WebhookSecret;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::*;
 
 /// What a receiver does once it has read a request.
 #[derive(Clone, Copy)]
-enum Manner {
+pub(super) enum Manner {
     /// It says this.
     Says(&'static str),
     /// It says nothing.
@@ -27,6 +27,10 @@ enum Manner {
     Drips,
     /// It breaks the connection.
     Resets,
+    /// Its headers do not end.
+    Headers,
+    /// It says for ever that the answer is still to come.
+    Continues,
 }
 
 /// A receiver at a port of its own; counts the requests that it read.
@@ -39,6 +43,9 @@ async fn receiver(manner: Manner) -> (SocketAddr, Arc<AtomicU32>) {
     lifecycle.clone().spawn("receiver", mb_runtime::lifecycle::Criticality::Ordinary, async move {
         while let Ok((stream, _)) = listener.accept().await {
             let counted = Arc::clone(&counted);
+            if matches!(manner, Manner::Resets) {
+                stream.set_zero_linger().expect("set");
+            }
             lifecycle.spawn("connection", mb_runtime::lifecycle::Criticality::Ordinary, async move {
                 // Whatever breaks here is the receiver's manner.
                 let _ = behave(stream, manner, &counted).await;
@@ -48,7 +55,10 @@ async fn receiver(manner: Manner) -> (SocketAddr, Arc<AtomicU32>) {
     (address, seen)
 }
 
-async fn behave(mut stream: TcpStream, manner: Manner, counted: &AtomicU32) -> std::io::Result<()> {
+pub(super) async fn behave<S>(mut stream: S, manner: Manner, counted: &AtomicU32) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     loop {
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
@@ -77,10 +87,18 @@ async fn behave(mut stream: TcpStream, manner: Manner, counted: &AtomicU32) -> s
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
-            Manner::Resets => {
-                stream.set_zero_linger()?;
-                return Ok(());
+            // What was set to break, does.
+            Manner::Resets => return Ok(()),
+            Manner::Headers => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+                loop {
+                    stream.write_all(b"x-more: and more and more and more\r\n").await?;
+                }
             }
+            Manner::Continues => loop {
+                stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            },
         }
     }
 }
@@ -110,7 +128,7 @@ async fn report(State(server): State<Arc<Leasing>>, axum::Json(report): axum::Js
     StatusCode::NO_CONTENT
 }
 
-fn target(id: i64, url: String) -> Target {
+pub(super) fn target(id: i64, url: String) -> Target {
     let secret = WebhookSecret::generate().text().expose().clone();
     Target {
         id: DestinationId::new(id),
@@ -125,7 +143,7 @@ fn target(id: i64, url: String) -> Target {
     }
 }
 
-fn delivery(to: i64, number: u8) -> LeasedDelivery {
+pub(super) fn delivery(to: i64, number: u8) -> LeasedDelivery {
     LeasedDelivery {
         message_id: id(number),
         destination: DestinationId::new(to),
@@ -136,7 +154,7 @@ fn delivery(to: i64, number: u8) -> LeasedDelivery {
 }
 
 /// Delivers and waits for as many reports as there are deliveries; by destination.
-async fn deliver(
+pub(super) async fn deliver(
     egress: &str,
     targets: Vec<Target>,
     deliveries: Vec<LeasedDelivery>,
@@ -170,7 +188,7 @@ async fn deliver(
     by_destination
 }
 
-const LOCAL: &str = "127.0.0.0/8";
+pub(super) const LOCAL: &str = "127.0.0.0/8";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_manner_is_told_apart_and_holds_up_nobody_else() {
@@ -186,6 +204,8 @@ async fn each_manner_is_told_apart_and_holds_up_nobody_else() {
         (Manner::Says("this is no HTTP at all\r\n\r\n"), AttemptClass::Broken),
         (Manner::Endless, AttemptClass::Taken),
         (Manner::Resets, AttemptClass::Broken),
+        (Manner::Headers, AttemptClass::Broken),
+        (Manner::Continues, AttemptClass::Timeout),
         (Manner::Silent, AttemptClass::Timeout),
         (Manner::Drips, AttemptClass::Timeout),
     ];
@@ -252,18 +272,70 @@ async fn names_ports_and_authorities_that_are_none_are_told_apart() {
     assert_eq!([class(0), class(1), class(3)], [AttemptClass::Dns, AttemptClass::Connect, AttemptClass::Unsendable]);
     // A receiver that speaks no TLS waits for more of what it takes for a request.
     assert!(matches!(class(2), AttemptClass::Tls | AttemptClass::Timeout), "{:?}", class(2));
+    assert!(reports[&2][0].exchange.duration_us < 7_000_000, "a connection has five seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_receiver_asks_for_is_passed_on() {
-    let (busy, _) =
-        receiver(Manner::Says("HTTP/1.1 429 Later\r\nretry-after: 1000000000\r\ncontent-length: 0\r\n\r\n")).await;
-    let reports = deliver(LOCAL, vec![target(1, format!("http://{busy}/"))], vec![delivery(1, 1)]).await;
-    let exchange = &reports[&1][0].exchange;
-    assert_eq!(
-        (exchange.class, exchange.status, exchange.retry_after),
-        (AttemptClass::TooMany, Some(429), Some(1_000_000_000))
-    );
+    let cases = [
+        ("HTTP/1.1 429 Later\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n", 429, Some(0)),
+        ("HTTP/1.1 429 Later\r\nretry-after: 1000000000\r\ncontent-length: 0\r\n\r\n", 429, Some(1_000_000_000)),
+        // A date that is over.
+        ("HTTP/1.1 503 Oh\r\nretry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\n\r\n", 503, Some(0)),
+        ("HTTP/1.1 503 Oh\r\nretry-after: whenever\r\ncontent-length: 0\r\n\r\n", 503, None),
+        ("HTTP/1.1 200 OK\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n", 200, None),
+    ];
+    let (mut targets, mut deliveries) = (Vec::new(), Vec::new());
+    for (number, (answer, ..)) in (0_u8..).zip(cases) {
+        let (address, _) = receiver(Manner::Says(answer)).await;
+        targets.push(target(number.into(), format!("http://{address}/")));
+        deliveries.push(delivery(number.into(), number));
+    }
+    let reports = deliver(LOCAL, targets, deliveries).await;
+    for (number, (answer, status, wait)) in (0_i64..).zip(cases) {
+        let exchange = &reports[&number][0].exchange;
+        assert_eq!((exchange.status, exchange.retry_after), (Some(status), wait), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_to_this_machine_leads_nowhere() {
+    let (inside, seen) = receiver(Manner::Says("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
+    let text = format!("HTTP/1.1 307 Elsewhere\r\nlocation: http://{inside}/\r\ncontent-length: 0\r\n\r\n");
+    let (outside, _) = receiver(Manner::Says(text.leak())).await;
+    let reports = deliver(LOCAL, vec![target(1, format!("http://{outside}/"))], vec![delivery(1, 1)]).await;
+    assert_eq!(reports[&1][0].exchange.class, AttemptClass::Redirect);
+    assert_eq!(seen.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_names_addresses_only_those_that_may_be_are_connected_to() {
+    // `localhost` stands for 127.0.0.1, and where the machine has it for ::1.
+    let (address, seen) = receiver(Manner::Says("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
+    let to = || vec![target(1, format!("http://localhost:{}/", address.port()))];
+    let reports = deliver("::1/128", to(), vec![delivery(1, 1)]).await;
+    assert!(matches!(reports[&1][0].exchange.class, AttemptClass::Blocked | AttemptClass::Connect));
+    assert_eq!(seen.load(Ordering::Relaxed), 0);
+    let reports = deliver("127.0.0.1/32", to(), vec![delivery(1, 1)]).await;
+    assert_eq!(reports[&1][0].exchange.class, AttemptClass::Taken);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn destinations_that_hang_delay_no_other() {
+    let (well, _) = receiver(Manner::Says("HTTP/1.1 204 No Content\r\n\r\n")).await;
+    let (hung, _) = receiver(Manner::Silent).await;
+    let mut targets: Vec<_> = (1..=30).map(|id| target(id, format!("http://{hung}/"))).collect();
+    targets.push(target(0, format!("http://{well}/")));
+    // As they come: what hangs before what does not.
+    let mut deliveries: Vec<_> = (1..=30).flat_map(|id| (0..4).map(move |number| delivery(id, number))).collect();
+    deliveries.extend((0..200).map(|number| delivery(0, number)));
+    let reports = deliver(LOCAL, targets, deliveries).await;
+    let end =
+        |report: &AttemptReport| report.exchange.at.micros() + i64::try_from(report.exchange.duration_us).unwrap_or(0);
+    let (well, hung): (Vec<_>, Vec<_>) = reports.into_iter().partition(|(id, _)| *id == 0);
+    let last = well.iter().flat_map(|(_, reports)| reports).map(end).max().expect("some");
+    let first = hung.iter().flat_map(|(_, reports)| reports).map(end).min().expect("some");
+    assert!(last < first, "all that is well is done before the first that hangs is given up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

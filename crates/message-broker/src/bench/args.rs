@@ -11,6 +11,9 @@ use super::schedule::Limit;
 /// The most clients that one run plays; the load's numbers have five digits for the client.
 pub const MAX_CLIENTS: u32 = 99_999;
 
+/// The most destinations that one run makes.
+pub const MAX_DESTINATIONS: u32 = 10_000;
+
 /// Load over mutual TLS: closed loop, or open loop with --rate. Afterwards every accepted id is looked up.
 #[derive(clap::Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -81,6 +84,12 @@ pub struct BenchArgs {
     /// Take webhooks at this port of 127.0.0.1 meanwhile: the URL of a destination that was made before
     #[arg(long, value_name = "PORT", conflicts_with = "no_verify")]
     pub receive: Option<u16>,
+    /// Make this many destinations at that port first, and send to each in turn; they are removed at the end
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DESTINATIONS)), requires = "receive", value_name = "N")]
+    pub destinations: Option<u32>,
+    /// So many of them never answer; what was accepted is not looked up then
+    #[arg(long, default_value_t = 0, requires = "destinations", value_name = "N")]
+    pub hang: u32,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -134,7 +143,10 @@ impl BenchArgs {
         if self.body_bytes > 512 * 1024 {
             bail!("--body-bytes: a message has at most 512 KiB");
         }
-        Ok(Shape { form, items, body_bytes: self.body_bytes })
+        if self.hang > self.destinations.unwrap_or(0) {
+            bail!("--hang: there are not that many destinations");
+        }
+        Ok(Shape { form, items, body_bytes: self.body_bytes, topics: self.destinations.unwrap_or(0) })
     }
 
     /// When to stop sending.
@@ -226,10 +238,14 @@ mod tests {
             "--duration 5s --count 5",
             "--cert a",
             "--http 3",
+            "--destinations 5",
+            "--receive 9000 --destinations 0",
+            "--receive 9000 --hang 5",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(parse("--batch 1001").unwrap().shape().is_err());
         assert!(parse("--batch 10000 --format ndjson").unwrap().shape().is_ok());
+        assert!(parse("--receive 9000 --destinations 5 --hang 6").unwrap().shape().is_err());
     }
 }

@@ -48,6 +48,13 @@ pub(crate) struct Shape {
     pub(crate) items: usize,
     /// Bytes of each message's text.
     pub(crate) body_bytes: usize,
+    /// The messages are about this many topics in turn, see [`topic`]; 0: about none.
+    pub(crate) topics: u32,
+}
+
+/// The topic that every so many-th message is about.
+pub(crate) fn topic(number: u32) -> String {
+    format!("{TOPIC_PREFIX}{number:0TOPIC_DIGITS$}")
 }
 
 /// Each client's messages come from this many numbers.
@@ -58,6 +65,9 @@ const NUMBER_DIGITS: usize = 2;
 const TEXT: &str = "\",\"message_body\":\"";
 const SERIAL_DIGITS: usize = 12;
 const END: &str = "\"}";
+const TOPIC: &str = "\",\"topic\":\"";
+const TOPIC_PREFIX: &str = "bench.";
+const TOPIC_DIGITS: usize = 5;
 const FILLER: &[u8] = b" the quick brown fox jumps over the lazy dog and files its report in time;";
 
 /// One request, ready to be sent after [`Payload::compose`].
@@ -69,14 +79,23 @@ pub(crate) struct Payload {
     stride: usize,
     items: usize,
     serial_digits: usize,
+    topics: u64,
+    /// Where the number of the topic begins in a message.
+    topic_at: usize,
 }
 
 impl Payload {
+    /// Where the serial number of a message begins.
+    const SERIAL_AT: usize = NUMBER.len() + CLIENT_DIGITS + NUMBER_DIGITS + TEXT.len();
+
     /// A request of `client` (a number below 100,000) to `authority`; with the head of HTTP/1.1 before the body.
     pub(crate) fn new(shape: Shape, authority: &str, client: usize) -> Self {
         let serial_digits = shape.body_bytes.min(SERIAL_DIGITS);
         let mut item = format!("{NUMBER}{:05}00{TEXT}{}", client % 100_000, "0".repeat(serial_digits)).into_bytes();
         item.extend(FILLER.iter().cycle().take(shape.body_bytes - serial_digits));
+        if shape.topics > 0 {
+            item.extend_from_slice(format!("{TOPIC}{}", topic(0)).as_bytes());
+        }
         item.extend_from_slice(END.as_bytes());
         let (prefix, separator, suffix) = shape.form.affixes();
         let stride = item.len() + separator.len();
@@ -96,17 +115,22 @@ impl Payload {
             bytes.extend_from_slice(&item);
         }
         bytes.extend_from_slice(suffix.as_bytes());
-        Self { bytes, head, first: head + prefix.len(), stride, items: shape.items, serial_digits }
+        let topic_at = Self::SERIAL_AT + shape.body_bytes + TOPIC.len() + TOPIC_PREFIX.len();
+        let (first, items, topics) = (head + prefix.len(), shape.items, shape.topics.into());
+        Self { bytes, head, first, stride, items, serial_digits, topics, topic_at }
     }
 
     /// Makes it the request whose first message has this serial number; the others count up from it.
     pub(crate) fn compose(&mut self, serial: u64) {
         let number_at = NUMBER.len() + CLIENT_DIGITS;
-        let serial_at = number_at + NUMBER_DIGITS + TEXT.len();
+        let serial_at = Self::SERIAL_AT;
         let mut start = self.first;
         for serial in serial..serial.saturating_add(self.items as u64) {
             digits(&mut self.bytes[start + number_at..][..NUMBER_DIGITS], serial % NUMBERS);
             digits(&mut self.bytes[start + serial_at..][..self.serial_digits], serial);
+            if let Some(number) = serial.checked_rem(self.topics) {
+                digits(&mut self.bytes[start + self.topic_at..][..TOPIC_DIGITS], number);
+            }
             start += self.stride;
         }
     }
@@ -143,7 +167,7 @@ mod tests {
     }
 
     fn composed(form: Form, items: usize, body_bytes: usize, serial: u64) -> Payload {
-        let mut payload = Payload::new(Shape { form, items, body_bytes }, "localhost:8001", 17);
+        let mut payload = Payload::new(Shape { form, items, body_bytes, topics: 0 }, "localhost:8001", 17);
         payload.compose(serial);
         payload
     }
@@ -172,6 +196,17 @@ mod tests {
         assert!(messages[0].body.starts_with("000000000050 "));
         assert!(messages[149].body.starts_with("000000000199 "));
         assert_eq!(messages[0].sender_number, messages[100].sender_number);
+    }
+
+    #[test]
+    fn messages_are_about_each_topic_in_turn() {
+        for body_bytes in [1, 200] {
+            let mut payload = Payload::new(Shape { form: Form::Ndjson, items: 4, body_bytes, topics: 3 }, "h", 1);
+            payload.compose(5);
+            let text = std::str::from_utf8(payload.body()).unwrap();
+            let topics = text.lines().map(|line| accepted(line.as_bytes()).topic.as_str().to_owned());
+            assert_eq!(topics.collect::<Vec<_>>(), [2, 0, 1, 2].map(topic));
+        }
     }
 
     #[test]

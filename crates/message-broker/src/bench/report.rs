@@ -60,7 +60,10 @@ pub(super) struct Report {
     pub(super) idle: Option<Idle>,
     /// Webhooks that were taken in this process, repeats among them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) webhooks: Option<u64>,
+    webhooks: Option<u64>,
+    /// From the proxy's acceptance to the receiver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_ms: Option<Percentiles>,
     /// What went wrong, in words.
     #[serde(skip)]
     pub(super) faults: Vec<String>,
@@ -91,8 +94,15 @@ impl Report {
             seconds: round(elapsed.as_secs_f64(), 1000.0),
             idle: None,
             webhooks: None,
+            webhook_ms: None,
             faults,
         }
+    }
+
+    /// Adds what a receiver in this process took.
+    pub(super) fn webhooks(&mut self, count: u64, on_their_way: &Latencies) {
+        self.webhooks = Some(count);
+        self.webhook_ms = Percentiles::of(on_their_way);
     }
 
     /// Whether something was accepted and nothing of it was lost.
@@ -109,7 +119,11 @@ impl Report {
         if let (Some(delivered), Some(rate)) = (self.delivered, self.delivered_per_second) {
             lines.push(("delivered", format!("{delivered}, {rate:.0}/s")));
         }
-        let percentiles = [("latency", self.latency_ms), ("submit to delivered", self.submit_to_delivered_ms)];
+        let percentiles = [
+            ("latency", self.latency_ms),
+            ("submit to delivered", self.submit_to_delivered_ms),
+            ("accepted to webhook", self.webhook_ms),
+        ];
         for (name, Percentiles { p50, p99, p999, max }) in
             percentiles.into_iter().filter_map(|(name, percentiles)| Some((name, percentiles?)))
         {

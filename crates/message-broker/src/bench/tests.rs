@@ -10,7 +10,7 @@ use super::load::Outcome;
 use super::payload::{Form, Shape};
 use super::*;
 
-const SHAPE: Shape = Shape { form: Form::Single, items: 1, body_bytes: 200 };
+const SHAPE: Shape = Shape { form: Form::Single, items: 1, body_bytes: 200, topics: 0 };
 
 /// A data directory with a CA, a proxy's certificate and some clients', laid out as the contract says.
 fn data_dir(clients: &[&str]) -> tempfile::TempDir {
@@ -67,7 +67,7 @@ async fn send(dir: &Path, http: Http, shape: Shape, count: u64, new_connections:
 #[tokio::test]
 async fn every_message_of_the_count_is_sent_and_counted_once() {
     let dir = data_dir(&["demo"]);
-    let batch = Shape { form: Form::Json, items: 10, body_bytes: 50 };
+    let batch = Shape { form: Form::Json, items: 10, body_bytes: 50, topics: 0 };
     let lines = Shape { form: Form::Ndjson, ..batch };
     for (http, shape) in [(Http::One, SHAPE), (Http::Two, SHAPE), (Http::One, batch), (Http::Two, lines)] {
         let Outcome { tally, .. } = send(dir.path(), http, shape, 100, false).await;
@@ -140,16 +140,31 @@ async fn idle_connections_are_held_until_the_end() {
 }
 
 /// An issuer that says what it was asked for and issues nothing.
-fn refuse() -> Issuer {
+fn refuse() -> Box<dyn FnOnce(Vec<String>) -> Doing> {
     Box::new(|names| Box::pin(async move { anyhow::bail!("asked for {}", names.join(" ")) }))
 }
 
+#[test]
+fn of_the_destinations_of_a_run_the_first_never_answer() {
+    let wanted = destinations::wanted(&args(&["--receive", "9000", "--destinations", "3", "--hang", "1"]));
+    let urls = wanted.iter().map(|wanted| wanted.url.as_str()).collect::<Vec<_>>();
+    let of =
+        ["http://127.0.0.1:9000/hang/00000", "http://127.0.0.1:9000/take/00001", "http://127.0.0.1:9000/take/00002"];
+    assert_eq!(urls, of);
+    assert_eq!((wanted[1].name.as_str(), wanted[1].topic.as_str()), ("bench-00001", "bench.00001"));
+    assert!(destinations::wanted(&args(&["--receive", "9000"])).is_empty(), "that one is there before");
+}
+
 fn clients_of(count: u32) -> BenchArgs {
+    args(&["--clients", &count.to_string()])
+}
+
+fn args(these: &[&str]) -> BenchArgs {
     use clap::Parser as _;
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
         bench: BenchArgs,
     }
-    Line::parse_from(["bench", "--clients", &count.to_string()]).bench
+    Line::parse_from(["bench"].iter().chain(these)).bench
 }

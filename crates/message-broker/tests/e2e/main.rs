@@ -26,6 +26,7 @@ mod portal;
 mod privileges;
 mod production;
 mod rate_limits;
+mod receiver;
 mod reload;
 mod renewal;
 mod secrecy;

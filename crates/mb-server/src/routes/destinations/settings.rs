@@ -111,6 +111,9 @@ impl Given {
             let detail = "client_certificate and client_key must be a certificate in PEM and its key".to_owned();
             fault("client_certificate", "invalid_certificate", detail);
         }
+        if !has_certificate && client_key.is_some() {
+            fault("client_key", "not_allowed", "client_key is the key of a client_certificate".to_owned());
+        }
         if !errors.is_empty() {
             return Err(ApiError::invalid(errors));
         }
@@ -163,14 +166,40 @@ fn check_url(url: &str) -> Result<(), &'static str> {
     if url.len() > MAX_URL || url.contains('#') {
         return Err("url must have at most 2000 characters and no fragment");
     }
+    if !url.is_ascii() {
+        return Err("url must be ASCII: other characters in their percent-encoded form, names in their punycode");
+    }
     let uri: Uri = url.parse().map_err(|_| form)?;
     if !matches!(uri.scheme_str(), Some("https" | "http")) || uri.host().is_none_or(str::is_empty) {
         return Err(form);
     }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+    // The parser takes a port that is none for no port at all.
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+    if after_host.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
+        return Err("url must name a port from 1 to 65535, or none");
+    }
+    if !uri.host().is_some_and(is_host) {
+        return Err("url must name a host: a name, or an address in its usual form");
+    }
+    if authority.contains('@') {
         return Err("url must not hold a user or password: who calls is shown by the signature");
     }
     Ok(())
+}
+
+/// An address, or a name as certificates know them (RFC 1123, section 2.1): one that ends in a number is neither.
+fn is_host(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let ends_in_number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    bare.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && !ends_in_number && name.split('.').all(label))
 }
 
 fn holds_certificates(pem: &str) -> bool {
@@ -188,12 +217,36 @@ mod tests {
 
     #[test]
     fn a_url_has_a_scheme_a_host_and_nothing_secret() {
-        for good in ["https://hooks.example/a?b=c", "http://127.0.0.1:9000", "https://[::1]:8443/x"] {
+        for good in [
+            "https://hooks.example/a?b=c",
+            "https://hooks.example?b=c",
+            "http://127.0.0.1:9000",
+            "https://[::1]:8443/x",
+            "https://a_b.c-d.example./",
+        ] {
             assert_eq!(check_url(good), Ok(()), "{good}");
         }
-        for bad in
-            ["", "hooks.example", "/a", "ftp://a/b", "https://", "https://u:p@h/", "https://h/#a", "https://h h/"]
-        {
+        for bad in [
+            "",
+            "hooks.example",
+            "/a",
+            "ftp://a/b",
+            "https://",
+            "https://u:p@h/",
+            "https://h/#a",
+            "https://h h/",
+            "https://h:0/",
+            "https://h:99999/",
+            "https://h:/",
+            "https://[::1]:x/",
+            "https://2130706433/",
+            "https://127.1/",
+            "https://0x7f.1/",
+            "https://[fe80::1%25lo]/",
+            "https://a..b/",
+            "https://-a/",
+            "https://h_/\u{e9}",
+        ] {
             assert!(check_url(bad).is_err(), "{bad}");
         }
     }

@@ -92,7 +92,7 @@ impl<'a> Taking<'a> {
         let mut answer = LeasedDeliveries::default();
         let repeats = registered.iter().filter_map(|outcome| match outcome {
             Registered::Duplicate(existing) => Some(existing.header.message_id),
-            Registered::Stored => None,
+            Registered::Stored | Registered::Expunged => None,
         });
         let repeats = repeats.collect::<Vec<_>>();
         if let Some(worker) = self.worker.filter(|_| !repeats.is_empty()) {

@@ -44,6 +44,8 @@ async fn generate(database: &Database) {
         "INSERT INTO {name}.dead_letters (message_id, digest, reason, envelope, client_id, domain, topic, queued_at, \
          created_at) SELECT RANDOM_BYTES(16), sender_number_hashed, 'stale', encrypted_body, client_id, domain, topic, \
          queued_at, registered_at FROM {name}.messages LIMIT 20000;
+         INSERT INTO {name}.tombstones (message_id, expunged_at) SELECT RANDOM_BYTES(16), queued_at \
+         FROM {name}.messages LIMIT 20000;
          INSERT INTO {name}.audit_log (at, actor, action, object, detail) \
          SELECT queued_at, client_id, 'thing.do', domain, '{{}}' FROM {name}.messages LIMIT 20000;
          INSERT INTO {name}.domains (name, created_at) VALUES ('d', '2026-11-01 00:00:00');
@@ -56,7 +58,7 @@ async fn generate(database: &Database) {
          INSERT INTO {name}.attempts (message_id, attempt_id, destination_id, at, duration_us, class, worker) \
          SELECT message_id, message_id, 1 + seq % 100, queued_at, 1, 'taken', 'w' FROM {name}.messages LIMIT 100000;
          ANALYZE TABLE {name}.messages, {name}.dead_letters, {name}.audit_log, {name}.deliveries, {name}.attempts, \
-         {name}.destinations"
+         {name}.destinations, {name}.tombstones"
     );
     server::administer(database.port, &sql).await;
 }

@@ -1,6 +1,7 @@
 //! What needs both servers.
 
 mod deleting;
+mod delivering;
 mod eviction;
 mod flow;
 mod forgery;

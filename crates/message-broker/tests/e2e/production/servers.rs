@@ -40,6 +40,8 @@ impl Server {
             "--bind-address=127.0.0.1".to_owned(),
             "--innodb-flush-log-at-trx-commit=1".to_owned(),
             format!("--datadir={}", at(&data)),
+            // As it starts it removes what it takes for leftovers there, which may be another one's.
+            format!("--tmpdir={}", at(&data)),
             format!("--socket={}", at(&dir.join("s.sock"))),
             format!("--port={port}"),
         ];
