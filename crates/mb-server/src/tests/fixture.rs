@@ -12,7 +12,9 @@ use mb_api::{Peer, paths};
 use mb_core::envelope::SignedKey;
 use mb_core::handover::Batch;
 use mb_core::policy::MasterPublicKey;
-use mb_core::{ClientName, Clock, Content, DomainName, Header, MessageId, RetrySchedule, Role, Timestamp, Topic};
+use mb_core::{
+    ClientName, Clock, Content, DomainName, Header, MessageId, RetrySchedule, Role, Secret, Timestamp, Topic,
+};
 use mb_crypto::ca::{Ca, Issued};
 use mb_crypto::data_key::{SealingKey, Signer};
 use mb_crypto::jwt::JwtSecret;
