@@ -14,6 +14,9 @@ const EPOCH: &str = "epoch";
 const POLICY_VERSION: &str = "policy_version";
 const DESTINATIONS_VERSION: &str = "destinations_version";
 
+/// More changes than happen between two backups.
+const LEAP: u64 = 1 << 24;
+
 const SELECT: &str = "SELECT value FROM settings WHERE name = ?";
 const MINT: Dialects = Dialects {
     sqlite: "UPDATE settings SET value = randomblob(16) WHERE name = ?",
@@ -34,7 +37,7 @@ impl Store {
         tx.execute(MINT, [Value::Text(EPOCH)]).await?;
         merging::note_epoch(&mut tx, self.now()).await?;
         let epoch = epoch(&mut tx).await?;
-        bump_policy(&mut tx).await?;
+        leap(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;
         Ok(epoch)
@@ -139,18 +142,25 @@ pub(crate) async fn standing(tx: &mut Transaction) -> Result<Standing, StoreErro
     Ok(Standing { epoch: epoch.ok_or(StoreError::Missing("epoch"))?, destinations, has_tombstones })
 }
 
+/// Moves the versions of policy and destinations beyond all that may have been handed out since the store's rows were
+/// copied: who holds a version that comes again would not see that it says something else.
+async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
+    bump(tx, POLICY_VERSION, LEAP).await?;
+    bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
+}
+
 /// Counts the policy's version up, in the transaction of the change that it announces.
 pub(crate) async fn bump_policy(tx: &mut Transaction) -> Result<u64, StoreError> {
-    bump(tx, POLICY_VERSION).await
+    bump(tx, POLICY_VERSION, 1).await
 }
 
 /// Counts the destinations' version up, in the transaction of the change.
 pub(crate) async fn bump_destinations(tx: &mut Transaction) -> Result<u64, StoreError> {
-    bump(tx, DESTINATIONS_VERSION).await
+    bump(tx, DESTINATIONS_VERSION, 1).await
 }
 
-async fn bump(tx: &mut Transaction, name: &str) -> Result<u64, StoreError> {
-    let next = version(tx.fetch_optional(SELECT, [Value::Text(name)]).await?)? + 1;
+async fn bump(tx: &mut Transaction, name: &str, by: u64) -> Result<u64, StoreError> {
+    let next = version(tx.fetch_optional(SELECT, [Value::Text(name)]).await?)? + by;
     let values = [Value::Blob(&next.to_be_bytes()), Value::Text(name)];
     tx.execute("UPDATE settings SET value = ? WHERE name = ?", values).await?;
     Ok(next)
