@@ -6,6 +6,7 @@
 //! times are the database's, which every holder shares.
 
 mod administering;
+mod carrying;
 mod explaining;
 mod expunging;
 mod figures;
@@ -33,8 +34,9 @@ pub use reporting::{AttemptReport, Reported, Reports};
 
 #[cfg(test)]
 pub(crate) use {
+    carrying::HELD,
     finishing::OF_MESSAGES,
-    leasing::{HELD, TAKE},
+    leasing::TAKE,
     reporting::KNOWN,
     sweeping::{EXPIRED, OF_CLOSED},
 };

@@ -36,7 +36,7 @@ impl Store {
         let mut tx = self.backend().begin().await?;
         mint_epoch(&mut tx, self.now()).await?;
         let epoch = epoch(&mut tx).await?;
-        bump_policy(&mut tx).await?;
+        leap(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
         tx.commit().await?;
         Ok(epoch)
@@ -152,6 +152,13 @@ pub(crate) async fn standing(tx: &mut Transaction) -> Result<Standing, StoreErro
     }
     let destinations = destinations.ok_or(StoreError::Missing("version of the destinations"))?;
     Ok(Standing { epoch: epoch.ok_or(StoreError::Missing("epoch"))?, destinations, has_tombstones })
+}
+
+/// Moves the versions of policy and destinations beyond all that may have been handed out since the store's rows were
+/// copied: who holds a version that comes again would not see that it says something else.
+async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
+    bump(tx, POLICY_VERSION, LEAP).await?;
+    bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
 }
 
 /// Counts the policy's version up, in the transaction of the change that it announces.

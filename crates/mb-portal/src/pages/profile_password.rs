@@ -49,7 +49,7 @@ fn form(person: &Person, errors: &Errors) -> FormPage {
         up: Some(("/profile".into(), "Profile")),
         action: "/profile/password".into(),
         above: errors.above(&["current_password", "new_password"]).map(str::to_owned),
-        intro: Some("It ends all your other sessions.".into()),
+        intro: Some("It ends all your sessions, this one too: sign in again with the new password.".into()),
         fields: vec![
             Field::password("current_password", "Current password", "current-password", errors),
             Field::password("new_password", "New password", "new-password", errors).hint(Field::PASSWORD_HINT),

@@ -74,8 +74,8 @@ pub(crate) async fn lacks(store: &Store, head: &Head, checkpoints: u64) -> Resul
 pub(crate) struct Witness {
     /// `None` until they were counted, and after one was added.
     checkpoints: Option<u64>,
-    /// What was said of it at last: a contradiction stays until somebody sees to it, and is said once.
-    said: Option<String>,
+    /// A contradiction stays until somebody sees to it, and is said once.
+    said: bool,
 }
 
 impl Witness {
@@ -113,16 +113,15 @@ impl Witness {
         if let Some(last) = last
             && let Some(detail) = lacks(&app.store, &last, checkpoints).await?
         {
-            if self.said.as_ref() != Some(&detail) {
+            if !std::mem::replace(&mut self.said, true) {
                 tracing::error!(
                     detail,
                     "audit log cut off; remove secrets/audit.head if an older database was put back"
                 );
-                self.said = Some(detail);
             }
             return Ok(());
         }
-        self.said = None;
+        self.said = false;
         let head = Head { position, hash, checkpoints, at: app.clock.now() };
         file.write(&head, &app.audit.key).await;
         Ok(())

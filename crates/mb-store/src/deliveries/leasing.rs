@@ -4,7 +4,7 @@
 //! quarter of what is asked for is kept for what was tried before, if there is any, and the rest for fresh ones. Rows
 //! that another one is leasing are passed by.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mb_core::delivery::BreakerState;
@@ -25,12 +25,6 @@ pub const LEASE: Duration = Duration::from_mins(1);
 
 /// Destinations that one call leases from; the next call goes on behind them.
 const DESTINATIONS_PER_CALL: usize = 64;
-
-/// Sealed bytes of the messages of one answer, unless one alone has more: the rest is leased by the next call.
-const LEASED_BYTES: usize = 4 << 20;
-
-/// Messages that are read at once; of the largest they are 26 MB.
-const READ_AT_ONCE: usize = 100;
 
 /// The fewest deliveries that are asked of one destination.
 const LEAST: u32 = 16;
@@ -157,15 +151,6 @@ const BEGIN: Dialects = Dialects {
     mysql: "UPDATE messages SET status = 'processing' WHERE status = 'queued' AND message_id IN (?1)",
 };
 
-pub(crate) const HELD: Dialects = Dialects {
-    sqlite: with_ids!(
-        "SELECT message_id, destination_id, lease_id, attempts FROM deliveries WHERE state = 'open' AND leased_by = ?3 \
-         AND due_at > ?4 AND message_id IN (SELECT wanted FROM ids)"
-    ),
-    mysql: "SELECT message_id, destination_id, lease_id, attempts FROM deliveries WHERE state = 'open' \
-            AND leased_by = ?3 AND due_at > ?4 AND message_id IN (?1)",
-};
-
 /// A destination that has something due.
 struct Ready {
     id: DestinationId,
@@ -175,10 +160,10 @@ struct Ready {
 
 /// Ids that were taken, before their messages are read.
 #[derive(Clone, Copy)]
-struct Taken {
-    message: MessageId,
-    destination: DestinationId,
-    attempts: u64,
+pub(super) struct Taken {
+    pub(super) message: MessageId,
+    pub(super) destination: DestinationId,
+    pub(super) attempts: u64,
 }
 
 impl Store {
@@ -236,26 +221,6 @@ impl Store {
         tx.commit().await
     }
 
-    /// What of these messages `holder` holds: for whom an answer was lost.
-    pub async fn held_deliveries(&self, holder: &str, ids: &[MessageId]) -> Result<Vec<Leased>, StoreError> {
-        let now = self.backend().now(self.clock()).await?;
-        let mut by_lease = BTreeMap::<LeaseId, Vec<Taken>>::new();
-        for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
-            let [ids, count] = id_values(chunk);
-            for row in self.backend().fetch(HELD, [ids, count, Value::Text(holder), Value::Time(now)]).await? {
-                let destination = DestinationId::new(row.int(1)?);
-                let taken = Taken { message: row.message_id(0)?, destination, attempts: row.unsigned(3)? };
-                by_lease.entry(LeaseId::from_bytes(row.array(2)?)).or_default().push(taken);
-            }
-        }
-        let mut held = Vec::new();
-        for (lease, taken) in by_lease {
-            // Of more than one answer carries the rest comes again when its lease ends.
-            held.extend(self.with_messages(lease, taken).await?.0);
-        }
-        Ok(held)
-    }
-
     /// Prolongs leases; those that ended meanwhile stay ended if another holds them.
     pub async fn prolong_leases(
         &self,
@@ -303,38 +268,6 @@ impl Store {
             None => NextDue::Never,
         };
         Ok((ready, next))
-    }
-
-    /// The messages of what was taken, up to [`LEASED_BYTES`], and the rest.
-    async fn with_messages(
-        &self,
-        lease: LeaseId,
-        mut taken: Vec<Taken>,
-    ) -> Result<(Vec<Leased>, Vec<Taken>), StoreError> {
-        let (mut leased, mut bytes, mut rest) = (Vec::with_capacity(taken.len()), 0, Vec::new());
-        while !taken.is_empty() && rest.is_empty() {
-            let behind = taken.split_off(taken.len().min(READ_AT_ONCE));
-            let ids = taken.iter().map(|taken| taken.message).collect::<Vec<_>>();
-            let rows = self.backend().fetch(messages::EXISTING, id_values(&ids)).await?;
-            let messages = rows.iter().map(|row| {
-                let message = messages::read_existing(row)?;
-                Ok((message.header.message_id, message))
-            });
-            let messages = messages.collect::<Result<HashMap<_, _>, StoreError>>()?;
-            for taken in taken {
-                let Some(message) = messages.get(&taken.message).cloned() else { continue };
-                bytes += message.sealed.len();
-                if bytes > LEASED_BYTES && !leased.is_empty() {
-                    rest.push(taken);
-                    continue;
-                }
-                let number = u32::try_from(taken.attempts + 1).unwrap_or(u32::MAX);
-                leased.push(Leased { destination: taken.destination, lease, number, message });
-            }
-            taken = behind;
-        }
-        rest.extend(taken);
-        Ok((leased, rest))
     }
 }
 

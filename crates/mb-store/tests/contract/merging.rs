@@ -20,10 +20,11 @@ pub(crate) async fn revocations_are_merged_back_after_a_new_epoch_alone(fixture:
     assert_eq!(store.merge_revocations(&known, "proxy:a").await.expect("asks"), open);
     let version = store.policy_version().await.expect("reads");
     store.new_epoch("restore").await.expect("mints");
-    assert_eq!(store.policy_version().await.expect("reads"), version + 1, "the edge is told");
+    let told = store.policy_version().await.expect("reads");
+    assert!(told > version + 1000, "the edge is told, and by a version that was never handed out: {version}, {told}");
     assert_eq!(store.merge_revocations(&known, "proxy:a").await.expect("merges"), merged(2));
     assert_eq!(store.merge_revocations(&known, "proxy:b").await.expect("merges"), merged(0));
-    assert_eq!(store.policy_version().await.expect("reads"), version + 2);
+    assert_eq!(store.policy_version().await.expect("reads"), told + 1);
     let parts = store.policy_parts().await.expect("reads");
     assert!(known.iter().all(|certificate| parts.revoked.contains(certificate)));
     fixture.clock.set(fixture.clock.now().plus(Duration::from_hours(8 * 24)));

@@ -121,6 +121,10 @@ pub(crate) fn initialize(product: Product, place: &Place) {
         Product::MySql => command.args(["--initialize-insecure", "--secure-file-priv="]),
     };
     as_user(&mut command);
+    if product == Product::MariaDb {
+        // A server of its own runs meanwhile, and another one that starts removes what it takes for leftovers there.
+        command.env("TMPDIR", &place.inside);
+    }
     let log = fs::File::create(place.outside.join("init.log")).expect("creates");
     command.arg(format!("--datadir={}", data.display())).stderr(log);
     assert!(command.status().expect("starts").success(), "see init.log in {}", place.outside.display());

@@ -5,6 +5,14 @@ use mb_api::dto::delivery::{LeaseRequest, ReportRequest};
 use super::hostile::{delivery, target};
 use super::*;
 
+/// Delivers what this main server gives out.
+fn deliverer(server: Router, lifecycle: &Lifecycle) -> Arc<Deliverer> {
+    let client = Client::new(Transport::in_process(server, Peer::default()));
+    let config = DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) };
+    let metrics = Arc::new(WorkerMetrics::register(&mut Metrics::new()));
+    Deliverer::start("test".into(), config, client, Clock::System, metrics, lifecycle)
+}
+
 /// A main server that gives out deliveries once, hears reports, and prolongs nothing.
 #[derive(Default)]
 struct CutOff {
@@ -44,11 +52,8 @@ async fn what_cannot_be_prolonged_is_given_back_unsent() {
         .route(paths::DELIVERIES_LEASE, post(lease))
         .route(paths::DELIVERIES_REPORT, post(report))
         .with_state(Arc::clone(&server));
-    let client = Client::new(Transport::in_process(router, Peer::default()));
-    let config = DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) };
-    let metrics = Arc::new(WorkerMetrics::register(&mut Metrics::new()));
     let lifecycle = Lifecycle::new();
-    let _deliverer = Deliverer::start("test".into(), config, client, Clock::System, metrics, &lifecycle);
+    let _deliverer = deliverer(router, &lifecycle);
     tokio::time::sleep(Duration::from_mins(5)).await;
     let (tried, given_back) = (server.tried.load(Ordering::Relaxed), server.given_back.load(Ordering::Relaxed));
     assert_eq!(tried + given_back, 200);
@@ -91,11 +96,8 @@ async fn a_destination_that_had_enough_is_asked_for_again_as_soon_as_it_has_room
         .route(paths::DELIVERIES_LEASE, post(lease_some))
         .route(paths::DELIVERIES_REPORT, post(hear))
         .with_state(Arc::clone(&server));
-    let client = Client::new(Transport::in_process(router, Peer::default()));
-    let config = DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) };
-    let metrics = Arc::new(WorkerMetrics::register(&mut Metrics::new()));
     let lifecycle = Lifecycle::new();
-    let _deliverer = Deliverer::start("test".into(), config, client, Clock::System, metrics, &lifecycle);
+    let _deliverer = deliverer(router, &lifecycle);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(server.tried.load(Ordering::Relaxed), 5000);
 }

@@ -61,8 +61,13 @@ fn files_that_cannot_be_used_change_nothing() {
     let broker = Broker::start();
     let (certificate, key) = (broker.dir().join("certs/proxy.crt"), broker.dir().join("certs/proxy.key"));
     let whole = std::fs::read(&certificate).expect("readable");
-    std::fs::write(&certificate, "no certificate").expect("written");
     let give_up = Instant::now() + PATIENCE;
+    // A file that is broken as the system starts is made anew.
+    while !broker.stderr().contains("\"started\"") {
+        assert!(Instant::now() < give_up, "not started: {}", broker.stderr());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::fs::write(&certificate, "no certificate").expect("written");
     while !broker.stderr().contains("certificate files cannot be used") {
         assert!(Instant::now() < give_up, "not noticed: {}", broker.stderr());
         std::thread::sleep(std::time::Duration::from_millis(50));

@@ -149,10 +149,11 @@ fn install(data: &Path) {
     let installed = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .arg(format!("--datadir={}", data.display()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(installed.expect("mariadb-install-db runs").success());
+        // Another server that starts meanwhile removes what it takes for leftovers in a folder that both use.
+        .env("TMPDIR", data)
+        .output()
+        .expect("mariadb-install-db runs");
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stdout));
 }
 
 fn spawn(program: &str, arguments: &[String], dir: &Path) -> Child {

@@ -47,7 +47,7 @@ fn a_forgotten_password_is_set_by_mail_and_changed_in_the_profile() {
     browser.fill("current_password", "Another-Horse-8");
     browser.fill("new_password", "Third-Horse-9");
     browser.click("Change the password");
-    assert_eq!(browser.path(), "/profile", "the one that changed it goes on");
+    assert_eq!(browser.path(), "/login?next=%2Fprofile", "a new password ends all sessions, this one too");
     other.goto("/messages");
     assert_eq!(other.path(), "/login?next=%2Fmessages");
     browser.goto(&link);

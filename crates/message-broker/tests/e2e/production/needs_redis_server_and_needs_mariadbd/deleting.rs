@@ -17,7 +17,7 @@ const SETTINGS: [(&str, &str); 1] = [("MB_JOURNAL__KEEP_FOR", "1")];
 /// The proxies that need a key, by name.
 fn needed_by(cluster: &Cluster, key: &str) -> Vec<String> {
     let rows: Value = serde_json::from_str(&cluster.run_ok(&["keys", "list", "--json"])).expect("JSON");
-    let row = rows.as_array().expect("a list").iter().find(|row| row["id"] == key).expect("the key").clone();
+    let row = rows["data"].as_array().expect("a list").iter().find(|row| row["id"] == key).expect("the key").clone();
     let names = row["proxies"].as_array().expect("a list").iter();
     names.map(|proxy| proxy["name"].as_str().expect("a name").to_owned()).collect()
 }
@@ -42,7 +42,7 @@ fn a_master_key_goes_once_no_proxys_journal_needs_it() {
     let mut cluster = Cluster::start_with(&SETTINGS, &[]);
     let other = cluster.add("proxy-b", "proxy");
     let keys: Value = serde_json::from_str(&cluster.run_ok(&["keys", "list", "--json"])).expect("JSON");
-    let first = keys[0]["id"].as_str().expect("an id").to_owned();
+    let first = keys["data"][0]["id"].as_str().expect("an id").to_owned();
     let ids = [cluster.ports.proxy, other].map(|port| {
         let mut demo = Connection::client(&cluster.dir(), port, "demo").expect("connected");
         submit(&mut demo, "under the first key")

@@ -14,7 +14,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const PRELUDE: &str = r#"
 set -euo pipefail
 cd "$ROOT"
-mkdir -p "$P/mysql" "$P/redis" "$P/etc/redis" "$P/usr/local/bin"
+mkdir -p "$P/mysql" "$P/redis" "$P/etc/redis" "$P/usr/local/bin" "$P/tmp"
+export TMPDIR="$P/tmp"
 echo "dir $P/redis" > "$P/etc/redis/redis.conf"
 mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=normal --skip-test-db \
   --datadir="$P/mysql" > "$P/log" 2>&1
