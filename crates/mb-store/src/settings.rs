@@ -121,13 +121,6 @@ pub(crate) async fn epoch(tx: &mut Transaction) -> Result<[u8; 16], StoreError> 
     row.ok_or(StoreError::Missing("epoch"))?.array(0)
 }
 
-/// Moves the versions of policy and destinations beyond all that may have been handed out since the store's rows were
-/// copied.
-pub(crate) async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
-    bump(tx, POLICY_VERSION, LEAP).await?;
-    bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
-}
-
 /// What registering asks of the store as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
@@ -156,7 +149,7 @@ pub(crate) async fn standing(tx: &mut Transaction) -> Result<Standing, StoreErro
 
 /// Moves the versions of policy and destinations beyond all that may have been handed out since the store's rows were
 /// copied: who holds a version that comes again would not see that it says something else.
-async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
+pub(crate) async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
     bump(tx, POLICY_VERSION, LEAP).await?;
     bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
 }

@@ -77,7 +77,7 @@ pub(super) fn append(out: &mut impl Write, path: &str, file: &Path) -> Result<bo
 #[cfg(unix)]
 fn is_private(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    metadata.permissions().mode() & 0o077 == 0
+    metadata.permissions().mode() & tar::OTHERS == 0
 }
 
 /// On Windows the folder's access list says who may read.

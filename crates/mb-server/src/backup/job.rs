@@ -107,8 +107,8 @@ pub(crate) fn begin(app: &Arc<App>, order: Order, actor: &str) -> Result<Arc<Job
 
 async fn run(app: Arc<App>, job: Arc<Job>, actor: String) {
     let done = match &job.order {
-        Order::Create { dir } => make(&app, &job, dir.as_deref(), &actor).await,
-        Order::Verify { path } => prove(&app, &job, path, &actor).await,
+        Order::Create { dir } => Box::pin(make(&app, &job, dir.as_deref(), &actor)).await,
+        Order::Verify { path } => Box::pin(prove(&app, &job, path, &actor)).await,
     };
     let done = match done {
         Ok(outcome) => Ok(outcome),
@@ -146,7 +146,7 @@ async fn make(app: &App, job: &Job, dir: Option<&Path>, actor: &str) -> Result<O
 
 async fn prove(app: &App, job: &Job, path: &Path, actor: &str) -> Result<Outcome, BackupError> {
     let config = Arc::clone(app.backups.config());
-    let found = verify::verify(config, path, &app.clock, Arc::clone(&job.progress)).await?;
+    let found = Box::pin(verify::verify(config, path, &app.clock, Arc::clone(&job.progress))).await?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let detail = json!({ "rows": found.rows, "files": found.files });
     app.store.audit(actor, "backup.verify", &name, detail).await?;

@@ -107,7 +107,7 @@ impl Placing<'_> {
             }
             self.single(&certificate)?;
         }
-        if path.starts_with("certs/") && path.ends_with(".crt") {
+        if path.strip_prefix("certs/").and_then(|name| name.strip_suffix(".crt")).is_some() {
             self.pair = Some(file);
             return Ok(());
         }
@@ -144,7 +144,7 @@ impl Placing<'_> {
     fn master_key(&mut self, file: &Small) -> Result<(), BackupError> {
         let path = &file.entry.path;
         // The public half is written anew from the key.
-        let text = std::str::from_utf8(&file.content).ok().filter(|_| path.ends_with(".key"));
+        let text = std::str::from_utf8(&file.content).ok().filter(|_| path.strip_suffix(".key").is_some());
         let Some(text) = text else { return Ok(()) };
         let id = MasterKey::from_text(text)?.id();
         if self.known.contains(&id) {

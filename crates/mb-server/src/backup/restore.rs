@@ -109,7 +109,7 @@ impl Checked {
                 }
             }
         });
-        let importing = progress.unless_stopped(async { Ok(store.import(arriving, actor).await?) });
+        let importing = progress.unless_stopped(Box::pin(async { Ok(store.import(arriving, actor).await?) }));
         let (imported, opened) = tokio::join!(importing, opening);
         opened?;
         Ok(Restored { contents: imported? })

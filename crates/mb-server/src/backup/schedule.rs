@@ -92,15 +92,12 @@ impl Daily {
         if self.told {
             return Ok(reason.is_none());
         }
-        match reason {
-            Some(reason) => {
-                tracing::warn!(reason, "no backups are made");
-                notices::backup(app, Some(notices::NoBackup::Key(reason))).await?;
-            }
-            None => {
-                let key = NoticeKey::About(mb_core::NoticeKind::BackupFailed, notices::NO_KEY);
-                app.store.resolve_notice(key, ACTOR).await?;
-            }
+        if let Some(reason) = reason {
+            tracing::warn!(reason, "no backups are made");
+            notices::backup(app, Some(notices::NoBackup::Key(reason))).await?;
+        } else {
+            let key = NoticeKey::About(mb_core::NoticeKind::BackupFailed, notices::NO_KEY);
+            app.store.resolve_notice(key, ACTOR).await?;
         }
         self.told = true;
         Ok(reason.is_none())

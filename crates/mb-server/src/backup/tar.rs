@@ -8,6 +8,9 @@ const BLOCK: usize = 512;
 /// Padding of up to one block.
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
+/// What the group and everyone else may do with a file.
+pub(super) const OTHERS: u32 = 0o077;
+
 /// A file in the archive.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Entry {
@@ -133,7 +136,7 @@ fn parse(block: &[u8; BLOCK]) -> io::Result<Entry> {
     }
     let (prefix, name) = (text(345..500)?, text(0..100)?);
     let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-    Ok(Entry { path, size: number(124..136)?, is_private: number(100..108)? & 0o077 == 0 })
+    Ok(Entry { path, size: number(124..136)?, is_private: number(100..108)? & u64::from(OTHERS) == 0 })
 }
 
 #[cfg(test)]

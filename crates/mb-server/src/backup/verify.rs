@@ -38,7 +38,7 @@ pub(super) async fn verify(
     let checked = Checked::open(config, path, Arc::clone(&progress)).await?;
     clear(&scratch).await?;
     mb_crypto::files::create_directory(&scratch)?;
-    let counted = count(&checked, &scratch, clock, &progress).await;
+    let counted = Box::pin(count(&checked, &scratch, clock, &progress)).await;
     let cleared = clear(&scratch).await;
     let found = counted?;
     cleared?;

@@ -17,7 +17,7 @@ use crate::value::Row;
 const PIECE: usize = 256 << 10;
 
 /// The longest that a database may take for the next row.
-const NEXT_ROW: Duration = Duration::from_secs(60);
+const NEXT_ROW: Duration = Duration::from_mins(1);
 
 impl Store {
     /// Writes all rows as of one moment into `pieces`, and how many there were. Writers go on meanwhile. Whoever receives
