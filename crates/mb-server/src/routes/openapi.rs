@@ -151,6 +151,7 @@ use crate::app::App;
         (name = "stats", description = "Figures."),
         (name = "keys", description = "The master keys."),
         (name = "store", description = "The store as a whole."),
+        (name = "backups", description = "Sealed copies of the store, the keys and the certificates."),
         (name = "public", description = "What anyone may ask."),
         (name = "operation", description = "Health and metrics of every component."),
         (name = "internal", description = "What components ask each other; no contract with anyone else."),
