@@ -28,7 +28,11 @@ mod rate_limits;
 mod receiver;
 mod reload;
 mod renewal;
+#[cfg(unix)]
+mod scripts;
 mod secrecy;
+#[cfg(unix)]
+mod services;
 mod smtp;
 mod status;
 mod submit;
