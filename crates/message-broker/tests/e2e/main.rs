@@ -39,3 +39,5 @@ mod submit;
 mod template;
 mod tls_scan;
 mod units;
+#[cfg(unix)]
+mod windows;
