@@ -7,6 +7,8 @@ use anyhow::{Context, bail};
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask test [--no-install] [--filter TEXT]
        cargo xtask ci
+       cargo xtask windows
+       cargo xtask dist
        cargo xtask torture [--seed S] [--count N] [--binary FILE]
        cargo xtask storm [--count N] [--window N] [--seconds N] [--binary FILE]
 
@@ -14,6 +16,8 @@ test  checks format, lints and dependencies and runs every test
         --no-install   install nothing; skip, loudly, what then cannot run
         --filter TEXT  only the tests whose name contains TEXT, and no other check
 ci    the same where nothing may be skipped; CI=true makes `test` as strict
+windows  builds the program and its installer for Windows in target/windows, where the tests of Wine look for them
+dist     makes what is handed out in target/dist: installer and archive for Windows, Debian package, container file, checksums
 torture  kills roles, Redis and MariaDB in random order under load; what was answered with 202 must be stored once
         --seed S       repeats a run; it is printed [default: random]
         --count N      goes on until so many messages are accepted [default: 10000]
@@ -30,6 +34,10 @@ pub(crate) enum Invocation {
     Help,
     /// Run the checks.
     Check(Options),
+    /// Build for Windows, for the tests.
+    Windows,
+    /// Make what is handed out.
+    Dist,
     /// Run one test, at a size of one's own.
     Proof(Proof),
 }
@@ -66,6 +74,8 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>, strict: bool) -> any
         None | Some("help" | "--help" | "-h") => return Ok(Invocation::Help),
         Some("test") => {}
         Some("ci") => options.strict = true,
+        Some("windows") => return alone(Invocation::Windows, args),
+        Some("dist") => return alone(Invocation::Dist, args),
         Some("torture") => return proof(TORTURE, args),
         Some("storm") => return proof(STORM, args),
         Some(other) => bail!("there is no command {other:?}"),
@@ -79,6 +89,14 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>, strict: bool) -> any
         }
     }
     Ok(Invocation::Check(options))
+}
+
+fn alone(invocation: Invocation, mut args: impl Iterator<Item = String>) -> anyhow::Result<Invocation> {
+    match args.next().as_deref() {
+        None => Ok(invocation),
+        Some("--help" | "-h") => Ok(Invocation::Help),
+        Some(other) => bail!("there is no argument {other:?}"),
+    }
 }
 
 fn proof(test: &'static str, mut args: impl Iterator<Item = String>) -> anyhow::Result<Invocation> {
@@ -137,8 +155,15 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused() {
-        for line in ["tset", "test --fliter x", "test journal", "test --filter", "torture --seed", "storm --count many"]
-        {
+        for line in [
+            "dist --fast",
+            "tset",
+            "test --fliter x",
+            "test journal",
+            "test --filter",
+            "torture --seed",
+            "storm --count many",
+        ] {
             assert!(read(line, false).is_err(), "{line}");
         }
     }

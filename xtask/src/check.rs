@@ -8,6 +8,7 @@ use crate::command::{self, cargo};
 use crate::counts::{Counts, Runner};
 use crate::report::{Outcome, Report};
 use crate::suite::{self, Suite};
+use crate::{dist, windows};
 
 /// The release series of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "^0.20";
@@ -29,6 +30,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         report.step("lints", || verdict(&mut clippy()))?;
         report.step("dependencies", || dependencies(options))?;
     }
+    if options.filter.is_none() && !left_out.iter().any(|suite| suite.program == "wine") {
+        report.step("build for Windows", build_for_windows)?;
+    }
     let run = |runner, words: &[&str]| tests(runner, words, options.filter.as_deref(), &left_out);
     if is_command("nextest") {
         report.tests("tests", || run(Runner::Nextest, &["nextest", "run", "--workspace"]))?;
@@ -38,6 +42,28 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         report.tests("tests", || run(Runner::Standard, &["test", "--workspace"]))?;
     }
     Ok(report)
+}
+
+/// Builds for Windows, so that the tests of Wine find program and installer.
+///
+/// # Errors
+/// If a program cannot be started at all.
+pub(crate) fn windows_alone() -> anyhow::Result<Report> {
+    let mut report = Report::new(false);
+    report.step("suites", || Ok(suite::prepare_windows().map_or(Outcome::Passed, Outcome::Skipped)))?;
+    if report.succeeded_in_whole() {
+        report.step("build for Windows", build_for_windows)?;
+    }
+    Ok(report)
+}
+
+fn build_for_windows() -> anyhow::Result<Outcome> {
+    let folder = command::root().join("target/windows/installer");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    dist::for_windows(&folder, &windows::build("dev")?)
 }
 
 fn clippy() -> Command {

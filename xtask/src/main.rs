@@ -10,9 +10,11 @@ mod args;
 mod check;
 mod command;
 mod counts;
+mod dist;
 mod proof;
 mod report;
 mod suite;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         }
         Ok(Invocation::Check(options)) => check::run(&options),
         Ok(Invocation::Proof(proof)) => proof::run(&proof),
+        Ok(Invocation::Windows) => check::windows_alone(),
+        Ok(Invocation::Dist) => dist::run(),
         Err(error) => {
             eprintln!("xtask: {error:#}\n\n{}", args::USAGE);
             return ExitCode::from(2);

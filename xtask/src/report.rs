@@ -79,6 +79,11 @@ impl Report {
         self.steps.iter().all(|step| !self.fails(step)) && !self.ran_nothing()
     }
 
+    /// Whether every step ran and succeeded.
+    pub(crate) fn succeeded_in_whole(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome == Outcome::Passed)
+    }
+
     /// Runners came to their end and had nothing to do, as with a filter that no test matches.
     fn ran_nothing(&self) -> bool {
         self.counts == Some(Counts::default())

@@ -34,17 +34,19 @@ enum Source {
     Debian(&'static [&'static str]),
     /// A Python package in this version, into a folder of its own below `target/`.
     Python(&'static str),
-    /// A script of this package, and the folder that it fills.
-    Script(&'static str, &'static str),
+    /// Python packages that bring no program, likewise.
+    Modules(&'static [&'static str]),
+    /// A script of this package, the folder that it fills, and packages of Debian's that it takes.
+    Script(&'static str, &'static str, &'static [&'static str]),
 }
 
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
 /// answer waits for the disk; `systemd-analyze` reads the units; `prometheus` scrapes as an operator's does; `chromium`
 /// uses the portal, led by its driver; `schemathesis` makes up requests from the OpenAPI document; `sslyze` scans the TLS
 /// ports; `setpriv` runs as another account; `redis-server` is the queue of separate processes, and its own Sentinel;
-/// `mariadbd` and `mysqld` are
-/// the databases that the store is for besides its own file.
-const SUITES: [Suite; 12] = [
+/// `mariadbd` and `mysqld` are the databases that the store is for besides its own file; `nft` reads the firewall's rules and
+/// `tree-sitter-powershell` the scripts that nothing here can run; `wine` runs the program for Windows.
+const SUITES: [Suite; 15] = [
     Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
     Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
     Suite { program: "strace", with: &[], source: Source::Debian(&["strace"]) },
@@ -60,8 +62,39 @@ const SUITES: [Suite; 12] = [
     Suite { program: "setpriv", with: &[], source: Source::Debian(&["util-linux"]) },
     Suite { program: "redis-server", with: &[], source: Source::Debian(&["redis-server"]) },
     Suite { program: "mariadbd", with: &[], source: Source::Debian(&["mariadb-server"]) },
-    Suite { program: "mysqld", with: &[], source: Source::Script("xtask/mysql.sh", "target/mysql") },
+    Suite { program: "mysqld", with: &[], source: Source::Script("xtask/mysql.sh", "target/mysql", &[]) },
+    Suite { program: "nft", with: &[], source: Source::Debian(&["nftables"]) },
+    Suite {
+        program: "tree-sitter-powershell",
+        with: &[],
+        source: Source::Modules(&["tree-sitter==0.26.1", "tree-sitter-powershell==0.26.4"]),
+    },
+    WINE,
 ];
+
+/// What builds for Windows, and runs what was built.
+const WINE: Suite = Suite {
+    program: "wine",
+    with: &["wine", "x86_64-w64-mingw32-gcc-posix", "wixl", "zip"],
+    source: Source::Script(
+        "xtask/windows.sh",
+        "target/windows",
+        &["gcc-mingw-w64-x86-64-posix", "g++-mingw-w64-x86-64-posix", "wine64", "wine", "wixl", "zip"],
+    ),
+};
+
+/// Provides what building for Windows takes; why it cannot be, if so.
+pub(crate) fn prepare_windows() -> Option<String> {
+    if WINE.is_here() {
+        return None;
+    }
+    match obstacle() {
+        Some(obstacle) => return Some(format!("nothing is built for Windows: {obstacle}")),
+        None => install_from_debian(&packages(&[WINE])),
+    }
+    WINE.install();
+    (!WINE.is_here()).then(|| "nothing is built for Windows: the installation failed".to_owned())
+}
 
 /// Provides what the suites need where that is allowed; the suites that stay out, and how it went.
 pub(crate) fn prepare(options: &Options) -> (Vec<Suite>, Outcome) {
@@ -75,7 +108,7 @@ pub(crate) fn prepare(options: &Options) -> (Vec<Suite>, Outcome) {
         return skipped(missing, "--no-install");
     }
     let mut reason = "the installation failed";
-    let needs_root = |suite: &Suite| !matches!(suite.source, Source::Python(_));
+    let needs_root = |suite: &Suite| !matches!(suite.source, Source::Python(_) | Source::Modules(_));
     match obstacle() {
         Some(obstacle) if missing.iter().any(needs_root) => reason = obstacle,
         Some(_) | None => install_from_debian(&packages(&missing)),
@@ -104,7 +137,7 @@ impl Suite {
             Source::Debian(_) => is_found(&self.program),
             Source::Python(_) => self.folder().join("bin").join(self.program).is_file() || is_found(&self.program),
             // Written last.
-            Source::Script(..) => self.folder().join("ready").is_file(),
+            Source::Script(..) | Source::Modules(_) => self.folder().join("ready").is_file(),
         };
         here && self.with.iter().all(is_found)
     }
@@ -112,8 +145,10 @@ impl Suite {
     /// What is not Debian's is put here; its tests look here first.
     fn folder(&self) -> PathBuf {
         match self.source {
-            Source::Script(_, folder) => command::root().join(folder),
-            Source::Debian(_) | Source::Python(_) => command::root().join("target").join(self.program),
+            Source::Script(_, folder, _) => command::root().join(folder),
+            Source::Debian(_) | Source::Python(_) | Source::Modules(_) => {
+                command::root().join("target").join(self.program)
+            }
         }
     }
 
@@ -123,13 +158,17 @@ impl Suite {
         match self.source {
             Source::Debian(_) => {}
             Source::Python(package) => {
-                println!("installing from PyPI into {}: {package}", folder.display());
-                let pip = folder.join("bin").join("pip");
-                run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-                run(Command::new(pip).args(["install", "--quiet", package]));
+                install_from_pypi(&folder, &[package]);
             }
-            Source::Script(script, folder) => {
-                println!("unpacking {} from Debian into {folder}", self.program);
+            Source::Modules(packages) => {
+                if install_from_pypi(&folder, packages)
+                    && let Err(error) = std::fs::write(folder.join("ready"), "")
+                {
+                    println!("write {}/ready: {error}", folder.display());
+                }
+            }
+            Source::Script(script, folder, _) => {
+                println!("making {} ready in {folder}", self.program);
                 let mut unpack = Command::new("bash");
                 run(unpack.args([script, folder]).current_dir(command::root()).stdin(Stdio::null()));
             }
@@ -144,8 +183,8 @@ fn missing() -> Vec<Suite> {
 /// What Debian has of these.
 fn packages(suites: &[Suite]) -> Vec<&'static str> {
     let of_debian = |suite: &Suite| match suite.source {
-        Source::Debian(packages) => packages,
-        Source::Python(_) | Source::Script(..) => &[],
+        Source::Debian(packages) | Source::Script(_, _, packages) => packages,
+        Source::Python(_) | Source::Modules(_) => &[],
     };
     suites.iter().flat_map(of_debian).copied().collect()
 }
@@ -166,6 +205,13 @@ fn obstacle() -> Option<&'static str> {
     }
 }
 
+/// Into a folder of its own; whether that went well.
+fn install_from_pypi(folder: &std::path::Path, packages: &[&str]) -> bool {
+    println!("installing from PyPI into {}: {}", folder.display(), packages.join(" "));
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))
+        && run(Command::new(folder.join("bin").join("pip")).args(["install", "--quiet"]).args(packages))
+}
+
 fn install_from_debian(packages: &[&str]) {
     if packages.is_empty() {
         return;
@@ -181,10 +227,11 @@ fn install_from_debian(packages: &[&str]) {
 }
 
 /// What counts is whether the programs are there afterwards, so a failure is told by the command itself and no error.
-fn run(command: &mut Command) {
-    if let Err(error) = command::succeeds(command) {
+fn run(command: &mut Command) -> bool {
+    command::succeeds(command).unwrap_or_else(|error| {
         println!("{error:#}");
-    }
+        false
+    })
 }
 
 fn is_root() -> bool {

@@ -112,6 +112,11 @@ impl Lifecycle {
         self.inner.soft.cancel();
     }
 
+    /// Asks for a stop as a signal does: the drain delay passes first. For who is told to end in another way than by a signal.
+    pub fn leave(&self) {
+        self.inner.leaving.cancel();
+    }
+
     /// Ends the soft phase now.
     pub(crate) fn cut(&self) {
         self.inner.hard.cancel();
@@ -123,7 +128,7 @@ impl Lifecycle {
         self.stop();
     }
 
-    /// Waits for SIGINT or SIGTERM (Windows: Ctrl-C, Ctrl-Break, close, shutdown), or for [`Lifecycle::stop`].
+    /// Waits for SIGINT or SIGTERM (Windows: Ctrl-C, Ctrl-Break, close, shutdown), or for [`Lifecycle::leave`].
     ///
     /// # Errors
     /// [`RuntimeError::Signal`] if signals cannot be received.
@@ -135,7 +140,7 @@ impl Lifecycle {
     async fn reason(&self, signals: &mut Signals) {
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "stopping"),
-            () = self.inner.soft.cancelled() => {}
+            () = self.inner.leaving.cancelled() => {}
         }
     }
 

@@ -14,15 +14,15 @@ mod migrate;
 mod openapi;
 mod process;
 mod role;
+mod service;
 mod split;
 mod up;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use mb_core::Role;
 
 use crate::bench::BenchArgs;
 use crate::doctor::DoctorArgs;
@@ -30,16 +30,21 @@ use crate::generate::GenerateArgs;
 use crate::layout::Layout;
 use crate::listen::ListenArgs;
 use crate::send::SendArgs;
+use crate::service::{Part, Supervisor};
 use crate::torture::TortureArgs;
 use crate::{access, bench, doctor, generate, listen, output, send, torture};
+
+/// The data directory unless somebody says otherwise.
+const DATA_DIR: &str = "./data";
 
 /// Takes in messages over mutual TLS, loses none, and hands them on.
 #[derive(Debug, Parser)]
 #[command(name = "message-broker", version, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Where certificates, keys, journal and database lie
-    #[arg(long, global = true, env = "MB_DATA_DIR", default_value = "./data", value_name = "DIR")]
-    data_dir: PathBuf,
+    /// Where certificates, keys, journal and database lie [default: ./data; of services /var/lib/message-broker, on Windows
+    /// C:\MessageBroker]
+    #[arg(long, global = true, env = "MB_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// A setting for this run, as in proxy.port=9001; may be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
@@ -89,6 +94,9 @@ enum Command {
     /// Look at and repair the proxy's journal
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Install, start and stop the components as services of Windows or systemd
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Make a data directory for each role, with that role's secrets alone
     SplitSecrets(split::SplitArgs),
     /// Show or check the configuration
@@ -123,13 +131,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let layout = Layout::new(&cli.data_dir).with_settings(cli.set);
+    let layout = Layout::new(cli.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR))).with_settings(cli.set);
     match cli.command {
-        Command::Up => up::run(&layout),
-        Command::MainServer => role::run(&layout, Role::Server),
-        Command::Proxy => role::run(&layout, Role::Proxy),
-        Command::Worker => role::run(&layout, Role::Worker),
-        Command::Portal => role::run(&layout, Role::Portal),
+        Command::Up => serve(&layout, Part::Up, &Supervisor::of_environment()),
+        Command::MainServer => serve(&layout, Part::MainServer, &Supervisor::of_environment()),
+        Command::Proxy => serve(&layout, Part::Proxy, &Supervisor::of_environment()),
+        Command::Worker => serve(&layout, Part::Worker, &Supervisor::of_environment()),
+        Command::Portal => serve(&layout, Part::Portal, &Supervisor::of_environment()),
+        Command::Service(command) => service::run(cli.data_dir.as_deref(), command),
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
         Command::Keys(command) => runtime()?.block_on(keys::run(&layout, command)),
@@ -151,6 +160,22 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Completions(args) => completions::run(&args),
         Command::Openapi => Ok(openapi::run()),
     }
+}
+
+/// Runs what a service runs, until it is told to stop; tells `supervisor` how it fares.
+pub(crate) fn serve(layout: &Layout, part: Part, supervisor: &Supervisor) -> Result<ExitCode> {
+    match part.role() {
+        Some(role) => role::run(layout, role, supervisor),
+        None => up::run(layout, supervisor),
+    }
+}
+
+/// Which service the service control manager has started this process for.
+#[cfg(windows)]
+pub(crate) fn service_of_this_process() -> Option<(Layout, Part)> {
+    let cli = Cli::try_parse().ok()?;
+    let Command::Service(service::ServiceCommand::Run { part }) = cli.command else { return None };
+    Some((Layout::new(cli.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR))).with_settings(cli.set), part))
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

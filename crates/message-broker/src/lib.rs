@@ -19,6 +19,7 @@ pub mod output;
 mod reference;
 pub mod reload;
 pub mod send;
+pub mod service;
 pub mod torture;
 pub mod weakness;
 pub mod wiring;

@@ -73,3 +73,13 @@ async fn a_token_that_was_given_away_stops_nobody_else() {
     lifecycle.hard().cancel();
     assert!(!lifecycle.is_stopping());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asked_to_leave_works_on_for_the_drain_delay() {
+    let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(5));
+    let asked = tokio::time::Instant::now();
+    lifecycle.leave();
+    assert!(!lifecycle.is_stopping(), "intake goes on");
+    lifecycle.run().await.expect("an orderly stop");
+    assert_eq!(asked.elapsed(), Duration::from_secs(5));
+}

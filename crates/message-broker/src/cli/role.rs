@@ -20,6 +20,7 @@ use crate::config::{QueueBackend, Resolved};
 use crate::layout::Layout;
 use crate::lock::RoleLock;
 use crate::reload::{Knob, Reloader};
+use crate::service::Supervisor;
 use crate::wiring::{self, Knobs, Running, Wiring};
 
 /// How often a database that is away is tried again.
@@ -29,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(8);
 
 /// Runs the component of `role` until a signal.
-pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
+pub(crate) fn run(layout: &Layout, role: Role, supervisor: &Supervisor) -> Result<ExitCode> {
     let serving = match role {
         Role::Proxy => Serving { roles: &["proxy"], components: &[Component::Proxy] },
         Role::Worker => Serving { roles: &["worker"], components: &[Component::Worker] },
@@ -44,7 +45,7 @@ pub(crate) fn run(layout: &Layout, role: Role) -> Result<ExitCode> {
                  which runs all four components, or set queue.backend = \"redis\" (MB_QUEUE__BACKEND=redis)"
             );
         }
-        runtime()?.block_on(serve(layout, resolved, role, lock, (level, serving.components)))
+        runtime()?.block_on(serve(layout, resolved, role, lock, (level, serving.components, supervisor)))
     })
 }
 
@@ -53,9 +54,11 @@ async fn serve(
     resolved: &Resolved,
     role: Role,
     lock: &RoleLock,
-    (level, components): (Level, &'static [Component]),
+    (level, components, supervisor): (Level, &'static [Component], &Supervisor),
 ) -> Result<()> {
-    let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
+    let drain_delay = Duration::from_secs(resolved.config.shutdown.drain_delay);
+    let lifecycle = Lifecycle::with_drain_delay(drain_delay);
+    supervisor.attend(&lifecycle, drain_delay);
     let listener = wiring::bind(&resolved.config, role)?;
     // From here on it ends nothing, though it is heeded only once the role runs.
     let hangups = Hangups::new().context("listen for SIGHUP")?;
@@ -64,10 +67,11 @@ async fn serve(
     let starting = async {
         let (config, clock) = (&resolved.config, Clock::System);
         let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs };
-        let started = start(&wiring, resolved, role, listener, lock).await;
+        let started = start(&wiring, resolved, role, listener, (lock, supervisor)).await;
         match &started {
             Ok(Some(_)) => {
                 Reloader::new(layout, components, resolved, knobs.all()).start(&lifecycle, hangups);
+                supervisor.ready();
                 tracing::info!("started");
             }
             Ok(None) | Err(_) => lifecycle.stop(),
@@ -101,17 +105,20 @@ async fn start(
     resolved: &Resolved,
     role: Role,
     listener: Listener,
-    lock: &RoleLock,
+    (lock, supervisor): (&RoleLock, &Supervisor),
 ) -> Result<Option<Running>> {
     if role == Role::Server {
         let mut metrics = Metrics::new();
-        let Some((server, store)) = main_server(wiring, resolved, &mut metrics).await? else { return Ok(None) };
+        let Some((server, store)) = main_server(wiring, resolved, &mut metrics, supervisor).await? else {
+            return Ok(None);
+        };
         let url = format!("https://localhost:{}", listener.local_addr().port());
         let running = wiring.main_server_alone(listener, &server, store, metrics)?;
         lock.announce(Some(url))?;
         return Ok(Some(running));
     }
-    if !wiring.certificate_is_here(role).await {
+    let waiting = || supervisor.waiting("waiting for its certificate, which the main server makes");
+    if !wiring.certificate_is_here(role, waiting).await {
         return Ok(None);
     }
     match role {
@@ -126,6 +133,7 @@ async fn main_server(
     wiring: &Wiring<'_>,
     resolved: &Resolved,
     metrics: &mut Metrics,
+    supervisor: &Supervisor,
 ) -> Result<Option<(MainServer, Store)>> {
     let (layout, clock, lifecycle) = (wiring.layout, &wiring.clock, wiring.lifecycle);
     loop {
@@ -133,6 +141,7 @@ async fn main_server(
         let (server, store) = match opened {
             Ok(opened) => opened,
             Err(error) if passes(&error) => {
+                supervisor.waiting("waiting for the database");
                 mb_runtime::logging::limited("database", || {
                     tracing::warn!(error = format!("{error:#}"), "waiting for the database");
                 });

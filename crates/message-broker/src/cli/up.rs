@@ -19,23 +19,26 @@ use crate::layout::Layout;
 use crate::lock::RoleLock;
 use crate::output;
 use crate::reload::{Knob, Reloader};
+use crate::service::Supervisor;
 use crate::wiring::{Knobs, Ports, Wiring};
 
 const ROLES: [&str; 4] = ["main-server", "proxy", "worker", "portal"];
 
-pub(crate) fn run(layout: &Layout) -> Result<ExitCode> {
+pub(crate) fn run(layout: &Layout, supervisor: &Supervisor) -> Result<ExitCode> {
     let serving = Serving { components: &Component::ALL, roles: &ROLES };
-    process::run(layout, serving, |resolved, level, lock| serve(layout, resolved, level, lock))
+    process::run(layout, serving, |resolved, level, lock| serve(layout, resolved, level, lock, supervisor))
 }
 
-fn serve(layout: &Layout, resolved: &Resolved, level: Level, lock: &RoleLock) -> Result<()> {
+fn serve(layout: &Layout, resolved: &Resolved, level: Level, lock: &RoleLock, supervisor: &Supervisor) -> Result<()> {
     let email = resolved.secret("ADMIN_EMAIL")?.map(|email| email.expose().clone());
     let password = resolved.secret("ADMIN_PASSWORD")?;
     runtime()?.block_on(async {
         let hangups = Hangups::new().context("listen for SIGHUP")?;
         let ports = Ports::bind(&resolved.config)?;
         let clock = Clock::System;
-        let lifecycle = Lifecycle::with_drain_delay(Duration::from_secs(resolved.config.shutdown.drain_delay));
+        let drain_delay = Duration::from_secs(resolved.config.shutdown.drain_delay);
+        let lifecycle = Lifecycle::with_drain_delay(drain_delay);
+        supervisor.attend(&lifecycle, drain_delay);
         let mut metrics = Metrics::new();
         let config = &resolved.config;
         let (server, store) = bootstrap::main_server(layout, resolved, &clock, &mut metrics, lifecycle.soft()).await?;
@@ -53,8 +56,9 @@ fn serve(layout: &Layout, resolved: &Resolved, level: Level, lock: &RoleLock) ->
         Reloader::new(layout, &Component::ALL, resolved, knobs.all()).start(&lifecycle, hangups);
         let greeting = async {
             let greeted = greet(layout, config, lock, prepared, &store, proxy_port, &server_url).await;
-            if greeted.is_err() {
-                lifecycle.stop();
+            match &greeted {
+                Ok(()) => supervisor.ready(),
+                Err(_) => lifecycle.stop(),
             }
             greeted
         };

@@ -20,9 +20,13 @@ pub(super) fn check(patient: Patient<'_>) -> Vec<Finding> {
     let private: Vec<_> = private_files(patient).into_iter().filter(|path| path.exists()).collect();
     let exposed: Vec<_> = private
         .iter()
-        .filter_map(|path| read_secret(path).err().map(|error| (path, format!("{error:#}"))))
+        .filter_map(|path| wrong(path).map(|error| (path, error)))
         .map(|(path, error)| {
-            let fix = format!("chmod 600 {0}; chown it to the service's account", path.display());
+            let fix = if cfg!(windows) {
+                "message-broker service repair".to_owned()
+            } else {
+                format!("chmod 600 {0}; chown it to the service's account", path.display())
+            };
             Finding::fail("private files", format!("{error}: who reads it can act as the system"), fix)
         })
         .collect();
@@ -32,6 +36,15 @@ pub(super) fn check(patient: Patient<'_>) -> Vec<Finding> {
     }
     findings.extend(exposed);
     findings
+}
+
+/// What is wrong with a private file, if anything is.
+fn wrong(path: &Path) -> Option<String> {
+    #[cfg(windows)]
+    if let Some(who) = crate::service::acl::exposure(path) {
+        return Some(format!("{} can be read by {who}", path.display()));
+    }
+    read_secret(path).err().map(|error| format!("{error:#}"))
 }
 
 /// Whether files can be made in it, which every start does.

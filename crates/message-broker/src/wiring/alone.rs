@@ -73,14 +73,15 @@ impl Wiring<'_> {
     }
 
     /// Waits until this machine has the certificate of `role`, its key and the CA's certificate; says what it waits for.
-    /// `false` if a stop was asked for meanwhile.
-    pub async fn certificate_is_here(&self, role: Role) -> bool {
+    /// `waits` is called if it waits at all; `false` if a stop was asked for meanwhile.
+    pub async fn certificate_is_here(&self, role: Role, waits: impl FnOnce()) -> bool {
         let (certificate, key) = self.layout.component(role.as_str());
         let files = [self.layout.ca_certificate(), certificate, key];
         let missing = || files.iter().filter(|path| !path.exists()).map(|path| path.display().to_string());
         if missing().next().is_none() {
             return true;
         }
+        waits();
         let names = missing().collect::<Vec<_>>().join(", ");
         tracing::warn!(files = names, "waiting for files: the main server makes them, or they are copied from there");
         let appear = async {

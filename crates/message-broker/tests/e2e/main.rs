@@ -29,10 +29,16 @@ mod rate_limits;
 mod receiver;
 mod reload;
 mod renewal;
+#[cfg(unix)]
+mod scripts;
 mod secrecy;
+#[cfg(unix)]
+mod services;
 mod smtp;
 mod status;
 mod submit;
 mod template;
 mod tls_scan;
 mod units;
+#[cfg(unix)]
+mod windows;
