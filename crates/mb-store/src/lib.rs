@@ -70,7 +70,7 @@ pub use data_keys::DataKeyRow;
 pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
 pub use deliveries::{
     AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, LEASE, LeaseAsk, Leased, Leasing, MergedExpunged,
-    NewDelivery, NextDue, Replay, Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
+    NewDelivery, NextDue, Redriven, Replay, Replayed, Reported, Reports, Retried, Retry, StoredAttempt, Whose,
 };
 pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;

@@ -21,6 +21,7 @@ mod registering;
 mod round_trips;
 mod running;
 mod schema;
+mod sending_again;
 #[path = "../server/mod.rs"]
 mod server;
 mod servers;
@@ -158,6 +159,11 @@ on_every_backend! {
         what_is_scheduled_waits_and_what_expires_ends,
         a_new_destination_gets_what_came_before,
         a_change_of_the_destinations_is_seen_by_who_registers;
+    sending_again:
+        what_has_expired_is_not_sent_again,
+        what_is_sent_again_expires_at_its_time,
+        what_is_given_back_rests_and_ends_if_its_time_is_over,
+        a_replay_sends_what_was_delivered_or_given_up_when_it_is_due;
     failing:
         five_days_of_failure_disable_a_destination,
         a_breaker_is_one_for_all_servers,
