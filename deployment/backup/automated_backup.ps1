@@ -4,7 +4,7 @@ param(
 )
 $ErrorActionPreference = 'Stop'
 $broker = $env:MESSAGE_BROKER
-if (-not $broker) { $broker = Join-Path $AppRoot 'message-broker.exe' }
+if (-not $broker) { $broker = Join-Path $AppRoot 'bin\message-broker.exe' }
 $backup = & $broker --data-dir $AppRoot backup create
 if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
 & $broker --data-dir $AppRoot backup verify $backup

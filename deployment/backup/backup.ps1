@@ -4,6 +4,6 @@ param(
 )
 $ErrorActionPreference = 'Stop'
 $broker = $env:MESSAGE_BROKER
-if (-not $broker) { $broker = Join-Path $AppRoot 'message-broker.exe' }
+if (-not $broker) { $broker = Join-Path $AppRoot 'bin\message-broker.exe' }
 & $broker --data-dir $AppRoot backup create @args
 exit $LASTEXITCODE

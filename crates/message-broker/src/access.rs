@@ -76,6 +76,14 @@ impl Access {
         Self::open_or_found(layout, &Resolved::of(layout)?).await
     }
 
+    /// The main server that runs, here or elsewhere, and no other.
+    ///
+    /// # Errors
+    /// The certificate `admin` is not here.
+    pub fn running(layout: &Layout, url: &str) -> Result<Self> {
+        Self::remote(layout, url)
+    }
+
     async fn open_or_found(layout: &Layout, resolved: &Resolved) -> Result<Self> {
         layout.create()?;
         let give_up = tokio::time::Instant::now() + STARTING;

@@ -31,8 +31,9 @@ use crate::layout::Layout;
 use crate::listen::ListenArgs;
 use crate::send::SendArgs;
 use crate::service::{Part, Supervisor};
+use crate::smoke::SmokeTestArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, doctor, generate, listen, output, send, torture};
+use crate::{access, bench, doctor, generate, listen, output, send, smoke, torture};
 
 /// The data directory unless somebody says otherwise.
 const DATA_DIR: &str = "./data";
@@ -104,6 +105,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Say what is wrong with this installation and how to mend it
     Doctor(DoctorArgs),
+    /// Try a running system as clients, people and the monitoring use it
+    SmokeTest(SmokeTestArgs),
     /// Print a completion script
     Completions(completions::CompletionsArgs),
     /// Print the OpenAPI document of the API
@@ -157,6 +160,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::SplitSecrets(args) => split::run(&layout, &args),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
+        Command::SmokeTest(args) => runtime()?.block_on(smoke::run(&layout, args)),
         Command::Completions(args) => completions::run(&args),
         Command::Openapi => Ok(openapi::run()),
     }

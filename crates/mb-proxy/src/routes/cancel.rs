@@ -52,7 +52,7 @@ fn unknown() -> ApiError {
 }
 
 fn later(detail: &str) -> ApiError {
-    ApiError::new(ProblemCode::StatusUnavailable, detail)
+    ApiError::new(ProblemCode::StatusUnavailable, detail.to_owned())
 }
 
 /// Whether the main server has withdrawn it; it does not know it if not.

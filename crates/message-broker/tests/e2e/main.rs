@@ -34,6 +34,7 @@ mod scripts;
 mod secrecy;
 #[cfg(unix)]
 mod services;
+mod smoke;
 mod smtp;
 mod status;
 mod submit;
