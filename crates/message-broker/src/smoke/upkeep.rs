@@ -24,7 +24,7 @@ pub(super) async fn certificates(server: &Client) -> Finding {
         Ok(page) if page.data.is_empty() => Finding::ok("certificates", format!("none ends within {SOON} days")),
         Ok(page) => {
             let names = page.data.iter().map(|row| row.client_id.as_str()).collect::<Vec<_>>().join(", ");
-            let fix = "`message-broker ca list --expiring` says when; components renew themselves, `ca renew NAME` does it now";
+            let fix = "`message-broker ca list --expiring 30` says when; components renew themselves, `ca renew NAME` does it now";
             Finding::warn("certificates", format!("ending within {SOON} days: {names}"), fix)
         }
     }

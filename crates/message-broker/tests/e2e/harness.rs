@@ -177,6 +177,11 @@ impl Broker {
         self.dir.path()
     }
 
+    /// What tells a command apart from one of another system on this machine.
+    pub(crate) fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     pub(crate) fn stdout(&self) -> String {
         self.stdout.lock().expect("no panic while held").clone()
     }

@@ -7,6 +7,7 @@ mod certificates;
 mod cli;
 mod crash;
 mod delivering;
+mod deployment_guide;
 mod durability;
 mod echo;
 mod enrolment;
