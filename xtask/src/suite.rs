@@ -43,10 +43,10 @@ enum Source {
 /// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
 /// answer waits for the disk; `systemd-analyze` reads the units; `prometheus` scrapes as an operator's does; `chromium`
 /// uses the portal, led by its driver; `schemathesis` makes up requests from the OpenAPI document; `sslyze` scans the TLS
-/// ports; `setpriv` runs as another account; `redis-server` is the queue of separate processes, and its own Sentinel;
+/// ports; `unshare` gives a process name servers of its own; `setpriv` runs as another account; `redis-server` is the queue of separate processes, and its own Sentinel;
 /// `mariadbd` and `mysqld` are the databases that the store is for besides its own file; `nft` reads the firewall's rules and
 /// `tree-sitter-powershell` the scripts that nothing here can run; `wine` runs the program for Windows.
-const SUITES: [Suite; 15] = [
+const SUITES: [Suite; 16] = [
     Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
     Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
     Suite { program: "strace", with: &[], source: Source::Debian(&["strace"]) },
@@ -59,6 +59,7 @@ const SUITES: [Suite; 15] = [
     Suite { program: "prometheus", with: &["promtool"], source: Source::Debian(&["prometheus"]) },
     Suite { program: "schemathesis", with: &[], source: Source::Python("schemathesis==4.32.5") },
     Suite { program: "sslyze", with: &[], source: Source::Python("sslyze==6.3.1") },
+    Suite { program: "unshare", with: &[], source: Source::Debian(&["util-linux"]) },
     Suite { program: "setpriv", with: &[], source: Source::Debian(&["util-linux"]) },
     Suite { program: "redis-server", with: &[], source: Source::Debian(&["redis-server"]) },
     Suite { program: "mariadbd", with: &[], source: Source::Debian(&["mariadb-server"]) },

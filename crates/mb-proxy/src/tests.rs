@@ -3,6 +3,7 @@
 mod certificate;
 mod limits;
 mod memory;
+mod withdrawing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -39,6 +40,8 @@ struct MainServer {
     policy: Policy,
     away: AtomicBool,
     known: Mutex<Vec<MessageId>>,
+    /// What it does not know when it is to be withdrawn is registered right after.
+    registers: AtomicBool,
     request_ids: Mutex<Vec<String>>,
 }
 
@@ -117,9 +120,13 @@ impl Rig {
             policy: Policy { version: 1, ca_pem, master_key, revoked, suspended, domains, limits, expunged },
             away: AtomicBool::new(false),
             known: Mutex::default(),
+            registers: AtomicBool::new(false),
             request_ids: Mutex::default(),
         });
-        let router = Router::new().route(paths::POLICY, get(policy)).route(paths::STATUS, post(status));
+        let router = Router::new()
+            .route(paths::POLICY, get(policy))
+            .route(paths::STATUS, post(status))
+            .route(paths::CANCEL, post(withdrawing::cancel));
         let client = Client::new(Transport::in_process(router.with_state(Arc::clone(&server)), Peer::default()));
         let config = ProxyConfig { dir: dir.path().to_owned(), policy_max_age: Duration::from_hours(1), rate_limit };
         let proxy = Proxy::open(&config, journal.clone(), signer(&ca, clock.now()), client, clock, &mut Metrics::new());

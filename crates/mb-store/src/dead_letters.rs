@@ -9,6 +9,8 @@ use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::messages::{id_values, with_ids};
+use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 /// A dead letter to store.
@@ -122,6 +124,10 @@ const INSERT: &str = "INSERT INTO dead_letters (message_id, digest, reason, enve
 /// Where the count of dead letters ends: nobody needs to know how many more there are.
 const MOST_COUNTED: i64 = 1_000_000;
 pub(crate) const COUNT: &str = "SELECT COUNT(*) FROM (SELECT id FROM dead_letters ORDER BY id LIMIT ?) AS some";
+const REMOVE_DELIVERIES: Dialects = Dialects {
+    sqlite: with_ids!("DELETE FROM dead_letters WHERE destination_id = ?3 AND message_id IN (SELECT wanted FROM ids)"),
+    mysql: "DELETE FROM dead_letters WHERE destination_id = ?3 AND message_id IN (?1)",
+};
 const OLDER: &str = "SELECT id, message_id, reason, envelope, created_at FROM dead_letters WHERE id < ? \
                      ORDER BY id DESC LIMIT ?";
 
@@ -209,14 +215,14 @@ pub(crate) async fn insert_delivery(
     Ok(true)
 }
 
-/// Removes what stands for a delivery that was given up and is open again.
-pub(crate) async fn remove_delivery(
+/// Removes what stands for deliveries that were given up and are open again.
+pub(crate) async fn remove_deliveries(
     tx: &mut Transaction,
-    message: MessageId,
+    messages: &[MessageId],
     destination: DestinationId,
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM dead_letters WHERE message_id = ? AND destination_id = ?";
-    tx.execute(sql, [Value::Blob(message.as_bytes()), Value::Int(destination.get())]).await.map(drop)
+    let [ids, count] = id_values(messages);
+    tx.execute(REMOVE_DELIVERIES, [ids, count, Value::Int(destination.get())]).await.map(drop)
 }
 
 /// Inserts the letter unless the same envelope lies there already; whether it was inserted.

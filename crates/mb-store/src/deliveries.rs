@@ -11,7 +11,9 @@ mod explaining;
 mod expunging;
 mod figures;
 mod finishing;
+mod holding;
 mod leasing;
+mod replaying;
 mod reporting;
 mod sweeping;
 
@@ -24,12 +26,13 @@ use crate::bulk::Bulk;
 use crate::error::StoreError;
 use crate::value::{Row, Value};
 
-pub use administering::{Cancelled, Replay, Replayed, Retried};
+pub use administering::{Cancelled, Redriven, Retried, Retry};
 pub use explaining::{DeliveryRow, StoredAttempt};
 pub use expunging::MergedExpunged;
 pub(crate) use expunging::among;
 pub use figures::DestinationFigures;
 pub use leasing::{LEASE, LeaseAsk, Leased, Leasing, NextDue, Whose};
+pub use replaying::{Replay, Replayed};
 pub use reporting::{AttemptReport, Reported, Reports};
 
 #[cfg(test)]

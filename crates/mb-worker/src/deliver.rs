@@ -8,6 +8,7 @@ mod aim;
 mod connect;
 mod exchange;
 mod lane;
+mod names;
 mod report;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::WorkerMetrics;
 pub(crate) use aim::Aim;
 use lane::Lane;
+use names::Names;
 use report::Said;
 
 /// Deliveries that a worker holds at most.
@@ -62,6 +64,7 @@ pub(crate) struct Deliverer {
     name: String,
     server: Client,
     pub(crate) config: DeliveryConfig,
+    pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) lifecycle: Lifecycle,
@@ -94,6 +97,7 @@ impl Deliverer {
             name,
             server,
             config,
+            names: Names::new(),
             clock,
             metrics,
             lifecycle: lifecycle.clone(),

@@ -55,14 +55,41 @@ impl Access {
     /// Finds the running main server or opens it here.
     ///
     /// # Errors
-    /// It runs but cannot be reached, or its files cannot be opened.
+    /// There is none in the data directory; it runs but cannot be reached; its files cannot be opened.
     pub async fn open(layout: &Layout) -> Result<Self> {
         let resolved = Resolved::of(layout)?;
+        if !is_founded(layout, &resolved) {
+            bail!(
+                "there is no installation in {}: `message-broker up` makes one there, `message-broker ca init` begins one; \
+                 for another one give --data-dir or MB_DATA_DIR",
+                layout.root().display()
+            );
+        }
+        Self::open_or_found(layout, &resolved).await
+    }
+
+    /// The same, and what is not there yet is made: authority, keys, database.
+    ///
+    /// # Errors
+    /// As [`Access::open`].
+    pub async fn found(layout: &Layout) -> Result<Self> {
+        Self::open_or_found(layout, &Resolved::of(layout)?).await
+    }
+
+    /// The main server that runs, here or elsewhere, and no other.
+    ///
+    /// # Errors
+    /// The certificate `admin` is not here.
+    pub fn running(layout: &Layout, url: &str) -> Result<Self> {
+        Self::remote(layout, url)
+    }
+
+    async fn open_or_found(layout: &Layout, resolved: &Resolved) -> Result<Self> {
         layout.create()?;
         let give_up = tokio::time::Instant::now() + STARTING;
         loop {
             match RoleLock::try_take(layout, "main-server", Purpose::Command)? {
-                Ok(lock) => return Self::in_process(layout, &resolved, lock).await,
+                Ok(lock) => return Box::pin(Self::in_process(layout, resolved, lock)).await,
                 Err(Some(Holder { url: Some(url), .. })) => return Self::remote(layout, &url),
                 Err(_) if tokio::time::Instant::now() < give_up => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -115,6 +142,16 @@ impl Access {
         let transport = Transport::mtls(tls, url).context("connect to the main server")?;
         Ok(Self { client: Client::new(transport), here: None })
     }
+}
+
+/// Whether somebody has begun an installation here. A directory that was mistyped holds none, and a command that made one
+/// there would show an empty system as if it were the one that was meant.
+fn is_founded(layout: &Layout, resolved: &Resolved) -> bool {
+    let config = &resolved.config;
+    !config.store.is_embedded()
+        || config.store_path(layout.root()).exists()
+        || layout.ca_certificate().exists()
+        || [".env", "message-broker.toml"].iter().any(|name| layout.root().join(name).exists())
 }
 
 /// Whom a component's certificate on disk names.

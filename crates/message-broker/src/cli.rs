@@ -3,6 +3,7 @@
 //! Data goes to stdout, words to stderr; business errors exit 1, usage errors 2 (contract, section 6).
 
 mod admin;
+mod backup;
 mod ca;
 mod completions;
 mod config;
@@ -30,8 +31,9 @@ use crate::layout::Layout;
 use crate::listen::ListenArgs;
 use crate::send::SendArgs;
 use crate::service::{Part, Supervisor};
+use crate::smoke::SmokeTestArgs;
 use crate::torture::TortureArgs;
-use crate::{access, bench, doctor, generate, listen, output, send, torture};
+use crate::{access, bench, doctor, generate, listen, output, send, smoke, torture};
 
 /// The data directory unless somebody says otherwise.
 const DATA_DIR: &str = "./data";
@@ -71,6 +73,9 @@ enum Command {
     /// Rotate the master keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Make, list, verify and restore backups
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
     /// Administer people, clients, domains, messages and the store
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -100,6 +105,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Say what is wrong with this installation and how to mend it
     Doctor(DoctorArgs),
+    /// Try a running system as clients, people and the monitoring use it
+    SmokeTest(SmokeTestArgs),
     /// Print a completion script
     Completions(completions::CompletionsArgs),
     /// Print the OpenAPI document of the API
@@ -138,6 +145,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
         Command::Keys(command) => runtime()?.block_on(keys::run(&layout, command)),
+        Command::Backup(command) => runtime()?.block_on(backup::run(&layout, command)),
         Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
         Command::Enroll(args) => runtime()?.block_on(enroll::run(&layout, args)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),
@@ -152,6 +160,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::SplitSecrets(args) => split::run(&layout, &args),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
+        Command::SmokeTest(args) => runtime()?.block_on(smoke::run(&layout, args)),
         Command::Completions(args) => completions::run(&args),
         Command::Openapi => Ok(openapi::run()),
     }

@@ -52,14 +52,18 @@ struct Patient<'a> {
 /// # Errors
 /// The output cannot be written.
 pub async fn run(layout: &Layout, args: DoctorArgs) -> Result<ExitCode> {
-    let findings = examine(layout, args.preflight).await;
-    if args.json {
+    report(&examine(layout, args.preflight).await, args.json)
+}
+
+/// Prints findings for people or as JSON; exit code 1 if one is a failure.
+pub(crate) fn report(findings: &[Finding], json: bool) -> Result<ExitCode> {
+    if json {
         output::json(&findings)?;
     } else {
-        for line in finding::lines(&findings) {
+        for line in finding::lines(findings) {
             output::data(&line);
         }
-        output::note(&summary(&findings));
+        output::note(&summary(findings));
     }
     let failed = findings.iter().any(|finding| finding.status == Status::Fail);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -20,6 +20,7 @@ mod reference;
 pub mod reload;
 pub mod send;
 pub mod service;
+pub mod smoke;
 pub mod torture;
 pub mod weakness;
 pub mod wiring;

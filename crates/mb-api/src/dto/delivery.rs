@@ -161,6 +161,9 @@ pub struct ReportRequest {
     /// What is given back untried.
     #[serde(default)]
     pub released: Vec<HeldDelivery>,
+    /// What is given back untried because its time is over.
+    #[serde(default)]
+    pub expired: Vec<HeldDelivery>,
     /// What is still being worked on: its leases are prolonged.
     #[serde(default)]
     pub held: Vec<HeldDelivery>,

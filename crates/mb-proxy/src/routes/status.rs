@@ -47,9 +47,7 @@ pub(crate) async fn one(
     if answered.elsewhere {
         return Err(unknown());
     }
-    let now = shared.clock.now().millis();
-    let young = id.millis().is_some_and(|millis| millis.saturating_add(YOUNG.as_secs() * 1000) > now);
-    if answered.away || id.version() == 8 || young {
+    if answered.away || may_be_on_its_way(&shared, id) {
         let detail = "the message may still be on its way; ask again in a moment";
         return Err(ApiError::new(ProblemCode::StatusUnavailable, detail));
     }
@@ -82,6 +80,38 @@ pub(crate) async fn many(
         return Err(ApiError::new(ProblemCode::StatusUnavailable, "the main server does not answer; ask again"));
     }
     Ok(Json(StatusAnswer { data: answered.data }))
+}
+
+/// Where a message is that the main server did not know when it was asked to do something about it.
+pub(super) enum Whereabouts {
+    /// The main server knows it now.
+    Registered,
+    /// Here, or maybe at another proxy.
+    OnItsWay,
+    /// The client has no such message.
+    Unknown,
+}
+
+pub(super) async fn whereabouts(
+    shared: &Shared,
+    admitted: &Admitted,
+    id: MessageId,
+    request_id: &RequestId,
+) -> Whereabouts {
+    let answered = look_up(shared, admitted, vec![id], request_id).await;
+    match answered.data.first() {
+        Some(status) if status.registered_at.is_some() => Whereabouts::Registered,
+        Some(_) => Whereabouts::OnItsWay,
+        None if answered.elsewhere => Whereabouts::Unknown,
+        None if answered.away || may_be_on_its_way(shared, id) => Whereabouts::OnItsWay,
+        None => Whereabouts::Unknown,
+    }
+}
+
+/// Whether another proxy may have taken in this id and not handed it over yet.
+fn may_be_on_its_way(shared: &Shared, id: MessageId) -> bool {
+    let now = shared.clock.now().millis();
+    id.version() == 8 || id.millis().is_some_and(|millis| millis.saturating_add(YOUNG.as_secs() * 1000) > now)
 }
 
 struct Answered {

@@ -36,7 +36,7 @@ pub(crate) async fn payloads(app: &App, leased: Vec<Leased>) -> Result<Vec<(Leas
     if !broken.is_empty() {
         let (worker, instance) = (REPORTER, &app.instance);
         let jitter = vec![0.0; broken.len()];
-        let reports = Reports { attempts: &broken, released: &[], worker, instance, jitter: &jitter };
+        let reports = Reports { attempts: &broken, released: &[], expired: &[], worker, instance, jitter: &jitter };
         let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
         app.delivering.note(&reported);
     }

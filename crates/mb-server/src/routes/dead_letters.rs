@@ -52,7 +52,7 @@ pub(crate) async fn list(
     post, path = paths::DEAD_LETTERS_REDRIVE, tag = "dead letters", operation_id = "redrive_dead_letters",
     summary = "Send dead letters again",
     description = "Deliveries begin anew where their destination still takes messages; envelopes that are genuine become \
-                   messages. Up to 1000 at a time.",
+                   messages. A message that has expired meanwhile stays given up. Up to 1000 at a time.",
     request_body = ChooseDeadLetters,
     responses((status = 200, body = DeadLettersDone)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
@@ -66,16 +66,17 @@ pub(crate) async fn redrive(
     let ask: ChooseDeadLetters = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let (preview, chosen) = (ask.preview, choose(&app, ask).await?);
     if preview {
-        return Ok(Json(chosen.done(0)));
+        return Ok(Json(chosen.done(0, 0)));
     }
     let ids = chosen.letters.iter().filter(|letter| letter.destination.is_some()).map(|letter| letter.id);
     let ids = ids.collect::<Vec<_>>();
-    let mut done = app.store.redrive_dead_letters(&ids, &app.instance, actor.as_str()).await.map_err(store_fault)?;
+    let redriven = app.store.redrive_dead_letters(&ids, &app.instance, actor.as_str()).await.map_err(store_fault)?;
+    let mut done = redriven.sent;
     for letter in chosen.letters.iter().filter(|letter| letter.destination.is_none()) {
         done += u64::from(release(&app, letter, actor.as_str()).await?);
     }
     app.delivering.wake();
-    Ok(Json(chosen.done(done)))
+    Ok(Json(chosen.done(done, redriven.expired)))
 }
 
 #[utoipa::path(
@@ -95,11 +96,11 @@ pub(crate) async fn purge(
     let ask: ChooseDeadLetters = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let (preview, chosen) = (ask.preview, choose(&app, ask).await?);
     if preview {
-        return Ok(Json(chosen.done(0)));
+        return Ok(Json(chosen.done(0, 0)));
     }
     let ids = chosen.letters.iter().map(|letter| letter.id).collect::<Vec<_>>();
     let purged = app.store.purge_dead_letters(&ids, "dead_letter.purge", actor.as_str()).await.map_err(store_fault)?;
-    Ok(Json(chosen.done(purged)))
+    Ok(Json(chosen.done(purged, 0)))
 }
 
 /// Dead letters that were chosen.
@@ -109,8 +110,8 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn done(&self, done: u64) -> DeadLettersDone {
-        DeadLettersDone { found: self.letters.len() as u64, done, more: self.more }
+    fn done(&self, done: u64, expired: u64) -> DeadLettersDone {
+        DeadLettersDone { found: self.letters.len() as u64, done, expired, more: self.more }
     }
 }
 

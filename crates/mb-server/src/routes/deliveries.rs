@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mb_api::dto::delivery::{
-    LeaseRequest, LeasedDeliveries, LeasedDelivery, MAX_LEASED, MAX_REPORTED, MAX_WAIT, ReportRequest,
+    HeldDelivery, LeaseRequest, LeasedDeliveries, LeasedDelivery, MAX_LEASED, MAX_REPORTED, MAX_WAIT, ReportRequest,
 };
 use mb_api::paths;
 use mb_api::peer::Peer;
@@ -95,16 +95,16 @@ pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) 
     for probe in request.probes {
         app.delivering.probes.report(probe);
     }
-    let released = request.released.iter().map(|held| (held.destination, held.lease, held.message_id));
-    let released = released.collect::<Vec<_>>();
+    let (released, expired) = (given_back(&request.released), given_back(&request.expired));
     let attempts = request.attempts.into_iter().map(|attempt| keep(&app, attempt)).collect::<Result<Vec<_>, _>>()?;
-    if attempts.is_empty() && released.is_empty() {
+    if attempts.is_empty() && released.is_empty() && expired.is_empty() {
         return Ok(StatusCode::NO_CONTENT);
     }
     let jitter = attempts.iter().map(|_| factor()).collect::<Vec<_>>();
     let reports = Reports {
         attempts: &attempts,
         released: &released,
+        expired: &expired,
         worker: &request.worker,
         instance: &app.instance,
         jitter: &jitter,
@@ -112,6 +112,10 @@ pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) 
     let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
     take_in(&app, &reported).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn given_back(these: &[HeldDelivery]) -> Vec<(DestinationId, LeaseId, MessageId)> {
+    these.iter().map(|held| (held.destination, held.lease, held.message_id)).collect()
 }
 
 /// A new lease's id.

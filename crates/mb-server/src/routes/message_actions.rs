@@ -12,9 +12,9 @@ use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{ClientName, DestinationId, MessageId, Role};
-use mb_store::{Cancelled, Replay};
+use mb_store::{Cancelled, Replay, Retry};
 
-use super::store_fault;
+use super::{row_id, store_fault};
 use crate::actor;
 use crate::app::App;
 use crate::caller::Caller;
@@ -25,9 +25,9 @@ const MAX_BODY: usize = 16 << 10;
 #[utoipa::path(
     post, path = paths::MESSAGE_RETRY, tag = "messages", operation_id = "retry_message",
     summary = "Have a message tried now",
-    description = "What waits for a later time, and what had been given up.",
+    description = "What waits for a later time, and what had been given up, unless the message has expired.",
     params(("id" = mb_api::schema::MessageId, Path, description = "The message")),
-    responses((status = 200, body = Retried)),
+    responses((status = 200, body = Retried), (status = 409, description = "It has expired")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn retry(
@@ -37,9 +37,17 @@ pub(crate) async fn retry(
 ) -> Result<Json<Retried>, ApiError> {
     let actor = caller.admin()?;
     let retried = app.store.retry_message(message(&id)?, &app.instance, actor.as_str()).await.map_err(store_fault)?;
-    let mb_store::Retried { hastened, redriven } = retried.ok_or_else(ApiError::not_found)?;
-    app.delivering.wake();
-    Ok(Json(Retried { hastened, redriven }))
+    match retried {
+        Retry::Done(mb_store::Retried { hastened, redriven }) => {
+            app.delivering.wake();
+            Ok(Json(Retried { hastened, redriven }))
+        }
+        Retry::Missing => Err(ApiError::not_found()),
+        Retry::Expired(at) => {
+            let detail = format!("the message was to be delivered by {at}: it has expired");
+            Err(ApiError::new(ProblemCode::Conflict, detail))
+        }
+    }
 }
 
 #[utoipa::path(
@@ -105,8 +113,9 @@ pub(crate) async fn expunge(
 #[utoipa::path(
     post, path = paths::DESTINATION_REPLAY, tag = "destinations", operation_id = "replay_messages",
     summary = "Send messages again to a destination",
-    description = "Those of a time that the destination takes, whether it had them or not; where they stand does not change \
-                   by it. In steps: `next` says where to go on.",
+    description = "Those of a time that the destination takes and that were delivered or given up, whether it had them or \
+                   not; where they stand does not change by it. What was withdrawn or has expired is not sent, and what is \
+                   to be delivered later waits. In steps: `next` says where to go on.",
     params(("id" = mb_api::schema::DestinationId, Path, description = "The destination")),
     request_body = ReplayMessages,
     responses((status = 200, body = Replayed)),
@@ -120,7 +129,7 @@ pub(crate) async fn replay(
 ) -> Result<Json<Replayed>, ApiError> {
     let actor = caller.admin()?;
     let ask: ReplayMessages = mb_runtime::body::read_json(body, MAX_BODY).await?;
-    let id = id.parse().map(DestinationId::new).map_err(|_| ApiError::not_found())?;
+    let id = row_id(&id).map(DestinationId::new)?;
     let destination = app.store.destination(id).await.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     let after = ask.cursor.as_deref().map(|text| Cursor::parse(List::Replay, text)).transpose()?;
     let replay = Replay {

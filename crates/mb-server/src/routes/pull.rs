@@ -173,8 +173,14 @@ async fn settle(app: &App, peer: &Peer, name: &str, body: Body, class: AttemptCl
     }
     let worker = format!("consumer:{}", consumer.name);
     let jitter = vec![f64::from(random::public_array::<1>()[0]) / 255.0; attempts.len()];
-    let reports =
-        Reports { attempts: &attempts, released: &[], worker: &worker, instance: &app.instance, jitter: &jitter };
+    let reports = Reports {
+        attempts: &attempts,
+        released: &[],
+        expired: &[],
+        worker: &worker,
+        instance: &app.instance,
+        jitter: &jitter,
+    };
     let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
     deliveries::take_in(app, &reported).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -181,6 +181,10 @@ fn administration() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::KEYS_REWRAP, Lets::Admins),
         (D, paths::KEY, Lets::Admins),
         (D, paths::KEY_PROXY, Lets::Admins),
+        (G, paths::BACKUPS, Lets::Admins),
+        (P, paths::BACKUPS, Lets::Admins),
+        (P, paths::BACKUPS_VERIFY, Lets::Admins),
+        (G, paths::BACKUPS_JOB, Lets::Admins),
         (P, paths::CERTIFICATES_GENERATE, Lets::Admins),
         (P, paths::CERTIFICATES_REVOKE, Lets::Admins),
         (P, paths::CERTIFICATES_SIGN, Lets::Admins),
@@ -265,4 +269,21 @@ fn no_route_is_without_a_row() {
     assert_eq!(rows.chain(elsewhere).collect::<BTreeSet<_>>(), described);
     let covered: BTreeSet<_> = described.iter().map(|(_, path)| path.as_str()).collect();
     assert_eq!(covered, paths::SERVER.iter().copied().collect());
+}
+
+#[tokio::test]
+async fn who_is_of_another_domain_is_let_in_and_finds_nothing() {
+    let fixture = Fixture::new().await;
+    let callers = callers(&fixture).await;
+    assert_eq!(fixture.register(&[fixture.key.message(1)]).await, [mb_api::dto::RegisterResult::Stored]);
+    let path = paths::with_id(paths::PORTAL_MESSAGE, &super::fixture::id(1));
+    for (who, asking) in callers {
+        let (status, found) = match who {
+            Who::User | Who::Admin | Who::Holder(Role::Admin) => (200, 1),
+            Who::Stranger => (404, 0),
+            _ => continue,
+        };
+        assert_eq!(asking.get(&path).await.status, status, "{who:?}");
+        assert_eq!(asking.get(paths::PORTAL_MESSAGES).await.each("message_id").len(), found, "{who:?}");
+    }
 }

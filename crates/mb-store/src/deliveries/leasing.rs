@@ -10,7 +10,7 @@ use std::time::Duration;
 use mb_core::delivery::BreakerState;
 use mb_core::{DestinationId, DestinationKind, DestinationState, LeaseId, MessageId, Timestamp};
 
-use super::{FRESH, TRIED};
+use super::{FRESH, TRIED, holding};
 use crate::Store;
 use crate::backend::Transaction;
 use crate::destinations::{ever, keep_breaker};
@@ -125,24 +125,6 @@ const HOLD: Dialects = Dialects {
             WHERE destination_id = ?6 AND message_id IN (?1)",
 };
 
-const PROLONG: Dialects = Dialects {
-    sqlite: with_ids!(
-        "UPDATE deliveries SET due_at = ?3 WHERE destination_id = ?4 AND lease_id = ?5 AND state = 'open' \
-         AND message_id IN (SELECT wanted FROM ids)"
-    ),
-    mysql: "UPDATE deliveries SET due_at = ?3 WHERE destination_id = ?4 AND lease_id = ?5 AND state = 'open' \
-            AND message_id IN (?1)",
-};
-
-const RELEASE: Dialects = Dialects {
-    sqlite: with_ids!(
-        "UPDATE deliveries SET due_at = ?3, lease_id = NULL, leased_by = NULL WHERE destination_id = ?4 \
-         AND lease_id = ?5 AND state = 'open' AND message_id IN (SELECT wanted FROM ids)"
-    ),
-    mysql: "UPDATE deliveries SET due_at = ?3, lease_id = NULL, leased_by = NULL WHERE destination_id = ?4 \
-            AND lease_id = ?5 AND state = 'open' AND message_id IN (?1)",
-};
-
 /// What was scheduled is on its way from its first lease on.
 const BEGIN: Dialects = Dialects {
     sqlite: with_ids!(
@@ -216,25 +198,8 @@ impl Store {
         let mut tx = self.backend().begin_leasing().await?;
         let now = tx.now(self.clock()).await?;
         for (destination, ids) in groups {
-            release(&mut tx, destination, lease, &ids, now).await?;
+            holding::release(&mut tx, (destination, lease), &ids, now).await?;
         }
-        tx.commit().await
-    }
-
-    /// Prolongs leases; those that ended meanwhile stay ended if another holds them.
-    pub async fn prolong_leases(
-        &self,
-        destination: DestinationId,
-        lease: LeaseId,
-        ids: &[MessageId],
-    ) -> Result<(), StoreError> {
-        retrying(move || self.prolong((destination, lease), ids)).await
-    }
-
-    async fn prolong(&self, lease: (DestinationId, LeaseId), ids: &[MessageId]) -> Result<(), StoreError> {
-        let mut tx = self.backend().begin_leasing().await?;
-        let until = tx.now(self.clock()).await?.plus(LEASE);
-        change_held(&mut tx, PROLONG, lease, ids, until).await?;
         tx.commit().await
     }
 
@@ -329,30 +294,4 @@ async fn hold(
         tx.execute(HOLD, [ids, count, until, lease, holder, Value::Int(destination.get())]).await?;
     }
     Ok(())
-}
-
-async fn change_held(
-    tx: &mut Transaction,
-    sql: Dialects,
-    (destination, lease): (DestinationId, LeaseId),
-    ids: &[MessageId],
-    due: Timestamp,
-) -> Result<(), StoreError> {
-    for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
-        let [ids, count] = id_values(chunk);
-        let (destination, lease) = (Value::Int(destination.get()), Value::Blob(lease.as_bytes()));
-        tx.execute(sql, [ids, count, Value::Time(due), destination, lease]).await?;
-    }
-    Ok(())
-}
-
-/// Gives leased deliveries back untried, in the transaction of a report.
-pub(crate) async fn release(
-    tx: &mut Transaction,
-    destination: DestinationId,
-    lease: LeaseId,
-    ids: &[MessageId],
-    due: Timestamp,
-) -> Result<(), StoreError> {
-    change_held(tx, RELEASE, (destination, lease), ids, due).await
 }

@@ -11,7 +11,7 @@ use mb_core::delivery::{Decision, Outcome, Tried};
 use mb_core::{AttemptClass, AttemptId, DeliveryState, DestinationId, DestinationState, LeaseId, MessageId, Timestamp};
 
 use super::finishing::{self, Change, Delivery};
-use super::leasing;
+use super::holding::{self, LeaseOf};
 use crate::Store;
 use crate::backend::Transaction;
 use crate::bulk::Bulk;
@@ -23,6 +23,8 @@ use crate::retrying::retrying;
 use crate::statement::Dialects;
 use crate::value::Value;
 
+/// How long what was given back rests. Whoever gives something back again and again is not given it again at once.
+const REST: Duration = Duration::from_secs(1);
 /// The longest text that is kept of what went wrong.
 const MAX_DETAIL: usize = 500;
 
@@ -60,6 +62,8 @@ pub struct Reports<'a> {
     pub attempts: &'a [AttemptReport],
     /// Deliveries that are given back untried.
     pub released: &'a [(DestinationId, LeaseId, MessageId)],
+    /// Deliveries that are given back untried because their time is over.
+    pub expired: &'a [(DestinationId, LeaseId, MessageId)],
     /// Who reports.
     pub worker: &'a str,
     /// Under whose name to count.
@@ -100,7 +104,13 @@ impl Store {
         let mut tx = self.backend().begin().await?;
         let now = tx.now(self.clock()).await?;
         let mut reported = Reported::default();
-        release(&mut tx, reports, now, &mut reported).await?;
+        reported.wakes = !reports.released.is_empty();
+        for (lease, ids) in by_lease(reports.released) {
+            holding::release(&mut tx, lease, &ids, now.plus(REST)).await?;
+        }
+        for (lease, ids) in by_lease(reports.expired) {
+            holding::expire(&mut tx, lease, &ids, now.plus(REST)).await?;
+        }
         if !reports.attempts.is_empty() {
             self.apply(&mut tx, reports, now, &mut reported).await?;
         }
@@ -240,21 +250,12 @@ async fn known_attempts(
     Ok(known)
 }
 
-async fn release(
-    tx: &mut Transaction,
-    reports: &Reports<'_>,
-    now: Timestamp,
-    reported: &mut Reported,
-) -> Result<(), StoreError> {
-    let mut groups = BTreeMap::<(DestinationId, LeaseId), Vec<MessageId>>::new();
-    for (destination, lease, message) in reports.released {
+fn by_lease(these: &[(DestinationId, LeaseId, MessageId)]) -> BTreeMap<LeaseOf, Vec<MessageId>> {
+    let mut groups = BTreeMap::<LeaseOf, Vec<MessageId>>::new();
+    for (destination, lease, message) in these {
         groups.entry((*destination, *lease)).or_default().push(*message);
     }
-    reported.wakes |= !groups.is_empty();
-    for ((destination, lease), ids) in groups {
-        leasing::release(tx, destination, lease, &ids, now).await?;
-    }
-    Ok(())
+    groups
 }
 
 fn distinct<T: Copy + Eq + std::hash::Hash>(these: impl Iterator<Item = T>) -> Vec<T> {

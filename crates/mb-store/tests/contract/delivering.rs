@@ -84,7 +84,8 @@ pub(crate) fn report(leased: &Leased, attempt: u8, class: AttemptClass) -> Attem
 }
 
 pub(crate) async fn tell(store: &Store, attempts: &[AttemptReport]) -> Reported {
-    let reports = Reports { attempts, released: &[], worker: "worker", instance: &"one".into(), jitter: &[] };
+    let reports =
+        Reports { attempts, released: &[], expired: &[], worker: "worker", instance: &"one".into(), jitter: &[] };
     store.report_attempts(&reports).await.expect("reports")
 }
 
@@ -162,7 +163,7 @@ pub(crate) async fn what_is_not_taken_is_tried_again_and_given_up_in_the_end(fix
     assert_eq!(found.collect::<Vec<_>>(), [("server_error", Some(hook), Some(3))]);
     assert_eq!(letters[0].last_error.as_deref(), Some("server_error 503"));
     let redriven = store.redrive_dead_letters(&[letters[0].id], &"one".into(), "ann").await.expect("redrives");
-    assert_eq!((redriven, status(store, 0).await), (1, (MessageState::Processing, 3)));
+    assert_eq!((redriven.sent, status(store, 0).await), (1, (MessageState::Processing, 3)));
     assert!(store.dead_letter_page(&DeadLetterFilter::default(), None, 9).await.expect("reads").is_empty());
     let leased = lease(store, 7, 10).await;
     tell(store, &[report(&leased[0], 7, AttemptClass::Taken)]).await;
@@ -250,10 +251,10 @@ pub(crate) async fn gone_disables_and_what_waits_becomes_dead_letters(fixture: F
     let letters = store.dead_letter_page(&disabled, None, 9).await.expect("reads");
     assert_eq!(letters.len(), 2);
     let ids = letters.iter().map(|letter| letter.id).collect::<Vec<_>>();
-    assert_eq!(store.redrive_dead_letters(&ids, &"one".into(), "ann").await.expect("asks"), 0, "it takes nothing");
+    assert_eq!(store.redrive_dead_letters(&ids, &"one".into(), "ann").await.expect("asks").sent, 0, "it takes nothing");
     let change = DestinationChange::State(DestinationState::Enabled, None);
     store.change_destination(hook, &change, "ann").await.expect("enables").expect("is there");
-    assert_eq!(store.redrive_dead_letters(&ids, &"one".into(), "ann").await.expect("redrives"), 2);
+    assert_eq!(store.redrive_dead_letters(&ids, &"one".into(), "ann").await.expect("redrives").sent, 2);
     assert_eq!(lease(store, 3, 10).await.len(), 2);
 }
 

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::aim::Place;
+use super::names::Names;
 
 /// Headers of an answer at most.
 const MAX_HEADERS: usize = 100;
@@ -53,17 +54,18 @@ impl Connection {
     /// Opens one by `deadline`.
     pub(crate) async fn open(
         place: &Place,
+        names: &Names,
         egress: &Egress,
         deadline: Instant,
         lifecycle: &Lifecycle,
     ) -> Result<Self, Failure> {
         let late = |_| Failure::new(AttemptClass::Timeout, "no connection in time");
-        tokio::time::timeout_at(deadline, open(place, egress, lifecycle)).await.map_err(late)?
+        tokio::time::timeout_at(deadline, open(place, names, egress, lifecycle)).await.map_err(late)?
     }
 }
 
-async fn open(place: &Place, egress: &Egress, lifecycle: &Lifecycle) -> Result<Connection, Failure> {
-    let stream = tcp(&addresses(place, egress).await?).await?;
+async fn open(place: &Place, names: &Names, egress: &Egress, lifecycle: &Lifecycle) -> Result<Connection, Failure> {
+    let stream = tcp(&addresses(place, names, egress).await?).await?;
     let peer = stream.peer_addr().map_err(|error| Failure::new(AttemptClass::Connect, error))?;
     let sender = match &place.tls {
         None => handshake(stream, lifecycle).await?,
@@ -76,12 +78,12 @@ async fn open(place: &Place, egress: &Egress, lifecycle: &Lifecycle) -> Result<C
 }
 
 /// The addresses that may be connected to.
-async fn addresses(place: &Place, egress: &Egress) -> Result<Vec<SocketAddr>, Failure> {
+async fn addresses(place: &Place, names: &Names, egress: &Egress) -> Result<Vec<SocketAddr>, Failure> {
     let found: Vec<SocketAddr> = if let Ok(address) = place.host.parse::<IpAddr>() {
         vec![(address, place.port).into()]
     } else {
-        let found = tokio::net::lookup_host((place.host.as_str(), place.port)).await;
-        found.map_err(|error| Failure::new(AttemptClass::Dns, error))?.collect()
+        let found = names.addresses(&place.host).await.map_err(|error| Failure::new(AttemptClass::Dns, error))?;
+        found.iter().map(|address| (*address, place.port).into()).collect()
     };
     if found.is_empty() {
         return Err(Failure::new(AttemptClass::Dns, "the name has no address"));

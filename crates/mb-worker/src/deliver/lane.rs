@@ -168,7 +168,8 @@ impl Lane {
             if expired || !deliverer.still_holds(taken) {
                 self.inner().under_way.remove(&delivery.message_id);
                 // Giving back what another holds by now changes nothing.
-                deliverer.say(Said::Released(held(&delivery))).await;
+                let of = held(&delivery);
+                deliverer.say(if expired { Said::Expired(of) } else { Said::Released(of) }).await;
                 deliverer.done_with([&delivery]);
                 continue;
             }
@@ -262,8 +263,8 @@ impl Lane {
             }
         }
         let connecting = (Instant::now() + CONNECTING).min(deadline);
-        let egress = &deliverer.config.egress;
-        let mut connection = Connection::open(place, egress, connecting, &deliverer.lifecycle).await?;
+        let (names, egress) = (&deliverer.names, &deliverer.config.egress);
+        let mut connection = Connection::open(place, names, egress, connecting, &deliverer.lifecycle).await?;
         attempted.peer = Some(connection.peer);
         let answered = exchange::send(&mut connection, request, deadline).await?;
         Ok(self.keep(connection, answered))

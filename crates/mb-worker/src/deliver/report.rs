@@ -28,6 +28,8 @@ pub(crate) enum Said {
     Attempt(AttemptReport),
     /// A delivery is given back untried.
     Released(HeldDelivery),
+    /// A delivery's time is over before it was tried.
+    Expired(HeldDelivery),
     /// A trial was made.
     Probe(ProbeReport),
 }
@@ -143,12 +145,13 @@ fn halves(mut report: ReportRequest) -> Result<[ReportRequest; 2], ReportRequest
     let mut second = ReportRequest { worker: report.worker.clone(), ..ReportRequest::default() };
     second.attempts = report.attempts.split_off(report.attempts.len().div_ceil(2));
     second.released = report.released.split_off(report.released.len() / 2);
+    second.expired = report.expired.split_off(report.expired.len() / 2);
     second.probes = report.probes.split_off(report.probes.len() / 2);
     Ok([report, second])
 }
 
 fn count(report: &ReportRequest) -> usize {
-    report.attempts.len() + report.released.len() + report.probes.len()
+    report.attempts.len() + report.released.len() + report.expired.len() + report.probes.len()
 }
 
 /// Adds what was said; how many bytes of answers it has.
@@ -160,6 +163,10 @@ fn add(report: &mut ReportRequest, said: Said) -> usize {
         }
         Said::Released(held) => {
             report.released.push(held);
+            None
+        }
+        Said::Expired(held) => {
+            report.expired.push(held);
             None
         }
         Said::Probe(probe) => {

@@ -109,7 +109,7 @@ pub(crate) async fn run(layout: &Layout, command: CaCommand) -> Result<ExitCode>
 
 async fn init(layout: &Layout, format: Format) -> Result<ExitCode> {
     let existed = layout.ca_certificate().exists();
-    Access::open(layout).await?.close().await;
+    Access::found(layout).await?.close().await;
     let ca = layout.ca_certificate();
     let text = read_text(&ca)?;
     let chain = mb_crypto::pem::certificates(&text)?;

@@ -58,7 +58,10 @@ fn parse_id(text: &str) -> Result<KeyId, String> {
 pub(crate) async fn run(layout: &Layout, command: KeysCommand) -> Result<ExitCode> {
     let config = Resolved::load(layout.root(), &config::environment_pairs())?.config;
     let existed = config.encryption_key(layout.root()).exists();
-    let access = Access::open(layout).await?;
+    let access = match command {
+        KeysCommand::Init(_) => Access::found(layout).await?,
+        _ => Access::open(layout).await?,
+    };
     let done = match command {
         KeysCommand::Init(format) => init(&access.client, existed, format).await,
         KeysCommand::List(format) => list(&access.client, format).await,

@@ -143,7 +143,10 @@ fn install(data_dir: &Path, args: InstallArgs) -> Result<ExitCode> {
     if let Some(place) = host::lacks_authority(&plan) {
         let layout = Layout::new(&place);
         runtime()?
-            .block_on(async { anyhow::Ok(Access::open(&layout).await?.close().await) })
+            .block_on(async {
+                Access::found(&layout).await?.close().await;
+                anyhow::Ok(())
+            })
             .context("make the authority")?;
     }
     host::install(&plan)?;

@@ -28,15 +28,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { check: check.into(), status: Status::Ok, detail: detail.into(), fix: None }
     }
 
-    pub(super) fn warn(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn warn(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { check: check.into(), status: Status::Warn, detail: detail.into(), fix: Some(fix.into()) }
     }
 
-    pub(super) fn fail(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn fail(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { check: check.into(), status: Status::Fail, detail: detail.into(), fix: Some(fix.into()) }
     }
 }

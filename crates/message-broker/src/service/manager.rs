@@ -88,7 +88,7 @@ pub(super) mod socket {
     /// Where to send words, and how often systemd must hear one.
     #[derive(Debug)]
     pub(in crate::service) struct Socket {
-        socket: UnixDatagram,
+        own: UnixDatagram,
         to: SocketAddr,
         watchdog: Option<Duration>,
     }
@@ -97,14 +97,14 @@ pub(super) mod socket {
         /// As the variables `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` say; `None` without a usable first one.
         pub(in crate::service) fn of(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
             let to = address(&variable("NOTIFY_SOCKET")?)?;
-            let socket = UnixDatagram::unbound().ok()?;
-            socket.set_nonblocking(true).ok()?;
+            let own_end = UnixDatagram::unbound().ok()?;
+            own_end.set_nonblocking(true).ok()?;
             let own = |pid: String| pid.trim() == std::process::id().to_string();
             let watched = variable("WATCHDOG_PID").is_none_or(own);
             let micros = variable("WATCHDOG_USEC").filter(|_| watched).and_then(|text| text.trim().parse::<u64>().ok());
             // Half of it, as sd_watchdog_enabled(3) advises.
             let watchdog = micros.filter(|micros| *micros > 0).map(|micros| Duration::from_micros(micros / 2));
-            Some(Self { socket, to, watchdog })
+            Some(Self { own: own_end, to, watchdog })
         }
 
         pub(super) fn watchdog(&self) -> Option<Duration> {
@@ -112,7 +112,7 @@ pub(super) mod socket {
         }
 
         pub(super) fn send(&self, words: &str) {
-            let _ = self.socket.send_to_addr(words.as_bytes(), &self.to);
+            let _ = self.own.send_to_addr(words.as_bytes(), &self.to);
         }
     }
 

@@ -16,7 +16,7 @@ use super::manager::{Manager, Phase};
 /// How often a start that goes on is told of.
 const BEAT: Duration = Duration::from_secs(5);
 /// What may pass between two such words; a busy disk must not look like a hanging start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long an end takes after the drain delay: the lifecycle's phases, closing, and room.
 const ENDING: Duration = Duration::from_secs(20);
 

@@ -282,7 +282,7 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// As sd_booted(3) asks.
+/// As `sd_booted(3)` asks.
 fn is_booted() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }

@@ -31,6 +31,7 @@ fn on_stopped(dir: &Path) -> impl Fn(&[&str]) -> Output {
 #[test]
 fn people_are_administered_beside_a_running_system_and_on_a_stopped_one() {
     let dir = tempfile::tempdir().expect("temporary folder");
+    ok(&on_stopped(dir.path()), &["ca", "init"]);
     people(&on_stopped(dir.path()));
     let broker = Broker::start();
     people(&|args| broker.run(args));
@@ -103,6 +104,7 @@ fn people(run: Run<'_>) {
 #[test]
 fn a_password_is_read_from_standard_input_and_a_weak_one_is_refused() {
     let dir = tempfile::tempdir().expect("temporary folder");
+    ok(&on_stopped(dir.path()), &["ca", "init"]);
     let create = |email: &str, password: &str, input: &str| {
         let args = ["admin", "users", "create", "--email", email, "--role", "admin", "--password", password];
         let mut child = command(dir.path(), &[])
@@ -211,6 +213,7 @@ fn a_new_epoch_is_another_one_each_time_and_said_in_the_audit_log() {
 fn domains_are_added_and_their_rules_listed() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let run: Run<'_> = &on_stopped(dir.path());
+    ok(run, &["ca", "init"]);
     let made = json(run, &["admin", "domains", "create", "shop", "--body-limit", "65536", "--retention-days", "90"]);
     assert_eq!((&made["id"], &made["settings"]["body_limit"]), (&"shop".into(), &65536.into()));
     assert_eq!(run(&["admin", "domains", "create", "shop"]).status.code(), Some(1));

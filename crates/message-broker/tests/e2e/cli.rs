@@ -45,6 +45,23 @@ fn usage_errors_exit_2_and_business_errors_1() {
 }
 
 #[test]
+fn a_directory_without_an_installation_gets_none_by_being_looked_at() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let mistyped = dir.path().join("typo");
+    for args in [&["admin", "users", "list"][..], &["admin", "audit", "verify"], &["ca", "list"], &["keys", "list"]] {
+        let output = command(&mistyped, &[]).args(args).output().expect("runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{args:?}: {text}");
+        assert!(text.contains("there is no installation in") && text.contains("--data-dir"), "{text}");
+    }
+    assert!(!mistyped.exists(), "nothing was made");
+    let output = command(&mistyped, &[]).args(["ca", "init"]).output().expect("runs");
+    assert!(output.status.success(), "{output:?}");
+    let output = command(&mistyped, &[]).args(["admin", "audit", "verify"]).output().expect("runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
 fn every_shell_is_told_all_commands() {
     let dir = tempfile::tempdir().expect("temporary folder");
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

@@ -4,6 +4,7 @@ mod consuming;
 mod expunging;
 mod failing;
 mod managing;
+mod names;
 mod withdrawing;
 
 use std::time::{Duration, Instant};

@@ -85,9 +85,25 @@ impl Broker {
         Self::launch(dir, ports, environment)
     }
 
+    /// Starts in a file system of its own, after a shell has run `script` there; root alone can.
+    pub(crate) fn start_apart(script: &str, environment: &[(&str, &str)]) -> Self {
+        let dir = Arc::new(TempDir::new().expect("temporary folder"));
+        let extra = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let ports = Ports::spare();
+        let environment = ports.environment().into_iter().chain(extra).collect::<Vec<_>>();
+        let mut program = Command::new("unshare");
+        program.args(["--mount", "sh", "-c", &format!("{script} && exec \"$0\" up"), &binary()]);
+        Self::run_as(with_environment(program, dir.path(), &environment), dir, ports, environment)
+    }
+
     fn launch(dir: Arc<TempDir>, ports: Ports, environment: Vec<(String, String)>) -> Self {
-        let mut child = command(dir.path(), &environment)
-            .arg("up")
+        let mut program = command(dir.path(), &environment);
+        program.arg("up");
+        Self::run_as(program, dir, ports, environment)
+    }
+
+    fn run_as(mut program: Command, dir: Arc<TempDir>, ports: Ports, environment: Vec<(String, String)>) -> Self {
+        let mut child = program
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -136,6 +152,12 @@ impl Broker {
         let environment = self.environment.clone();
         let next = Self::launch(Arc::clone(&self.dir), self.ports, environment);
         drop(std::mem::replace(self, next));
+    }
+
+    /// Another value of a variable, from the next start or command on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// SIGTERM; the exit code and how long it took.
@@ -246,7 +268,10 @@ pub(crate) fn accepted_id(response: &Response) -> String {
 
 /// The binary on a data directory, with nothing inherited that could configure it.
 pub(crate) fn command(dir: &Path, environment: &[(String, String)]) -> Command {
-    let mut command = Command::new(binary());
+    with_environment(Command::new(binary()), dir, environment)
+}
+
+fn with_environment(mut command: Command, dir: &Path, environment: &[(String, String)]) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MB_") {
             command.env_remove(name);

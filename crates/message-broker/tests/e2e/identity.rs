@@ -131,8 +131,10 @@ fn certificates_of_another_ca_are_refused() {
     let broker = Broker::start();
     let stranger = tempfile::tempdir().expect("temporary folder");
     let environment = Vec::new();
-    let issued = crate::harness::command(stranger.path(), &environment).args(["ca", "issue", "demo"]).output();
-    assert!(issued.expect("the binary runs").status.success());
+    for args in [&["ca", "init"][..], &["ca", "issue", "demo"]] {
+        let issued = crate::harness::command(stranger.path(), &environment).args(args).output();
+        assert!(issued.expect("the binary runs").status.success());
+    }
     let folder = stranger.path().join("certs/clients/demo");
     let (certificate, key) = (folder.join("demo.crt"), folder.join("demo.key"));
     let answer = Connection::open(broker.dir(), broker.ports.proxy, Some((&certificate, &key)))

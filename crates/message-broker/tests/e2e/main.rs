@@ -2,6 +2,7 @@
 
 mod administration;
 mod authority;
+mod backups;
 mod certificates;
 mod cli;
 mod crash;
@@ -33,6 +34,7 @@ mod scripts;
 mod secrecy;
 #[cfg(unix)]
 mod services;
+mod smoke;
 mod smtp;
 mod status;
 mod submit;

@@ -93,6 +93,7 @@ mod needs_setpriv {
             assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).expect("text")
         };
+        run(&whole, &["ca", "init"]);
         run(&whole, &["ca", "issue", "demo"]);
         let to = split.display().to_string();
         run(

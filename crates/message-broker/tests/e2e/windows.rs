@@ -155,8 +155,8 @@ mod needs_wine {
         let installer = installer.filter(|path| path.extension().is_some_and(|extension| extension == "msi"));
         let installer = windows_path(&installer.last().expect("an installer").canonicalize().expect("there"));
         let root = folder().join("wine/drive_c/MessageBroker");
-        let installed = wine("msiexec").args(["/i", &installer, "/qn"]).output().expect("wine runs");
-        assert!(installed.status.success(), "{}", text(&installed));
+        let outcome = wine("msiexec").args(["/i", &installer, "/qn"]).output().expect("wine runs");
+        assert!(outcome.status.success(), "{}", text(&outcome));
         for file in [
             "bin/message-broker.exe",
             "deployment/services/install_all_services.ps1",

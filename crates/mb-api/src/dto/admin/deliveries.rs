@@ -115,6 +115,9 @@ pub struct DeadLettersDone {
     pub found: u64,
     /// Those of them that something was done about.
     pub done: u64,
+    /// Those of them that were to be delivered by a time that is over: they are not sent again.
+    #[serde(default)]
+    pub expired: u64,
     /// There may be more of them: ask again.
     pub more: bool,
 }

@@ -155,10 +155,15 @@ async fn act(
     let total = with_client(layout, async |client| {
         let matching = choose.filter.query(client).await?;
         let ask = ChooseDeadLetters { ids: choose.ids, matching, preview: choose.preview };
-        let mut total = DeadLettersDone { found: 0, done: 0, more: false };
+        let mut total = DeadLettersDone { found: 0, done: 0, expired: 0, more: false };
         loop {
             let step = act(client, &ask).await.context("dead letters")?;
-            total = DeadLettersDone { found: total.found + step.found, done: total.done + step.done, more: step.more };
+            total = DeadLettersDone {
+                found: total.found + step.found,
+                done: total.done + step.done,
+                expired: total.expired + step.expired,
+                more: step.more,
+            };
             if !step.more || step.done < step.found || ask.preview {
                 return Ok(total);
             }
@@ -172,6 +177,9 @@ async fn act(
         output::note(&format!("{}{more} dead letters match", total.found));
     } else {
         output::note(&format!("{} of {} dead letters {done}", total.done, total.found));
+        if total.expired > 0 {
+            output::note(&format!("{} are not: their messages have expired", total.expired));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
