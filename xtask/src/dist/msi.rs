@@ -1,6 +1,6 @@
 //! The installer's description, as `wixl` reads it (`WiX` 3, as far as `wixl` knows it).
 //!
-//! It lays files out and no services: those take settings first (`deployment\\services\\install_all_services.ps1`). Removing it
+//! It lays files out and no services: those take settings first (`deployment\services\install_all_services.ps1`). Removing it
 //! stops and removes the services; what the system has written stays.
 
 use std::collections::BTreeMap;
