@@ -1,6 +1,6 @@
 //! The installer's description, as `wixl` reads it (`WiX` 3, as far as `wixl` knows it).
 //!
-//! It lays files out and no services: those take settings first (`deployment\\services\\install_all_services.ps1`). Removing it
+//! It lays files out and no services: those take settings first (`deployment\services\install_all_services.ps1`). Removing it
 //! stops and removes the services; what the system has written stays.
 
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(super) fn description(stage: &Path, files: &[PathBuf]) -> anyhow::Result<Str
         }
         folder.files.push(file.clone());
     }
-    // wixl reads paths from where it is run.
+    // wixl takes paths from where it is run.
     let stage = Path::new(stage.file_name().context("the folder has a name")?);
     let mut body = String::new();
     let mut count = 0;

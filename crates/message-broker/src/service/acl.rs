@@ -1,7 +1,7 @@
 //! Who may read what on Windows: access lists, set and read by the system's own `icacls`, as the guide does it by hand.
 //!
 //! Administrators and the system may do everything, a service's account what its component needs. `secrets` and
-//! `certs\\ca.key` are the main server's alone. What cannot be set is told and stops nothing: `doctor` looks again.
+//! `certs\ca.key` are the main server's alone. What cannot be set is told and stops nothing: `doctor` looks again.
 
 #[cfg(any(windows, test))]
 mod sddl;

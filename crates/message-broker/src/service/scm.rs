@@ -122,11 +122,24 @@ pub(crate) fn stop(parts: &[Part]) -> Result<()> {
 }
 
 fn stop_one(part: Part, service: &Service) -> Result<()> {
-    let state = service.query_status().with_context(|| format!("ask for {}", name(part)))?.current_state;
-    if state == ServiceState::Stopped {
-        return Ok(());
+    let state = || service.query_status().with_context(|| format!("ask for {}", name(part)));
+    // Windows hands no word to a service that is starting; one that ends over it is stopped all the same.
+    if state()?.current_state == ServiceState::StartPending
+        && reach(part, service, ServiceState::Running, STARTS).is_err()
+    {
+        ensure!(
+            state()?.current_state == ServiceState::Stopped,
+            "{} is starting still and cannot be stopped",
+            name(part)
+        );
     }
-    service.stop().with_context(|| format!("stop {}", name(part)))?;
+    match state()?.current_state {
+        ServiceState::Stopped => return Ok(()),
+        ServiceState::StopPending => {}
+        _ => {
+            service.stop().with_context(|| format!("stop {}", name(part)))?;
+        }
+    }
     reach(part, service, ServiceState::Stopped, STOPS)
 }
 

@@ -29,7 +29,8 @@ pub(super) fn install(plan: &Plan) -> Result<()> {
     for part in &plan.parts {
         let service = define(&manager, &info(plan, *part, &present))?;
         for (what, refused) in manners(*part, &service) {
-            output::note(&format!("{}: {what} could not be set: {refused}", name(*part)));
+            let why = output::why(&refused.into());
+            output::note(&format!("{}: {what} could not be set: {why}", name(*part)));
         }
         if let Err(error) = winlog2::register(display_name(*part)) {
             output::note(&format!("{}: no source of the event log: {error}", name(*part)));
