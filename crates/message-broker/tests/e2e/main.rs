@@ -30,6 +30,7 @@ mod receiver;
 mod reload;
 mod renewal;
 mod secrecy;
+mod shutting_out;
 mod smtp;
 mod status;
 mod submit;
