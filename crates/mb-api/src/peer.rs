@@ -46,7 +46,8 @@ fn no_identity() -> ApiError {
     ApiError::new(ProblemCode::NoIdentity, "this route needs a client certificate")
 }
 
-fn refused(refusal: Refusal) -> ApiError {
+/// A refusal as it is answered.
+pub fn refused(refusal: Refusal) -> ApiError {
     match refusal {
         Refusal::Expired => ApiError::new(ProblemCode::CertificateExpired, "the client certificate has expired"),
         Refusal::Revoked => ApiError::new(ProblemCode::CertificateRevoked, "the client certificate was revoked"),

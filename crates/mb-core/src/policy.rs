@@ -109,9 +109,21 @@ impl Policy {
         if !roles.contains(&identity.role) {
             return Err(Refusal::WrongRole);
         }
-        let suspended = !self.suspended.is_empty()
-            && ClientName::parse(&identity.name).is_some_and(|name| self.suspended.contains(&name));
-        if suspended && identity.role.has_domain() { Err(Refusal::Suspended) } else { Ok(()) }
+        if self.is_suspended(identity) { Err(Refusal::Suspended) } else { Ok(()) }
+    }
+
+    /// Why `identity` may do nothing any more, whatever it was let in for before: revoked or suspended.
+    pub fn shuts_out(&self, identity: &Identity) -> Option<Refusal> {
+        if self.is_revoked(identity) {
+            return Some(Refusal::Revoked);
+        }
+        self.is_suspended(identity).then_some(Refusal::Suspended)
+    }
+
+    fn is_suspended(&self, identity: &Identity) -> bool {
+        !self.suspended.is_empty()
+            && identity.role.has_domain()
+            && ClientName::parse(&identity.name).is_some_and(|name| self.suspended.contains(&name))
     }
 
     /// Whether the identity's certificate is in the revoked set.
@@ -165,8 +177,12 @@ mod tests {
         assert_eq!(policy.admit(&identity(), &[Role::Client], Timestamp::from_micros(101)), Err(Refusal::Expired));
         policy.suspended.insert(ClientName::parse("demo").expect("valid"));
         assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Suspended));
+        assert_eq!(policy.shuts_out(&identity()), Some(Refusal::Suspended));
+        let operator = Identity { role: Role::Admin, domain: None, ..identity() };
+        assert_eq!(policy.shuts_out(&operator), None, "another holder of that name");
         policy.revoked.insert(CertificateRef { issuer: [1; 16], serial: vec![2, 3] });
         assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Revoked));
+        assert_eq!(policy.shuts_out(&identity()), Some(Refusal::Revoked));
     }
 
     #[test]

@@ -56,6 +56,11 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
+    /// The role whose own name this is: each machine has one certificate of that name, and nobody else may bear it.
+    pub fn of_component(name: &str) -> Option<Self> {
+        Self::parse(name).filter(|role| !role.has_domain())
+    }
+
     /// Whether its certificate carries the EKU serverAuth.
     pub const fn serves(self) -> bool {
         matches!(self, Self::Server | Self::Proxy | Self::Worker | Self::Portal)

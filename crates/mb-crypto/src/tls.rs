@@ -5,6 +5,7 @@
 //! request against the live policy. For that to hold, no connection may begin without the verifier: there are no session
 //! tickets, no stored sessions, no early data.
 
+mod main_server;
 mod unverified;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use rustls::{
 
 use crate::{CryptoError, pem};
 
+pub use main_server::main_server_client_config;
 pub use unverified::unverified_client_config;
 
 /// TLS 1.2 is the floor (RFC 8996 ends 1.0 and 1.1).

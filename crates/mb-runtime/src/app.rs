@@ -6,6 +6,7 @@
 
 mod observe;
 mod respond;
+mod turns;
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -14,7 +15,6 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -33,6 +33,8 @@ use crate::lifecycle::Boxed;
 use crate::logging::{self, Component};
 use crate::metrics::Metrics;
 use observe::{AccessLine, Routes};
+pub use turns::Sharing;
+use turns::Turns;
 
 /// How a role's router is wrapped.
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +45,14 @@ pub struct AppConfig {
     pub routes: &'static [&'static str],
     /// Requests in work at once; more are answered 503 `overloaded`.
     pub in_flight: usize,
+    /// Whose they may be.
+    pub sharing: Sharing,
 }
 
 impl AppConfig {
     /// A role's usual configuration.
     pub const fn new(role: Role, routes: &'static [&'static str]) -> Self {
-        Self { role, routes, in_flight: 8192 }
+        Self { role, routes, in_flight: 8192, sharing: Sharing { waiting: &[], kept: &[], open: &[] } }
     }
 }
 
@@ -83,8 +87,7 @@ struct Shared {
     /// Whose log it writes, also when another component of this process calls.
     component: Option<Component>,
     routes: Routes,
-    in_flight: AtomicUsize,
-    bound: AtomicUsize,
+    turns: Arc<Turns>,
 }
 
 impl App {
@@ -99,16 +102,13 @@ impl App {
 
     /// Wraps a router that answers unknown paths itself, with pages.
     pub fn with_own_fallback(config: AppConfig, router: Router, metrics: &mut Metrics) -> Self {
-        let shared = Arc::new(Shared {
-            component: Component::of_role(config.role),
-            routes: Routes::register(config.role, config.routes, metrics),
-            in_flight: AtomicUsize::new(0),
-            bound: AtomicUsize::new(config.in_flight),
-        });
-        let watched = Arc::downgrade(&shared);
+        let routes = Routes::register(config.role, config.routes, metrics);
+        let turns = Arc::new(Turns::new(&routes, config.sharing, config.in_flight));
+        let watched = Arc::downgrade(&turns);
+        let shared = Arc::new(Shared { component: Component::of_role(config.role), routes, turns });
         let name = format!("mb_{}_requests_in_flight", config.role);
         metrics.gauge_of(&name, "HTTP requests in work.", move || {
-            let in_flight = watched.upgrade().map_or(0, |shared| shared.in_flight.load(Ordering::Relaxed));
+            let in_flight = watched.upgrade().map_or(0, |turns| turns.in_work());
             f64::from(u32::try_from(in_flight).unwrap_or(u32::MAX))
         });
         Self { router, direct: None, error_page: None, shared }
@@ -138,7 +138,7 @@ impl App {
 
     /// From now on so many requests may be in work at once; clones share the bound.
     pub fn set_in_flight(&self, most: usize) {
-        self.shared.bound.store(most, Ordering::Relaxed);
+        self.shared.turns.set_bound(most);
     }
 }
 
@@ -183,7 +183,7 @@ impl Service<Request<Body>> for App {
         let route = self.shared.routes.find(request.uri().path());
         let line = AccessLine::of(&request);
         let page = self.error_page.filter(|_| asks_for_a_page(request.headers()));
-        let Some(turn) = Turn::take(&self.shared, route) else {
+        let Some(turn) = self.shared.turns.take(route) else {
             let error = ApiError::new(ProblemCode::Overloaded, "too many requests are in work; try again");
             return Box::pin(std::future::ready(Ok(self.refuse(&request, error))));
         };
@@ -193,8 +193,9 @@ impl Service<Request<Body>> for App {
             Some(direct) => Answer::Direct((direct.handler)(request)),
             None => Answer::Routed(self.router.call(request)),
         };
+        let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let component = turn.0.component;
+            let component = shared.component;
             let outcome = match answer {
                 Answer::Direct(answer) => caught(component, answer).await,
                 Answer::Routed(answer) => {
@@ -204,10 +205,11 @@ impl Service<Request<Body>> for App {
             let finish = || {
                 let response = respond::finish(outcome, &id, page);
                 let took = started.elapsed();
-                turn.0.routes.count(route, response.status(), took);
+                shared.routes.count(route, response.status(), took);
                 if let Some(line) = line {
                     line.log(&id, response.status(), took);
                 }
+                drop(turn);
                 response
             };
             Ok(logging::scope_of(component, finish))
@@ -218,24 +220,6 @@ impl Service<Request<Body>> for App {
 fn asks_for_a_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
-}
-
-/// A request in work; counted out however it ends.
-struct Turn(Arc<Shared>);
-
-impl Turn {
-    /// `None` if the bound is reached. Health and metrics always have their turn: a process that is busy is not dead.
-    fn take(shared: &Arc<Shared>, route: usize) -> Option<Self> {
-        let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        let turn = Self(Arc::clone(shared));
-        (before < shared.bound.load(Ordering::Relaxed) || shared.routes.is_vital(route)).then_some(turn)
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// An answer on its way.

@@ -4,6 +4,7 @@
 //! unannounced one is cut off at the limit. What comes behind it the listener reads and throws away, within bounds of its
 //! own, so that the refusal reaches a client that sends before it listens.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,8 +12,10 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
+use mb_api::peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::FieldError;
+use mb_core::policy::Refusal;
 use mb_core::submission::public_text;
 use serde::de::DeserializeOwned;
 
@@ -29,7 +32,8 @@ pub fn too_large(limit: usize) -> ApiError {
 /// Reads a whole body of at most `limit` bytes. A body that came in one piece is not copied.
 ///
 /// # Errors
-/// `body_too_large`, `request_timeout` after [`STALL`] of silence or [`TOTAL`], `malformed_request` if it breaks off.
+/// `body_too_large`, `request_timeout` after [`STALL`] of silence or [`TOTAL`], `malformed_request` if it breaks off,
+/// `certificate_revoked` and `client_suspended` if its sender became so meanwhile.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     read_body_with(body, limit, |_| Ok(())).await
 }
@@ -74,9 +78,7 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
         let frame = match tokio::time::timeout(STALL, body.frame()).await {
             Ok(None) => return Ok(None),
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(error))) => {
-                return Err(ApiError::new(ProblemCode::MalformedRequest, "the body broke off").caused_by(error));
-            }
+            Ok(Some(Err(error))) => return Err(broke_off(error)),
             Err(_) => {
                 let detail = format!("no data for {} s", STALL.as_secs());
                 return Err(ApiError::new(ProblemCode::RequestTimeout, detail));
@@ -87,6 +89,30 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
             return Ok(Some(data));
         }
     }
+}
+
+/// Ends a body whose sender may not go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShutOut(pub(crate) Refusal);
+
+impl fmt::Display for ShutOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sender was shut out meanwhile")
+    }
+}
+
+impl std::error::Error for ShutOut {}
+
+/// Why a body did not arrive whole: its sender was shut out as it was on its way, or it broke off.
+pub fn broke_off(error: axum::Error) -> ApiError {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(cause) = source {
+        if let Some(ShutOut(refusal)) = cause.downcast_ref() {
+            return peer::refused(*refusal);
+        }
+        source = cause.source();
+    }
+    ApiError::new(ProblemCode::MalformedRequest, "the body broke off").caused_by(error)
 }
 
 /// Reads a JSON body of at most `limit` bytes. Check the type with [`require_json`] where strangers call.

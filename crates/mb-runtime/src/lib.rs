@@ -15,7 +15,7 @@ pub mod nofile;
 mod policy_follower;
 mod policy_watch;
 
-pub use app::{App, AppConfig, ErrorPage};
+pub use app::{App, AppConfig, ErrorPage, Sharing};
 pub use error::RuntimeError;
 pub use health::{Check, Health};
 pub use lifecycle::{Criticality, Lifecycle};

@@ -7,6 +7,7 @@ mod accept;
 mod bare;
 mod bind;
 mod connection;
+mod judged;
 mod leftover;
 mod live;
 mod plain;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mb_core::policy::Refusal;
 use mb_core::{Identity, Policy};
 use tokio::sync::watch;
 
@@ -23,11 +24,11 @@ impl PolicyWatch {
         }
     }
 
-    /// Whether the policy at the moment revokes the identity's certificate.
-    pub fn revokes(&self, identity: &Identity) -> bool {
+    /// Why the policy at the moment lets the identity do nothing any more, if it does not.
+    pub fn shuts_out(&self, identity: &Identity) -> Option<Refusal> {
         match self {
-            Self::Always(receiver) => receiver.borrow().is_revoked(identity),
-            Self::Eventually(receiver) => receiver.borrow().as_ref().is_some_and(|policy| policy.is_revoked(identity)),
+            Self::Always(receiver) => receiver.borrow().shuts_out(identity),
+            Self::Eventually(receiver) => receiver.borrow().as_ref()?.shuts_out(identity),
         }
     }
 

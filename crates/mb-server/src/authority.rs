@@ -6,6 +6,7 @@
 mod enrolment;
 mod renewal;
 mod revocations;
+mod roles;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,11 @@ use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{ClientName, Clock, DomainName, FieldError, Identity, Role, Timestamp, hex};
 use mb_crypto::CryptoError;
 use mb_crypto::ca::{Ca, IssueRequest, Issued, Signed, SigningRequest};
-use mb_store::{CertificateFilter, CertificateRow, RevokeTarget, Store, StoreError};
+use mb_store::{CertificateFilter, CertificateRow, Ground, Recorded, RevokeTarget, Store, StoreError};
 
 use crate::routes::store_fault;
 
-pub use revocations::RevocationList;
+pub use revocations::{RENEW_AFTER, RevocationList};
 
 /// One year: the validity of leaf certificates where none is asked for (contract, section 7).
 const DEFAULT_VALIDITY: Duration = Duration::from_hours(365 * 24);
@@ -42,8 +43,8 @@ pub struct Order {
 /// Which certificates to revoke.
 #[derive(Clone, Debug)]
 pub enum Which {
-    /// All valid ones of a client or component.
-    Name(String),
+    /// All valid ones of a client or component; of the one that the name means, if no role is said.
+    Name(String, Option<Role>),
     /// The one with this serial number, hexadecimal.
     Serial(String),
 }
@@ -71,6 +72,7 @@ pub struct Authority {
     ca: ArcSwap<Ca>,
     previous: ArcSwapOption<Ca>,
     own_names: Vec<String>,
+    kept: revocations::Kept,
     store: Store,
     clock: Clock,
 }
@@ -79,7 +81,8 @@ impl Authority {
     pub(crate) fn new(authorities: Authorities, own_names: Vec<String>, store: Store, clock: Clock) -> Self {
         let Authorities { issuing, previous, .. } = authorities;
         let previous = ArcSwapOption::new(previous.map(Arc::new));
-        Self { ca: ArcSwap::from_pointee(issuing), previous, own_names, store, clock }
+        let kept = revocations::Kept::default();
+        Self { ca: ArcSwap::from_pointee(issuing), previous, own_names, kept, store, clock }
     }
 
     /// The names that every serving certificate carries, whoever orders it.
@@ -121,12 +124,18 @@ impl Authority {
     /// Issues a certificate with a fresh key, creating its domain and client if they are new.
     ///
     /// # Errors
-    /// `validation_failed` for a bad name, `conflict` if the client belongs to another domain, `unavailable`.
+    /// `validation_failed` for a bad name, `conflict` if the client belongs to another domain or may not act,
+    /// `unavailable`.
     pub async fn issue(&self, order: Order, actor: &str) -> Result<Issued, ApiError> {
+        self.issue_on(Ground::Order, order, actor).await
+    }
+
+    async fn issue_on(&self, ground: Ground<'_>, order: Order, actor: &str) -> Result<Issued, ApiError> {
         let order = self.with_own_names(order);
         let domain = self.place(&order, actor).await?;
-        let issued = self.ca.load().issue(&self.request(&order, domain.as_ref())).map_err(bad_order)?;
-        self.record(&issued.identity, &issued.certificate_pem, actor).await?;
+        let (ca, now) = (self.ca.load_full(), self.clock.now());
+        let issued = aside(move || ca.issue(&request(&order, domain.as_ref(), now))).await?.map_err(bad_order)?;
+        self.record(ground, &issued.identity, &issued.certificate_pem, actor).await?;
         Ok(issued)
     }
 
@@ -135,12 +144,18 @@ impl Authority {
     /// # Errors
     /// As [`Authority::issue`]; `validation_failed` if `request` is no sound signing request.
     pub async fn sign(&self, order: Order, request: &str, actor: &str) -> Result<Signed, ApiError> {
-        let request = SigningRequest::from_pem(request).map_err(bad_request)?;
+        let request = read_request(request).await?;
         let order = self.with_own_names(order);
-        let domain = self.place(&order, actor).await?;
-        let signed = self.ca.load().sign(&request, &self.request(&order, domain.as_ref())).map_err(bad_order)?;
-        self.record(&signed.identity, &signed.certificate_pem, actor).await?;
+        let signed = self.sign_unrecorded(order, request, actor).await?;
+        self.record(Ground::Order, &signed.identity, &signed.certificate_pem, actor).await?;
         Ok(signed)
+    }
+
+    /// The same, to be handed out only once it is recorded.
+    async fn sign_unrecorded(&self, order: Order, key: SigningRequest, actor: &str) -> Result<Signed, ApiError> {
+        let domain = self.place(&order, actor).await?;
+        let (ca, now) = (self.ca.load_full(), self.clock.now());
+        aside(move || ca.sign(&key, &request(&order, domain.as_ref(), now))).await?.map_err(bad_order)
     }
 
     fn with_own_names(&self, mut order: Order) -> Order {
@@ -150,31 +165,17 @@ impl Authority {
         order
     }
 
-    fn request<'a>(&self, order: &'a Order, domain: Option<&'a DomainName>) -> IssueRequest<'a> {
-        IssueRequest {
-            name: &order.name,
-            role: order.role,
-            domain,
-            sans: &order.sans,
-            validity: order.validity.unwrap_or(DEFAULT_VALIDITY),
-            now: self.clock.now(),
-        }
-    }
-
-    async fn record(&self, identity: &Identity, certificate_pem: &str, actor: &str) -> Result<(), ApiError> {
-        let row = CertificateRow {
-            issuer: identity.issuer,
-            serial: identity.serial.clone(),
-            fingerprint: identity.fingerprint.clone(),
-            name: identity.name.clone(),
-            role: identity.role,
-            domain: identity.domain.clone(),
-            not_before: identity.not_before,
-            not_after: identity.not_after,
-            certificate_pem: certificate_pem.to_owned(),
-            revocation: None,
-        };
-        self.store.insert_certificate(&row, actor).await.map_err(store_fault)
+    /// Records what may be handed out then.
+    async fn record(
+        &self,
+        ground: Ground<'_>,
+        identity: &Identity,
+        certificate_pem: &str,
+        actor: &str,
+    ) -> Result<(), ApiError> {
+        let row = row(identity, certificate_pem);
+        let recorded = self.store.record_certificate(&row, ground, actor).await.map_err(store_fault)?;
+        refused(&identity.name, &recorded).map_or(Ok(()), Err)
     }
 
     async fn place(&self, order: &Order, actor: &str) -> Result<Option<DomainName>, ApiError> {
@@ -182,6 +183,12 @@ impl Authority {
             let field = FieldError::new("/client_id", "invalid_name", mb_core::name::NAME_RULE);
             return Err(ApiError::invalid(vec![field]));
         };
+        if let Some(reserved) = reserved(name.as_str()).filter(|reserved| *reserved != Some(order.role)) {
+            let whose =
+                reserved.map_or_else(|| "the certificate authority".into(), |role| format!("the {role} component"));
+            let detail = format!("the name {name} is of {whose}: choose another");
+            return Err(ApiError::invalid(vec![FieldError::new("/client_id", "reserved_name", detail)]));
+        }
         if !order.role.has_domain() {
             return Ok(None);
         }
@@ -203,27 +210,138 @@ impl Authority {
     /// Revokes what is not revoked yet; it is in the store's revoked set when this returns. Repeating it changes nothing.
     ///
     /// # Errors
-    /// `not_found` if nothing has that name or serial, `unavailable`.
+    /// `not_found` if nothing has that name or serial, `conflict` if the name is of several holders, `unavailable`.
     pub async fn revoke(&self, which: &Which, reason: &str, actor: &str) -> Result<Vec<CertificateRow>, ApiError> {
-        let (target, filter) = match which {
-            Which::Name(name) => (
-                RevokeTarget::Name(name.clone()),
-                CertificateFilter { name: Some(name.clone()), ..CertificateFilter::default() },
-            ),
-            Which::Serial(serial) => {
-                let Some(serial) = parse_serial(serial) else {
-                    let field = FieldError::new("/serial", "invalid", "serial must be hexadecimal digits");
-                    return Err(ApiError::invalid(vec![field]));
+        let (target, known) = match which {
+            Which::Name(name, role) => {
+                let rows = self.named(name).await?;
+                // Who has a token for its first certificate is known as a client.
+                let is_client = match ClientName::parse(name) {
+                    Some(name) => self.store.client(&name).await.map_err(store_fault)?.is_some(),
+                    None => false,
                 };
+                let held = roles::held(&rows, self.clock.now());
+                (RevokeTarget::Name(name.clone(), roles::meant(name, *role, &held)?), is_client || !rows.is_empty())
+            }
+            Which::Serial(serial) => {
+                let serial = serial_number(serial)?;
                 let filter = CertificateFilter { serial: Some(serial.clone()), ..CertificateFilter::default() };
-                (RevokeTarget::Serial(serial), filter)
+                let rows = self.store.certificates(&filter).await.map_err(store_fault)?;
+                (RevokeTarget::Serial(serial), !rows.is_empty())
             }
         };
-        if self.store.certificates(&filter).await.map_err(store_fault)?.is_empty() {
+        if !known {
             return Err(ApiError::new(ProblemCode::NotFound, "no certificate has that name or serial number"));
         }
         self.store.revoke(&target, reason, actor).await.map_err(store_fault)
     }
+
+    /// What was renewed over these certificates and is not revoked, without what was renewed over that in turn.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn successors(&self, of: &[CertificateRow]) -> Result<Vec<CertificateRow>, ApiError> {
+        let mut found = Vec::new();
+        for row in of {
+            found.extend(self.store.successors(&row.serial).await.map_err(store_fault)?);
+        }
+        Ok(found)
+    }
+
+    /// Revokes what was renewed over revoked certificates, and over that, and so on; returns it.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn revoke_successors(
+        &self,
+        of: &[CertificateRow],
+        reason: &str,
+        actor: &str,
+    ) -> Result<Vec<CertificateRow>, ApiError> {
+        let (mut revoked, mut next) = (Vec::new(), self.successors(of).await?);
+        // What is revoked is followed by nothing more, so this ends.
+        while !next.is_empty() {
+            for row in &next {
+                let target = RevokeTarget::Serial(row.serial.clone());
+                revoked.extend(self.store.revoke(&target, reason, actor).await.map_err(store_fault)?);
+            }
+            next = self.successors(&next).await?;
+        }
+        Ok(revoked)
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<CertificateRow>, ApiError> {
+        let filter = CertificateFilter { name: Some(name.to_owned()), ..CertificateFilter::default() };
+        self.store.certificates(&filter).await.map_err(store_fault)
+    }
+}
+
+fn request<'a>(order: &'a Order, domain: Option<&'a DomainName>, now: Timestamp) -> IssueRequest<'a> {
+    IssueRequest {
+        name: &order.name,
+        role: order.role,
+        domain,
+        sans: &order.sans,
+        validity: order.validity.unwrap_or(DEFAULT_VALIDITY),
+        now,
+    }
+}
+
+fn row(identity: &Identity, certificate_pem: &str) -> CertificateRow {
+    CertificateRow {
+        issuer: identity.issuer,
+        serial: identity.serial.clone(),
+        fingerprint: identity.fingerprint.clone(),
+        name: identity.name.clone(),
+        role: identity.role,
+        domain: identity.domain.clone(),
+        not_before: identity.not_before,
+        not_after: identity.not_after,
+        certificate_pem: certificate_pem.to_owned(),
+        revocation: None,
+    }
+}
+
+/// Why a certificate is not handed out, if it is not.
+fn refused(name: &str, recorded: &Recorded) -> Option<ApiError> {
+    match recorded {
+        Recorded::Done | Recorded::Before(_) => None,
+        Recorded::Inactive(status) => {
+            let status = status.as_str();
+            Some(ApiError::new(ProblemCode::Conflict, format!("the client {name} is {status}: make it active first")))
+        }
+        Recorded::Revoked => {
+            Some(ApiError::new(ProblemCode::CertificateRevoked, "the certificate to be renewed was revoked"))
+        }
+        Recorded::TooMany(count) => {
+            let detail = format!("{name} has {count} valid certificates: revoke some first");
+            Some(ApiError::new(ProblemCode::Conflict, detail))
+        }
+        Recorded::NoToken => Some(enrolment::invalid_token()),
+    }
+}
+
+/// The same as the holder of the certificate is told, who is no administrator.
+fn refused_to_holder(name: &str, recorded: &Recorded) -> Option<ApiError> {
+    match recorded {
+        Recorded::Inactive(_) => Some(ApiError::new(ProblemCode::ClientSuspended, "the client is suspended")),
+        other => refused(name, other),
+    }
+}
+
+/// Whose name it is, if it is not for everybody: a component's role, or `None` for the authority itself.
+fn reserved(name: &str) -> Option<Option<Role>> {
+    if name == "ca" { Some(None) } else { Role::of_component(name).map(Some) }
+}
+
+/// Keys and signatures: not on a thread that serves requests.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
+}
+
+async fn read_request(text: &str) -> Result<SigningRequest, ApiError> {
+    let text = text.to_owned();
+    aside(move || SigningRequest::from_pem(&text)).await?.map_err(bad_request)
 }
 
 fn bad_request(error: CryptoError) -> ApiError {
@@ -233,6 +351,12 @@ fn bad_request(error: CryptoError) -> ApiError {
 fn bad_order(error: CryptoError) -> ApiError {
     let field = FieldError::new("/sans", "invalid", "not a host name or address that a certificate can carry");
     ApiError::invalid(vec![field]).caused_by(error)
+}
+
+fn serial_number(text: &str) -> Result<Vec<u8>, ApiError> {
+    parse_serial(text).ok_or_else(|| {
+        ApiError::invalid(vec![FieldError::new("/serial", "invalid", "serial must be hexadecimal digits")])
+    })
 }
 
 /// Reads a serial number as `openssl` and `ca list` print it: hexadecimal, colons allowed, leading zeros dropped.

@@ -5,6 +5,7 @@
 
 pub(crate) mod opened;
 pub(crate) mod payload;
+pub(crate) mod polls;
 pub(crate) mod probes;
 mod served;
 
@@ -17,6 +18,7 @@ use mb_crypto::master::MasterKeys;
 use mb_store::{DestinationRow, Reported, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 
+use polls::Polls;
 use probes::Probes;
 pub(crate) use served::{Served, seal_identity, seal_secret};
 
@@ -27,6 +29,7 @@ pub(crate) struct Delivering {
     /// Held from reading to keeping: of two refreshes the later one is read later.
     refreshing: Mutex<()>,
     wake: watch::Sender<u64>,
+    pub(crate) polls: Polls,
     pub(crate) probes: Probes,
     master: Arc<MasterKeys>,
 }
@@ -70,6 +73,7 @@ impl Delivering {
             known: ArcSwap::from_pointee(Known::new(version, rows, &master)),
             refreshing: Mutex::default(),
             wake: watch::Sender::new(0),
+            polls: Polls::default(),
             probes: Probes::default(),
             master,
         })

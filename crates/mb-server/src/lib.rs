@@ -48,7 +48,7 @@ pub use crate::authority::{Authorities, Authority};
 use crate::backup::BackupConfig;
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::people::PeopleConfig;
-pub use crate::routes::openapi_text;
+pub use crate::routes::{SHARING, openapi_text};
 
 /// Why the main server cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -38,10 +38,25 @@ use axum::Router;
 use axum::routing::{delete, get, post, put};
 use mb_api::paths;
 use mb_api::problem::ApiError;
+use mb_runtime::Sharing;
 
 use crate::app::App;
 
 pub use openapi::text as openapi_text;
+
+/// Whose the requests in work may be.
+pub const SHARING: Sharing = Sharing {
+    waiting: &[paths::PULL, paths::DELIVERIES_LEASE, paths::POLICY],
+    kept: &["/admin/", "/internal/"],
+    open: &[
+        paths::AUTH_LOGIN,
+        paths::AUTH_REFRESH,
+        paths::AUTH_LOGOUT,
+        paths::AUTH_FORGOT_PASSWORD,
+        paths::AUTH_RESET_PASSWORD,
+        paths::PKI_ENROLL,
+    ],
+};
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()

@@ -20,4 +20,5 @@ mod people;
 mod registering;
 mod rotating;
 mod shared_secrets;
+mod shutting_out;
 mod watching;

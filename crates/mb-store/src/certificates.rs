@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::Store;
 use crate::audit::{self, Change};
+use crate::enrolment;
 use crate::error::StoreError;
 use crate::settings::bump_policy;
 use crate::value::{Row, Value};
@@ -75,18 +76,14 @@ pub struct CertificateFilter {
 /// Which certificates to revoke.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RevokeTarget {
-    /// All of that name.
-    Name(String),
+    /// All of that name in these roles.
+    Name(String, Vec<Role>),
     /// The one with that serial number.
     Serial(Vec<u8>),
 }
 
-const INSERT: &str = "INSERT INTO certificates (issuer, serial, fingerprint, name, role, domain, not_before, \
-                      not_after, certificate_pem, created_at, revoked_at, revocation_reason) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-
 macro_rules! select {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "SELECT issuer, serial, fingerprint, name, role, domain, not_before, not_after, certificate_pem, \
              revoked_at, revocation_reason, id FROM certificates ",
@@ -95,14 +92,27 @@ macro_rules! select {
     };
 }
 
-const LIST: &str = select!(
-    "WHERE (? IS NULL OR name = ?) AND (? IS NULL OR serial = ?) AND (? IS NULL OR fingerprint = ?) \
-     AND (? IS NULL OR role = ?) AND (? IS NULL OR domain = ?) ORDER BY name, not_after DESC, id DESC"
-);
+macro_rules! list {
+    ($first:literal) => {
+        select!(concat!(
+            "WHERE ",
+            $first,
+            " AND (? IS NULL OR name = ?) AND (? IS NULL OR serial = ?) AND (? IS NULL OR fingerprint = ?) \
+             AND (? IS NULL OR role = ?) AND (? IS NULL OR domain = ?) ORDER BY name, not_after DESC, id DESC"
+        ))
+    };
+}
+
+/// By what an index leads to, if that is asked for.
+const LIST: &str = list!("? IS NULL");
+const LIST_NAMED: &str = list!("name = ?");
+const LIST_NUMBERED: &str = list!("serial = ?");
+const LIST_PRINTED: &str = list!("fingerprint = ?");
 
 const PAGE: &str = select!("WHERE id > ? ORDER BY id LIMIT ?");
 
-fn read(row: &Row) -> Result<CertificateRow, StoreError> {
+/// Reads what [`select`] selects.
+pub(crate) fn read(row: &Row) -> Result<CertificateRow, StoreError> {
     let revocation = |at| {
         let reason = row.optional_text(10)?.unwrap_or_default().to_owned();
         Ok::<_, StoreError>(Revocation { at, reason })
@@ -133,35 +143,6 @@ impl CertificateRow {
 }
 
 impl Store {
-    /// Records an issued certificate.
-    ///
-    /// # Errors
-    /// [`StoreError::Exists`] if its issuer and serial number, or its fingerprint, are there already.
-    pub async fn insert_certificate(&self, row: &CertificateRow, actor: &str) -> Result<(), StoreError> {
-        let values = [
-            Value::Blob(&row.issuer),
-            Value::Blob(&row.serial),
-            Value::Text(&row.fingerprint),
-            Value::Text(&row.name),
-            Value::Text(row.role.as_str()),
-            Value::text(row.domain.as_ref().map(DomainName::as_str)),
-            Value::Time(row.not_before),
-            Value::Time(row.not_after),
-            Value::Text(&row.certificate_pem),
-            Value::Time(self.now()),
-            Value::time(row.revocation.as_ref().map(|revocation| revocation.at)),
-            Value::text(row.revocation.as_ref().map(|revocation| revocation.reason.as_str())),
-        ];
-        let mut tx = self.backend().begin().await?;
-        if let Err(error) = tx.execute(INSERT, values).await {
-            tx.rollback().await?;
-            return Err(if error.is_unique_violation() { StoreError::Exists("certificate") } else { error });
-        }
-        let detail = json!({ "role": row.role, "domain": row.domain, "fingerprint": row.fingerprint });
-        audit::insert(&mut tx, &Change::new(self, actor, "certificate.issue", &row.name).detail(detail)).await?;
-        tx.commit().await
-    }
-
     /// The certificates that match, by name and newest first.
     pub async fn certificates(&self, filter: &CertificateFilter) -> Result<Vec<CertificateRow>, StoreError> {
         let given = [
@@ -171,7 +152,14 @@ impl Store {
             Value::text(filter.role.map(Role::as_str)),
             Value::text(filter.domain.as_ref().map(DomainName::as_str)),
         ];
-        let rows = self.backend().fetch(LIST, given.into_iter().flat_map(|value| [value, value])).await?;
+        let (sql, first) = match filter {
+            CertificateFilter { fingerprint: Some(print), .. } => (LIST_PRINTED, Value::Text(print)),
+            CertificateFilter { serial: Some(serial), .. } => (LIST_NUMBERED, Value::Blob(serial)),
+            CertificateFilter { name: Some(name), .. } => (LIST_NAMED, Value::Text(name)),
+            _ => (LIST, Value::Null),
+        };
+        let values = std::iter::once(first).chain(given.into_iter().flat_map(|value| [value, value]));
+        let rows = self.backend().fetch(sql, values).await?;
         let now = self.now();
         let wanted = |row: &CertificateRow| filter.status.is_none_or(|status| row.status(now) == status);
         rows.iter().map(read).filter(|row| row.as_ref().map_or(true, wanted)).collect()
@@ -195,8 +183,15 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// The certificates that were renewed over the one with this serial number, and are not revoked.
+    pub async fn successors(&self, serial: &[u8]) -> Result<Vec<CertificateRow>, StoreError> {
+        let sql = select!("WHERE renewed_from = ? AND revoked_at IS NULL ORDER BY id");
+        self.backend().fetch(sql, [Value::Blob(serial)]).await?.iter().map(read).collect()
+    }
+
     /// Revokes what is not revoked yet and announces it to the edge; returns what was revoked by this call, which is
-    /// nothing if there is no such certificate or all were revoked before.
+    /// nothing if there is no such certificate or all were revoked before. Whose certificates are revoked by name has no
+    /// token for another one, either.
     pub async fn revoke(
         &self,
         target: &RevokeTarget,
@@ -204,17 +199,27 @@ impl Store {
         actor: &str,
     ) -> Result<Vec<CertificateRow>, StoreError> {
         let mut tx = self.backend().begin().await?;
-        let rows = match target {
-            RevokeTarget::Name(name) => {
-                tx.fetch(select!("WHERE name = ? AND revoked_at IS NULL"), [Value::Text(name)]).await?
+        let (rows, roles) = match target {
+            RevokeTarget::Name(name, roles) => {
+                let sql = select!("WHERE name = ? AND revoked_at IS NULL");
+                (tx.fetch(sql, [Value::Text(name)]).await?, Some(roles))
             }
             RevokeTarget::Serial(serial) => {
-                tx.fetch(select!("WHERE serial = ? AND revoked_at IS NULL"), [Value::Blob(serial)]).await?
+                (tx.fetch(select!("WHERE serial = ? AND revoked_at IS NULL"), [Value::Blob(serial)]).await?, None)
             }
         };
         let mut revoked = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        revoked.retain(|row| roles.is_none_or(|roles| roles.contains(&row.role)));
+        let voided = match target {
+            RevokeTarget::Name(name, roles) => enrolment::void(&mut tx, self, name, roles, actor).await?,
+            RevokeTarget::Serial(_) => 0,
+        };
         if revoked.is_empty() {
-            tx.rollback().await?;
+            if voided == 0 {
+                tx.rollback().await?
+            } else {
+                tx.commit().await?
+            }
             return Ok(revoked);
         }
         let at = self.now();

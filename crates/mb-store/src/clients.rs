@@ -1,11 +1,13 @@
 //! Clients: who may submit. They are archived, never deleted, and stay in one domain for good.
 
-use mb_core::{ClientName, ClientStatus, DomainName, Timestamp};
+use mb_core::{ClientName, ClientStatus, DomainName, Role, Timestamp};
 use serde_json::json;
 
 use crate::Store;
 use crate::audit::{self, Change};
+use crate::backend::Transaction;
 use crate::domains;
+use crate::enrolment;
 use crate::error::StoreError;
 use crate::settings::bump_policy;
 use crate::value::{Row, Value};
@@ -47,6 +49,12 @@ const ALL: &str = select!("WHERE ? IS NULL OR domain = ? ORDER BY name");
 const PAGE: &str = select!("WHERE name > ? AND (status = ? OR (? IS NULL AND status <> ?)) ORDER BY name LIMIT ?");
 const PAGE_OF_DOMAIN: &str =
     select!("WHERE name > ? AND (status = ? OR (? IS NULL AND status <> ?)) AND domain = ? ORDER BY name LIMIT ?");
+
+/// Where a client stands, as this transaction sees it; `None` if it is not known.
+pub(crate) async fn status(tx: &mut Transaction, name: &str) -> Result<Option<ClientStatus>, StoreError> {
+    let row = tx.fetch_optional(BY_NAME, [Value::Text(name)]).await?;
+    row.map(|row| ClientStatus::parse(row.text(2)?).ok_or(StoreError::Damaged("client status"))).transpose()
+}
 
 fn read(row: &Row) -> Result<Client, StoreError> {
     Ok(Client {
@@ -160,7 +168,8 @@ impl Store {
         Ok(Some(Client { rate_limit, ..client }))
     }
 
-    /// Sets a client's status and, if that is a change, announces it to the edge; `None` if there is no such client.
+    /// Sets a client's status and, if that is a change, announces it to the edge; `None` if there is no such client. Who is
+    /// archived has no token for a certificate any more.
     pub async fn set_client_status(
         &self,
         name: &ClientName,
@@ -180,6 +189,9 @@ impl Store {
         let values = [Value::Text(status.as_str()), Value::Time(client.changed_at), Value::Text(name.as_str())];
         tx.execute("UPDATE clients SET status = ?, changed_at = ? WHERE name = ?", values).await?;
         audit::insert(&mut tx, &change).await?;
+        if status == ClientStatus::Archived {
+            enrolment::void(&mut tx, self, name.as_str(), &Role::ALL, actor).await?;
+        }
         bump_policy(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(client))

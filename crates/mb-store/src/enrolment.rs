@@ -1,11 +1,12 @@
-//! Tokens with which somebody who has no certificate yet gets one. A token is claimed by the key in the first signing
-//! request that comes with it, so that a repeat gets the same answer and another key none.
+//! Tokens with which somebody who has no certificate yet gets one. A token is used by the key in the first signing request
+//! that comes with it, in the transaction that records the certificate: a repeat gets the same one, and another key none.
 
 use mb_core::{DomainName, Role, Timestamp};
 use serde_json::json;
 
 use crate::Store;
 use crate::audit::{self, Change};
+use crate::backend::Transaction;
 use crate::error::StoreError;
 use crate::value::{Row, Value};
 
@@ -33,20 +34,15 @@ pub struct EnrolmentTerms {
     pub validity_days: Option<u32>,
 }
 
-/// Whose a token is.
+/// A token that is good at the moment, or was used.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Claim {
-    /// The request's that asked, by this or an earlier call.
-    Granted {
-        /// What it entitles to.
-        terms: EnrolmentTerms,
-        /// The certificate that was issued already, by its fingerprint.
-        issued: Option<String>,
-    },
-    /// Another request's.
-    Taken,
-    /// Nobody's: there is none, or its time is over.
-    Unknown,
+pub struct Enrolment {
+    /// What it entitles to.
+    pub terms: EnrolmentTerms,
+    /// The digest of the key that it was used for.
+    pub key: Option<[u8; 32]>,
+    /// The certificate that was issued for it, by its fingerprint.
+    pub issued: Option<String>,
 }
 
 const BY_DIGEST: &str = "SELECT name, role, domain, validity_days, expires_at, request_digest, fingerprint \
@@ -85,36 +81,60 @@ impl Store {
         tx.commit().await
     }
 
-    /// Claims the token with this digest for the request with that one.
-    pub async fn claim_enrolment(&self, digest: &[u8; 32], request: &[u8; 32]) -> Result<Claim, StoreError> {
-        let now = self.now();
-        let mut tx = self.backend().begin().await?;
-        let row = tx.fetch_optional(BY_DIGEST, [Value::Blob(digest)]).await?;
-        let claim = match &row {
-            Some(row) if now < row.time(4)? => match row.optional_blob(5)? {
-                None => Claim::Granted { terms: terms(row)?, issued: None },
-                Some(first) if first == request => {
-                    Claim::Granted { terms: terms(row)?, issued: row.optional_text(6)?.map(str::to_owned) }
-                }
-                Some(_) => Claim::Taken,
-            },
-            _ => Claim::Unknown,
-        };
-        if !matches!(&claim, Claim::Granted { issued: None, .. }) {
-            tx.rollback().await?;
-            return Ok(claim);
-        }
-        let sql = "UPDATE enrolment_tokens SET used_at = ?, request_digest = ? WHERE digest = ?";
-        tx.execute(sql, [Value::Time(now), Value::Blob(request), Value::Blob(digest)]).await?;
-        tx.commit().await?;
-        Ok(claim)
+    /// The token with this digest, unless its time is over.
+    pub async fn enrolment(&self, digest: &[u8; 32]) -> Result<Option<Enrolment>, StoreError> {
+        let row = self.backend().fetch_optional(BY_DIGEST, [Value::Blob(digest)]).await?;
+        row.map(|row| current(&row, self.now())).transpose().map(Option::flatten)
     }
+}
 
-    /// Notes which certificate was issued for a token.
-    pub async fn note_enrolment(&self, digest: &[u8; 32], fingerprint: &str) -> Result<(), StoreError> {
-        let mut tx = self.backend().begin().await?;
-        let sql = "UPDATE enrolment_tokens SET fingerprint = ? WHERE digest = ?";
-        tx.execute(sql, [Value::Text(fingerprint), Value::Blob(digest)]).await?;
-        tx.commit().await
+fn current(row: &Row, now: Timestamp) -> Result<Option<Enrolment>, StoreError> {
+    if now >= row.time(4)? {
+        return Ok(None);
     }
+    let key = row.optional_blob(5)?.is_some().then(|| row.array(5)).transpose()?;
+    Ok(Some(Enrolment { terms: terms(row)?, key, issued: row.optional_text(6)?.map(str::to_owned) }))
+}
+
+/// The same as a transaction sees it that is about to use the token.
+pub(crate) async fn find(
+    tx: &mut Transaction,
+    digest: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<Enrolment>, StoreError> {
+    let row = tx.fetch_optional(BY_DIGEST, [Value::Blob(digest)]).await?;
+    row.map(|row| current(&row, now)).transpose().map(Option::flatten)
+}
+
+/// Notes what a token was used for, in the transaction that records the certificate.
+pub(crate) async fn note(
+    tx: &mut Transaction,
+    digest: &[u8; 32],
+    key: &[u8; 32],
+    fingerprint: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE enrolment_tokens SET used_at = ?, request_digest = ?, fingerprint = ? WHERE digest = ?";
+    let values = [Value::Time(now), Value::Blob(key), Value::Text(fingerprint), Value::Blob(digest)];
+    tx.execute(sql, values).await.map(drop)
+}
+
+/// Ends the tokens of a name in these roles that have no certificate yet, in the transaction of the change that calls for
+/// it; how many.
+pub(crate) async fn void(
+    tx: &mut Transaction,
+    store: &Store,
+    name: &str,
+    roles: &[Role],
+    actor: &str,
+) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM enrolment_tokens WHERE name = ? AND role = ? AND fingerprint IS NULL";
+    let mut voided = 0;
+    for role in roles {
+        voided += tx.execute(sql, [Value::Text(name), Value::Text(role.as_str())]).await?;
+    }
+    if voided > 0 {
+        audit::insert(tx, &Change::new(store, actor, "enrolment.void", name)).await?;
+    }
+    Ok(voided)
 }

@@ -137,7 +137,7 @@ impl Access {
         let (certificate, key) = layout.component(Role::Admin.as_str());
         let (certificate, key) = (read_text(&certificate)?, read_secret(&key)?);
         let ca = read_text(&layout.ca_certificate())?;
-        let tls = mb_crypto::tls::client_config(Some((&certificate, key.expose())), &ca, &[])
+        let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &ca)
             .context("read certs/admin.crt")?;
         let transport = Transport::mtls(tls, url).context("connect to the main server")?;
         Ok(Self { client: Client::new(transport), here: None })

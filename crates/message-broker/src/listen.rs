@@ -62,7 +62,7 @@ fn name(text: &str) -> Result<DestinationName, String> {
 pub(crate) async fn run(args: ListenArgs, data_dir: &Path) -> Result<ExitCode> {
     let ca = args.ca.clone().unwrap_or_else(|| data_dir.join("certs").join("ca.crt"));
     let (certificate, key) = (read_text(&args.cert)?, read_secret(&args.key)?);
-    let tls = mb_crypto::tls::client_config(Some((&certificate, key.expose())), &read_text(&ca)?, &[]);
+    let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &read_text(&ca)?);
     let transport = Transport::mtls(tls.context("read the certificate")?, &args.url).context("read --url")?;
     let client = Client::new(transport);
     let lifecycle = Lifecycle::new();

@@ -54,7 +54,8 @@ pub fn journal_config(layout: &Layout, config: &Config) -> JournalConfig {
 
 /// The main server's routes as an in-process client calls them.
 pub fn in_process_service(router: Router, in_flight: usize, metrics: &mut Metrics) -> App {
-    App::new(AppConfig { in_flight, ..AppConfig::new(Role::Server, paths::SERVER) }, router, metrics)
+    let config = AppConfig { in_flight, sharing: mb_server::SHARING, ..AppConfig::new(Role::Server, paths::SERVER) };
+    App::new(config, router, metrics)
 }
 
 /// What runs until the stop.

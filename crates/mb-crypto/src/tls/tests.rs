@@ -22,6 +22,20 @@ fn client(ca: &Ca, certificate: Option<&Issued>) -> ClientConfig {
     client_config(identity, ca.certificate_pem(), &[b"h2"]).expect("a configuration")
 }
 
+#[test]
+fn only_the_main_servers_certificate_is_taken_for_the_main_servers() {
+    let ca = fixture::ca();
+    let config = Arc::new(main_server_client_config(None, ca.certificate_pem()).expect("a configuration"));
+    for role in [Role::Server, Role::Proxy, Role::Worker, Role::Portal] {
+        let shown = server(&ca, &fixture::issue(&ca, role.as_str(), role));
+        assert_eq!(connect(&shown, &config).is_ok(), role == Role::Server, "{role}");
+        assert!(connect(&shown, &Arc::new(client(&ca, None))).is_ok(), "{role} serves");
+    }
+    let other = fixture::ca();
+    let shown = server(&other, &fixture::issue(&other, "server", Role::Server));
+    assert!(connect(&shown, &config).is_err(), "of another authority");
+}
+
 /// Both ends of a connection, after the handshake and one byte each way.
 #[derive(Debug)]
 struct Connected {

@@ -51,8 +51,10 @@ pub(crate) async fn post(
     let reason = typed.reason.trim();
     let ask = RevokeCertificate {
         client_id: None,
+        role: None,
         serial: Some(target.serial.clone()),
         reason: (!reason.is_empty()).then(|| reason.to_owned()),
+        successors: false,
     };
     match person.client.revoke_certificate(&ask).await {
         Ok(_) => Ok(done("/admin/certificates", Flash::CertificateRevoked)),

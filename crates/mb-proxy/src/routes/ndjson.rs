@@ -72,9 +72,7 @@ async fn next(body: &mut Body, deadline: Instant) -> Result<Option<Bytes>, ApiEr
                     return Ok(Some(data));
                 }
             }
-            Ok(Some(Err(error))) => {
-                return Err(ApiError::new(ProblemCode::MalformedRequest, "the body broke off").caused_by(error));
-            }
+            Ok(Some(Err(error))) => return Err(mb_runtime::body::broke_off(error)),
             Err(_) => {
                 let detail =
                     if silent_at < deadline { "no data for 30 seconds" } else { "the body took over 5 minutes" };
@@ -159,8 +157,12 @@ async fn stop(results: &mut Results<'_>) -> Result<(), ApiError> {
     results.flush().await
 }
 
-/// What was accepted must be told; if nothing was, the request as a whole failed.
+/// What was accepted must be told; if nothing was, the request as a whole failed. Of somebody who was shut out meanwhile
+/// nothing more is accepted.
 async fn break_off(results: &mut Results<'_>, error: ApiError) -> Result<(), ApiError> {
+    if matches!(error.code(), ProblemCode::CertificateRevoked | ProblemCode::ClientSuspended) {
+        results.abandon();
+    }
     results.flush().await?;
     if results.accepted() == 0 {
         return Err(error);

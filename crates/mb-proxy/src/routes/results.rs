@@ -165,6 +165,13 @@ impl<'a> Results<'a> {
         Ok(())
     }
 
+    /// Forgets what waits: its sender may not go on.
+    pub(crate) fn abandon(&mut self) {
+        self.pending.clear();
+        self.pending_bytes = 0;
+        self.give_back();
+    }
+
     /// Undoes the charges of what waits and will not be accepted.
     pub(crate) fn give_back(&mut self) {
         for slot in std::mem::take(&mut self.slots) {

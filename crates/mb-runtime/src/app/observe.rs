@@ -69,8 +69,9 @@ impl Routes {
         found.unwrap_or(self.routes.len() - 1)
     }
 
-    pub(super) fn is_vital(&self, route: usize) -> bool {
-        self.routes[route].vital
+    /// The routes' templates by their index, and whether each is one that a process always answers.
+    pub(super) fn templates(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        self.routes.iter().map(|route| (route.template, route.vital))
     }
 
     pub(super) fn count(&self, route: usize, status: StatusCode, took: Duration) {

@@ -56,6 +56,43 @@ async fn a_good_request_id_is_kept_and_a_bad_one_replaced() {
 }
 
 #[tokio::test]
+async fn nobody_keeps_out_who_is_to_end_it() {
+    let (wait, hang) = (|| std::future::pending::<&'static str>(), |_: Body| std::future::pending::<&'static str>());
+    let router = Router::new()
+        .route("/wait", get(wait))
+        .route("/sign-in", post(hang))
+        .route("/other", post(hang))
+        .route("/admin/revoke", post(async || "revoked"));
+    let sharing = Sharing { waiting: &["/wait"], kept: &["/admin/"], open: &["/sign-in"] };
+    let routes = &["/wait", "/sign-in", "/other", "/admin/revoke"];
+    let config = AppConfig { in_flight: 8, sharing, ..AppConfig::new(Role::Server, routes) };
+    let app = App::new(config, router, &mut Metrics::new());
+    let begin = |method: Method, path: &'static str| {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+        Box::pin(app.clone().oneshot(request))
+    };
+    // Those that are in work after one look; the others are refused at once.
+    let hang = async |method: &Method, path: &'static str, times: usize| {
+        let mut hung = Vec::new();
+        for _ in 0..times {
+            let mut answer = begin(method.clone(), path);
+            if poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await.is_pending() {
+                hung.push(answer);
+            }
+        }
+        hung
+    };
+    let signing_in = hang(&Method::POST, "/sign-in", 9).await;
+    let waiting = hang(&Method::GET, "/wait", 99).await;
+    let others = hang(&Method::POST, "/other", 9).await;
+    assert_eq!([signing_in.len(), waiting.len(), others.len()], [2, 24, 4], "of 8 turns, 2 are kept");
+    let status = begin(Method::POST, "/admin/revoke").await.expect("infallible").status();
+    assert_eq!(status, StatusCode::OK);
+    drop((signing_in, waiting, others));
+    assert_eq!(hang(&Method::POST, "/other", 9).await.len(), 6, "all turns are given back");
+}
+
+#[tokio::test]
 async fn unknown_paths_and_methods_are_problems() {
     let (app, _) = app(router());
     assert_eq!(fails(&app, Request::get("/nowhere")).await.1.code, ProblemCode::NotFound);

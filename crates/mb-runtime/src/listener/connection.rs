@@ -15,15 +15,18 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
 use mb_api::Peer;
+use mb_core::Identity;
 use tower::Service;
 
 use super::Limits;
+use super::judged::Judged;
 use super::leftover::{self, Expects, Leftover, Returning};
 use super::live::{Busy, Connection, Entry, Live};
 use super::strict;
 use super::watched::Watched;
 use crate::app::App;
-use crate::lifecycle::{Boxed, Lifecycle, SOFT, Tracked};
+use crate::lifecycle::{Boxed, Lifecycle, Tracked};
+use crate::policy_watch::PolicyWatch;
 
 /// The HTTP version that a connection speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +43,9 @@ where
     let connection = Arc::clone(&entry.connection);
     let io = Watched::new(io, &connection, (version == Version::One).then(|| port.app.clone()));
     let leftover = (version == Version::One).then(Arc::default);
-    let service = Handler { app: port.app.clone(), peer, connection: Arc::clone(&connection), version, leftover };
+    let sender = peer.identity.clone().zip(port.policy.clone());
+    let app = port.app.clone();
+    let service = Handler { app, peer, sender, connection: Arc::clone(&connection), version, leftover };
     let limits = &port.limits;
     match version {
         Version::One => {
@@ -60,6 +65,8 @@ pub(super) struct Port {
     pub(super) app: App,
     pub(super) limits: Limits,
     pub(super) live: Live,
+    /// Who is shut out while a connection is open.
+    pub(super) policy: Option<Arc<PolicyWatch>>,
     pub(super) lifecycle: Lifecycle,
 }
 
@@ -89,8 +96,8 @@ fn two(limits: &Limits, lifecycle: &Lifecycle) -> http2::Builder<Tracked> {
     builder
 }
 
-/// Drives a connection; once it shall end, it gets the soft phase's time for the requests in work, but no more than that
-/// phase takes.
+/// Drives a connection; once it shall end, it gets its grace for the requests in work, but no more than the soft phase
+/// takes.
 async fn finish<C, E>(serving: C, end: fn(Pin<&mut C>), connection: &Connection, lifecycle: &Lifecycle)
 where
     C: Future<Output = Result<(), E>>,
@@ -108,7 +115,7 @@ where
         None => {
             end(serving.as_mut());
             let hard = lifecycle.hard();
-            let serving = tokio::time::timeout(SOFT, hard.run_until_cancelled(serving));
+            let serving = tokio::time::timeout(connection.grace(), hard.run_until_cancelled(serving));
             serving.await.ok().flatten().unwrap_or(Ok(()))
         }
         Some(ended) => ended,
@@ -122,6 +129,8 @@ where
 struct Handler {
     app: App,
     peer: Peer,
+    /// Whose bodies are looked at, and by what.
+    sender: Option<(Arc<Identity>, Arc<PolicyWatch>)>,
     connection: Arc<Connection>,
     version: Version,
     /// HTTP/1 alone: on HTTP/2 every request has its own.
@@ -141,7 +150,8 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
         };
         let refusal = if self.version == Version::One { strict::refusal(&request) } else { None };
         let leftover = self.leftover.clone().unwrap_or_default();
-        let mut request = request.map(|body| Body::new(Returning::new(body, &leftover)));
+        let mut request =
+            request.map(|body| Body::new(Judged::new(Returning::new(body, &leftover), self.sender.clone())));
         request.extensions_mut().insert(self.peer.clone());
         let answer = match refusal {
             None => self.app.clone().call(request),

@@ -104,7 +104,7 @@ pub(super) async fn discard(
     connection: Arc<Connection>,
     mut answer: Response,
 ) -> Response {
-    let given_up = answer.status() == StatusCode::REQUEST_TIMEOUT;
+    let given_up = answer.status() == StatusCode::REQUEST_TIMEOUT || connection.is_shut_out();
     let worthwhile = !given_up && expects == Expects::Nothing && rest.size_hint().lower() <= MAX_BYTES;
     if worthwhile && tokio::time::timeout(MAX_TIME, reaches_end(&mut rest)).await.unwrap_or(false) {
         return answer;

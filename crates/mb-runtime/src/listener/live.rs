@@ -1,8 +1,9 @@
 //! The connections that are open, watched by one task instead of a timer in each.
 //!
 //! Once a second it looks at every connection's marks: a request's head that does not get finished is cut off (slow
-//! loris), a connection without requests is let go, and so is one whose certificate was revoked. The marks are two
-//! atomics that the connection sets as it works, so a request arms and disarms no timer.
+//! loris), and a connection without requests is let go. One whose certificate is revoked, or whose client is suspended, ends
+//! as soon as the policy says so, and within two seconds whatever it is doing. The marks are two atomics that the
+//! connection sets as it works, so a request arms and disarms no timer.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -14,7 +15,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
+use crate::lifecycle::SOFT;
 use crate::policy_watch::PolicyWatch;
+
+/// How long requests in work may go on of somebody who is shut out: what was all but done is told of. With the way of the
+/// policy to a proxy it is less than the five seconds in which a revocation holds.
+const SHUT_OUT: Duration = Duration::from_secs(2);
 
 /// No request has begun.
 const NONE: u64 = u64::MAX;
@@ -26,6 +32,8 @@ pub(super) struct Connection {
     /// Cancelled when the connection shall end: after its requests, or at once if `cut`.
     pub(super) end: CancellationToken,
     cut: AtomicBool,
+    /// Its peer was revoked or suspended.
+    shut_out: AtomicBool,
     begun: Instant,
     /// Requests in work.
     busy: AtomicU32,
@@ -82,6 +90,21 @@ impl Connection {
         self.cut.load(Ordering::Acquire)
     }
 
+    /// How long its requests may go on once it shall end.
+    pub(super) fn grace(&self) -> Duration {
+        if self.is_shut_out() { SHUT_OUT } else { SOFT }
+    }
+
+    /// Whether its peer may do nothing any more.
+    pub(super) fn is_shut_out(&self) -> bool {
+        self.shut_out.load(Ordering::Acquire)
+    }
+
+    fn shut_out(&self) {
+        self.shut_out.store(true, Ordering::Release);
+        self.end.cancel();
+    }
+
     fn cut(&self) {
         self.cut.store(true, Ordering::Release);
         self.end.cancel();
@@ -127,6 +150,7 @@ impl Live {
             identity,
             end,
             cut: AtomicBool::new(false),
+            shut_out: AtomicBool::new(false),
             begun: Instant::now(),
             busy: AtomicU32::new(0),
             idle_since: AtomicU64::new(0),
@@ -142,10 +166,10 @@ impl Live {
     }
 
     /// Watches until it is dropped.
-    pub(super) async fn watch(self, limits: Limits, policy: Option<PolicyWatch>) {
+    pub(super) async fn watch(self, limits: Limits, policy: Option<Arc<PolicyWatch>>) {
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut following = policy.clone();
+        let mut following = policy.as_deref().cloned();
         loop {
             let changed = async {
                 match &mut following {
@@ -156,7 +180,7 @@ impl Live {
             tokio::select! {
                 _ = ticks.tick() => self.sweep(&limits),
                 () = changed => if let Some(policy) = &policy {
-                    self.close_revoked(policy);
+                    self.close_shut_out(policy);
                 },
             }
         }
@@ -179,10 +203,10 @@ impl Live {
         }
     }
 
-    fn close_revoked(&self, policy: &PolicyWatch) {
+    fn close_shut_out(&self, policy: &PolicyWatch) {
         for connection in self.inner.lock().unwrap_or_else(PoisonError::into_inner).connections.values() {
-            if connection.identity.as_ref().is_some_and(|identity| policy.revokes(identity)) {
-                connection.end.cancel();
+            if connection.identity.as_ref().is_some_and(|identity| policy.shuts_out(identity).is_some()) {
+                connection.shut_out();
             }
         }
     }

@@ -49,7 +49,7 @@ impl PlainServer {
         lifecycle.spawn("connection watch", Criticality::Critical, async move {
             soft.run_until_cancelled(watch).await;
         });
-        let port = Arc::new(Port { app, limits, live, lifecycle: lifecycle.clone() });
+        let port = Arc::new(Port { app, limits, live, policy: None, lifecycle: lifecycle.clone() });
         let tracker = lifecycle.clone();
         let loop_ =
             accept(listener.tcp, Slots::new(limits.connections), lifecycle.soft(), move |stream, addr, slot| {

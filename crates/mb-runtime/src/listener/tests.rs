@@ -24,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 mod refusing;
+mod shutting_out;
 
 use super::*;
 use crate::app::{App, AppConfig};

@@ -37,7 +37,7 @@ pub struct TlsServer {
     pub app: App,
     /// What a port allows.
     pub limits: Limits,
-    /// Closes the connections of certificates that are revoked while they are open.
+    /// Closes the connections of those who are revoked or suspended while they are open.
     pub policy: Option<PolicyWatch>,
     /// The answer to plain HTTP on this port.
     pub plain_text: PlainText,
@@ -52,15 +52,15 @@ impl TlsServer {
     /// Serves on the lifecycle until its soft stop; returns at once, with the bound of connections, which may be changed.
     pub fn start(self, lifecycle: &Lifecycle) -> Slots {
         let Self { listener, tls, app, limits, policy, plain_text } = self;
-        let live = Live::default();
+        let (live, policy) = (Live::default(), policy.map(Arc::new));
         lifecycle.spawn("connection watch", Criticality::Critical, {
-            let (watch, soft) = (live.clone().watch(limits, policy), lifecycle.soft());
+            let (watch, soft) = (live.clone().watch(limits, policy.clone()), lifecycle.soft());
             async move {
                 soft.run_until_cancelled(watch).await;
             }
         });
-        let shared =
-            Arc::new(Shared { tls, plain_text, port: Port { app, limits, live, lifecycle: lifecycle.clone() } });
+        let port = Port { app, limits, live, policy, lifecycle: lifecycle.clone() };
+        let shared = Arc::new(Shared { tls, plain_text, port });
         let tracker = lifecycle.clone();
         let slots = Slots::new(limits.connections);
         let loop_ = accept(listener.tcp, slots.clone(), lifecycle.soft(), move |stream, addr, slot| {

@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{Role, Secret, Timestamp};
-use mb_crypto::ca::SigningRequest;
+use mb_core::{ClientName, Role, Secret, Timestamp};
 use mb_crypto::token::{Token, TokenKind};
-use mb_store::{CertificateFilter, CertificateRow, Claim, EnrolmentTerms, NewEnrolment};
+use mb_store::{CertificateFilter, CertificateRow, ClientStatus, EnrolmentTerms, Ground, NewEnrolment, Recorded};
 
-use super::{Authority, Order, bad_request};
+use super::{Authority, Order, read_request, refused, refused_to_holder, row};
 use crate::routes::store_fault;
 
 /// Who is named in the audit rows.
@@ -27,6 +26,13 @@ impl Authority {
         actor: &str,
     ) -> Result<(Secret<String>, Timestamp), ApiError> {
         let domain = self.place(&order, actor).await?;
+        if let Some(name) = ClientName::parse(&order.name).filter(|_| order.role.has_domain()) {
+            let client = self.store.client(&name).await.map_err(store_fault)?;
+            let status = client.map(|client| client.status).filter(|status| *status != ClientStatus::Active);
+            if let Some(refused) = status.and_then(|status| refused(&order.name, &Recorded::Inactive(status))) {
+                return Err(refused);
+            }
+        }
         let token = Token::generate(TokenKind::Enrolment);
         let days = |validity: Duration| u32::try_from(validity.as_secs() / 86_400).unwrap_or(u32::MAX);
         let terms =
@@ -41,22 +47,24 @@ impl Authority {
     ///
     /// # Errors
     /// `invalid_token` for one that is unknown, expired or used by another, `validation_failed` if `request` is no sound
-    /// signing request.
+    /// signing request, `client_suspended` or `conflict` if the client may not act.
     pub async fn enrol(&self, token: &str, request: &str) -> Result<CertificateRow, ApiError> {
-        let invalid =
-            || ApiError::new(ProblemCode::InvalidToken, "the token is not, or no longer, good: ask for another");
-        let token = Token::parse(TokenKind::Enrolment, token).ok_or_else(invalid)?;
-        // A broken request uses no token up.
-        let key = SigningRequest::from_pem(request).map_err(bad_request)?.key_digest();
+        let token = Token::parse(TokenKind::Enrolment, token).ok_or_else(invalid_token)?;
         let digest = token.digest();
-        let claim = self.store.claim_enrolment(&digest, &key).await.map_err(store_fault)?;
-        let (terms, issued) = match claim {
-            Claim::Granted { terms, issued } => (terms, issued),
-            Claim::Taken | Claim::Unknown => return Err(invalid()),
-        };
-        if let Some(row) = self.by_fingerprint(issued).await? {
-            return Ok(row);
+        // Before anything is computed for somebody unknown.
+        let known = self.store.enrolment(&digest).await.map_err(store_fault)?.ok_or_else(invalid_token)?;
+        // A broken request uses no token up.
+        let request = read_request(request).await?;
+        let key = request.key_digest();
+        if known.key.is_some_and(|first| first != key) {
+            return Err(invalid_token());
         }
+        if let Some(fingerprint) = known.issued {
+            let filter = CertificateFilter { fingerprint: Some(fingerprint), ..CertificateFilter::default() };
+            let before = self.store.certificates(&filter).await.map_err(store_fault)?.pop();
+            return before.ok_or_else(|| ApiError::internal("the certificate of a token is gone"));
+        }
+        let terms = known.terms;
         let order = Order {
             name: terms.name,
             role: terms.role,
@@ -64,20 +72,22 @@ impl Authority {
             sans: Vec::new(),
             validity: terms.validity_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         };
-        let fingerprint = self.sign(order, request, ACTOR).await?.identity.fingerprint;
-        self.store.note_enrolment(&digest, &fingerprint).await.map_err(store_fault)?;
-        let row = self.by_fingerprint(Some(fingerprint)).await?;
-        row.ok_or_else(|| ApiError::internal("a certificate that was just recorded is gone"))
-    }
-
-    async fn by_fingerprint(&self, fingerprint: Option<String>) -> Result<Option<CertificateRow>, ApiError> {
-        let Some(fingerprint) = fingerprint else { return Ok(None) };
-        let filter = CertificateFilter { fingerprint: Some(fingerprint), ..CertificateFilter::default() };
-        Ok(self.store.certificates(&filter).await.map_err(store_fault)?.pop())
+        let signed = self.sign_unrecorded(self.with_own_names(order), request, ACTOR).await?;
+        let row = row(&signed.identity, &signed.certificate_pem);
+        let ground = Ground::Token { digest: &digest, key: &key };
+        match self.store.record_certificate(&row, ground, ACTOR).await.map_err(store_fault)? {
+            Recorded::Done => Ok(row),
+            Recorded::Before(before) => Ok(*before),
+            other => Err(refused_to_holder(&row.name, &other).unwrap_or_else(invalid_token)),
+        }
     }
 
     /// Whether a token may be made for this role: an identity that administers or issues is never given away by one.
     pub fn may_enrol(role: Role) -> bool {
         !matches!(role, Role::Admin | Role::Server)
     }
+}
+
+pub(super) fn invalid_token() -> ApiError {
+    ApiError::new(ProblemCode::InvalidToken, "the token is not, or no longer, good: ask for another")
 }

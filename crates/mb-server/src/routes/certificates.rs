@@ -35,7 +35,7 @@ const MAX_DAYS: u32 = 3650;
     request_body = GenerateCertificate,
     responses(
         (status = 201, body = GeneratedCertificate),
-        (status = 409, description = "The client belongs to another domain"),
+        (status = 409, description = "The client belongs to another domain, or may not act"),
     ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
@@ -80,11 +80,13 @@ pub(super) fn check_domain(order: &Order) -> Result<(), ApiError> {
 #[utoipa::path(
     post, path = paths::CERTIFICATES_REVOKE, tag = "certificates", operation_id = "revoke_certificates",
     summary = "Revoke certificates",
-    description = "Answered when the proxies know it: the next request with one of them is refused.",
+    description = "Answered when the proxies know it: the next request with one of them is refused. Who is revoked by name \
+                   has no token for another certificate, either.",
     request_body = RevokeCertificate,
     responses(
         (status = 200, body = Revoked),
         (status = 404, description = "Nothing has that name or serial number"),
+        (status = 409, description = "The name is of several holders: say in which role"),
     ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
@@ -92,14 +94,20 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, caller: Caller, body: Bo
     let actor = caller.admin()?;
     let request: RevokeCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let which = match (request.client_id, request.serial) {
-        (Some(name), None) => Which::Name(name.as_str().to_owned()),
+        (Some(name), None) => Which::Name(name.as_str().to_owned(), request.role),
         (None, Some(serial)) => Which::Serial(serial),
         _ => return Err(ApiError::new(ProblemCode::MalformedRequest, "name either client_id or serial")),
     };
-    let rows = app.authority.revoke(&which, request.reason.as_deref().unwrap_or_default(), actor.as_str()).await?;
+    let (reason, actor) = (request.reason.unwrap_or_default(), actor.as_str());
+    let mut rows = app.authority.revoke(&which, &reason, actor).await?;
+    if request.successors {
+        rows.extend(app.authority.revoke_successors(&rows, &reason, actor).await?);
+    }
+    let successors = app.authority.successors(&rows).await?;
     // Who was revoked is refused on its next request: so the answer waits for those who refuse.
     announce(&app).await?;
-    Ok(Json(Revoked { revoked: rows.into_iter().map(|row| hex::encode(&row.serial)).collect() }))
+    let serials = |rows: Vec<mb_store::CertificateRow>| rows.into_iter().map(|row| hex::encode(&row.serial)).collect();
+    Ok(Json(Revoked { revoked: serials(rows), successors: serials(successors) }))
 }
 
 #[utoipa::path(

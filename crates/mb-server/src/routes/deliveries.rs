@@ -53,6 +53,8 @@ pub(crate) async fn lease(
     let (mut woken, mut behind) = (app.delivering.woken(), None);
     loop {
         woken.mark_unchanged();
+        // It may have waited: who was taken out meanwhile is given nothing.
+        actor::require(&app, &peer, &[Role::Worker])?;
         let ask = LeaseAsk {
             lease: new_lease(),
             holder: &request.worker,
@@ -62,6 +64,7 @@ pub(crate) async fn lease(
         let leasing = app.store.lease_deliveries(&ask).await.map_err(store_fault)?;
         behind = leasing.last;
         let answer = answer(&app, leasing.deliveries).await?;
+        actor::require(&app, &peer, &[Role::Worker])?;
         let until = match leasing.next {
             NextDue::Now => Instant::now(),
             NextDue::At { due, now } => Instant::now() + due.since(now).min(LOOK),
@@ -88,6 +91,7 @@ pub(crate) async fn lease(
 pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<StatusCode, ApiError> {
     actor::require(&app, &peer, &[Role::Worker])?;
     let request: ReportRequest = mb_runtime::body::read_json(body, MAX_REPORT).await?;
+    actor::require(&app, &peer, &[Role::Worker])?;
     if request.attempts.len() > MAX_REPORTED {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_REPORTED} attempts per report")));
     }

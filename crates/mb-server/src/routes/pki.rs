@@ -43,9 +43,7 @@ pub(crate) async fn crl_pem(State(app): State<Arc<App>>) -> Result<impl IntoResp
     responses((status = 200, body = Vec<u8>, content_type = "application/pkix-crl")),
 )]
 pub(crate) async fn crl_der(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
-    let list = app.authority.revocation_list().await?;
-    let der = mb_crypto::pem::revocation_list(&list.pem).map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, "application/pkix-crl")], der))
+    Ok(([(header::CONTENT_TYPE, "application/pkix-crl")], app.authority.revocation_list().await?.der))
 }
 
 /// A signing request in, a certificate out, both PEM.
@@ -57,8 +55,10 @@ pub(crate) async fn crl_der(State(app): State<Arc<App>>) -> Result<impl IntoResp
     security(("certificate" = ["server", "proxy", "worker", "portal", "admin", "consumer", "client", "monitoring"])),
 )]
 pub(crate) async fn renew(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<impl IntoResponse, ApiError> {
-    let held = peer.authorize(&app.policy.current(), &Role::ALL, app.clock.now())?;
+    peer.authorize(&app.policy.current(), &Role::ALL, app.clock.now())?;
     let request = mb_runtime::body::read_body(body, MAX_REQUEST).await?;
+    // The request may have taken its time.
+    let held = peer.authorize(&app.policy.current(), &Role::ALL, app.clock.now())?;
     let request = std::str::from_utf8(&request)
         .map_err(|_| ApiError::new(ProblemCode::MalformedRequest, "the body must be a signing request in PEM"))?;
     let signed = app.authority.renew(held, request, &format!("{}:{}", held.role, held.name)).await?;

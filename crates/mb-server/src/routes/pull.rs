@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::{deliveries, store_fault};
 use crate::app::App;
 use crate::delivering::opened;
+use crate::delivering::polls::MOST;
 
 /// The most bytes of a request.
 const MAX_BODY: usize = 256 << 10;
@@ -53,15 +54,21 @@ pub(crate) async fn pull(
         return Err(ApiError::invalid(vec![FieldError::new("/max", "out_of_range", detail)]));
     }
     let destination = destination(&app, consumer, &name).await?;
+    let _open = app.delivering.polls.begin(&consumer.name).ok_or_else(|| {
+        ApiError::new(ProblemCode::RateLimited, format!("at most {MOST} questions of a consumer may be open at a time"))
+    })?;
     let holder = format!("consumer:{}", consumer.name);
     let deadline = Instant::now() + Duration::from_secs(wait_seconds.min(MAX_WAIT));
     let mut woken = app.delivering.woken();
     loop {
         woken.mark_unchanged();
+        // It may have waited: who was taken out meanwhile is given nothing.
+        self::consumer(&app, &peer)?;
         let whose = Whose::Pull(destination.route.id);
         let ask = LeaseAsk { lease: deliveries::new_lease(), holder: &holder, limit: max, whose };
         let leasing = app.store.lease_deliveries(&ask).await.map_err(store_fault)?;
         let data = open(&app, leasing.deliveries).await?;
+        self::consumer(&app, &peer)?;
         if !data.is_empty() || Instant::now() >= deadline || app.stopping.is_cancelled() {
             return Ok(Json(PulledMessages { data }));
         }
@@ -140,6 +147,7 @@ async fn open(app: &App, leased: Vec<mb_store::Leased>) -> Result<Vec<PulledMess
 async fn settle(app: &App, peer: &Peer, name: &str, body: Body, class: AttemptClass) -> Result<StatusCode, ApiError> {
     let consumer = consumer(app, peer)?;
     let Settle { ids } = mb_runtime::body::read_json(body, MAX_BODY).await?;
+    self::consumer(app, peer)?;
     if ids.len() > MAX_PULLED as usize {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_PULLED} ids at a time")));
     }

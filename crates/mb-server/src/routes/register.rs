@@ -64,7 +64,11 @@ pub(crate) async fn register(
             }
             Err(Fault::Superseded) => return Err(ApiError::unavailable(StoreError::Superseded)),
             Err(Fault::Api(error)) => return Err(error),
-            Ok(answer) => return Ok(axum::Json(answer).into_response()),
+            Ok(answer) => {
+                // It holds messages: who was taken out meanwhile is given none.
+                actor::require(&app, &peer, &[Role::Worker])?;
+                return Ok(axum::Json(answer).into_response());
+            }
         }
     }
 }

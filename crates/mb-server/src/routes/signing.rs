@@ -27,7 +27,7 @@ use crate::caller::Caller;
     request_body = SignCertificate,
     responses(
         (status = 201, body = SignedCertificate),
-        (status = 409, description = "The client belongs to another domain"),
+        (status = 409, description = "The client belongs to another domain, or may not act"),
     ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
@@ -71,7 +71,7 @@ pub(super) fn present(app: &App, identity: Identity, certificate: String) -> Sig
     responses(
         (status = 201, body = GeneratedCertificate),
         (status = 404, description = "The name has no valid certificate"),
-        (status = 409, description = "The name has too many valid certificates"),
+        (status = 409, description = "The name has too many valid certificates, or is of several holders"),
     ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
@@ -83,7 +83,7 @@ pub(crate) async fn renew(
     let actor = caller.admin()?;
     let request: RenewCertificate = mb_runtime::body::read_json(body, MAX_BODY).await?;
     let days = validity(request.validity_days)?;
-    let issued = app.authority.reissue(request.client_id.as_str(), days, actor.as_str()).await?;
+    let issued = app.authority.reissue(request.client_id.as_str(), request.role, days, actor.as_str()).await?;
     Ok((StatusCode::CREATED, Json(once(&app, issued, request.pkcs12).await?)))
 }
 

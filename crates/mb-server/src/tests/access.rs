@@ -56,7 +56,13 @@ async fn a_revocation_is_answered_once_the_proxies_have_it() {
     fixture.issue("demo", Role::Client).await;
     let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.client(Role::Admin).await);
     let held = proxy.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
-    let ask = RevokeCertificate { client_id: ClientName::parse("demo"), serial: None, reason: None };
+    let ask = RevokeCertificate {
+        client_id: ClientName::parse("demo"),
+        role: None,
+        serial: None,
+        reason: None,
+        successors: false,
+    };
     let mut revoking = pin!(admin.revoke_certificate(&ask));
     let newer = tokio::select! {
         newer = proxy.policy(PolicyQuery::of(Some(&held))) => newer.expect("answers").expect("a change"),
@@ -104,7 +110,13 @@ async fn nobody_waits_for_a_proxy_that_is_revoked_itself() {
     let proxy = fixture.client_of(Peer::in_process(Arc::new(fixture.proxy.identity.clone())));
     let admin = fixture.client(Role::Admin).await;
     proxy.policy(PolicyQuery::default()).await.expect("answers");
-    let ask = RevokeCertificate { client_id: ClientName::parse("proxy"), serial: None, reason: None };
+    let ask = RevokeCertificate {
+        client_id: ClientName::parse("proxy"),
+        role: None,
+        serial: None,
+        reason: None,
+        successors: false,
+    };
     let began = tokio::time::Instant::now();
     admin.revoke_certificate(&ask).await.expect("revokes");
     assert!(began.elapsed() < std::time::Duration::from_secs(2));

@@ -70,10 +70,10 @@ async fn each_authority_signs_a_list_of_what_it_has_issued() {
     let after = fixture.issue("till-2", Role::Client).await;
     let authority = fixture.server.authority();
     for name in ["till-1", "till-2"] {
-        authority.revoke(&Which::Name(name.into()), "", "test").await.expect("revokes");
+        authority.revoke(&Which::Name(name.into(), None), "", "test").await.expect("revokes");
     }
     let pem = authority.revocation_list().await.expect("signs").pem;
-    let lists = mb_crypto::pem::revocation_lists(&pem).expect("lists");
+    let lists = mb_crypto::pem::revocation_lists(std::str::from_utf8(&pem).expect("text")).expect("lists");
     let holds = |list: &[u8], serial: &[u8]| list.windows(serial.len()).any(|window| window == serial);
     let found = |serial: &[u8]| lists.iter().map(|list| holds(list, serial)).collect::<Vec<_>>();
     assert_eq!(found(&after.identity.serial), [true, false], "the one that issues comes first");
@@ -81,5 +81,32 @@ async fn each_authority_signs_a_list_of_what_it_has_issued() {
     let (_, alone) = successor(&fixture);
     fixture.server.adopt_ca(alone.into()).await.expect("adopts");
     let pem = authority.revocation_list().await.expect("signs").pem;
-    assert_eq!(mb_crypto::pem::revocation_lists(&pem).expect("lists").len(), 1, "nobody else signs any more");
+    assert_eq!(
+        mb_crypto::pem::revocation_lists(std::str::from_utf8(&pem).expect("text")).expect("lists").len(),
+        1,
+        "nobody else signs any more"
+    );
+}
+
+#[tokio::test]
+async fn a_list_is_signed_when_something_changes_and_daily_and_not_for_everybody_who_asks() {
+    let fixture = Fixture::new().await;
+    let (authority, anybody) = (fixture.server.authority(), fixture.client_of(mb_api::Peer::default()));
+    for name in ["till-1", "till-2"] {
+        fixture.issue(name, Role::Client).await;
+    }
+    authority.revoke(&Which::Name("till-1".into(), None), "", "test").await.expect("revokes");
+    let first = anybody.revocation_list().await.expect("answers");
+    fixture.clock.set(fixture.clock.now().plus(std::time::Duration::from_hours(23)));
+    assert_eq!(anybody.revocation_list().await.expect("answers"), first, "it is kept");
+    authority.revoke(&Which::Name("till-2".into(), None), "", "test").await.expect("revokes");
+    let second = anybody.revocation_list().await.expect("answers");
+    assert_ne!(second, first);
+    fixture.clock.set(fixture.clock.now().plus(std::time::Duration::from_hours(24)));
+    assert_ne!(anybody.revocation_list().await.expect("answers"), second, "a day is over");
+    // What has ended long ago is on no list any more.
+    let lists = mb_crypto::pem::revocation_list(&second).expect("a list").len();
+    fixture.clock.set(fixture.clock.now().plus(std::time::Duration::from_hours(24 * 400)));
+    let empty = anybody.revocation_list().await.expect("answers");
+    assert!(mb_crypto::pem::revocation_list(&empty).expect("a list").len() < lists);
 }

@@ -86,7 +86,7 @@ impl Fixture {
             stopping: CancellationToken::new(),
         };
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
-        let config = AppConfig::new(Role::Server, paths::SERVER);
+        let config = AppConfig { sharing: crate::SHARING, ..AppConfig::new(Role::Server, paths::SERVER) };
         let app = mb_runtime::app::App::new(config, server.router(), &mut metrics);
         let lifecycle = Lifecycle::new();
         crate::people::start(&server.app, &lifecycle);

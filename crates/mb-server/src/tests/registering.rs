@@ -16,7 +16,7 @@ fn demo() -> ClientName {
 
 /// Revokes the first proxy's certificate.
 async fn revoke_proxy(fixture: &Fixture) {
-    let which = Which::Name("proxy".into());
+    let which = Which::Name("proxy".into(), None);
     fixture.server.authority().revoke(&which, "stolen", "test").await.expect("revokes");
     fixture.server.app.policy.refresh(&fixture.store).await.expect("refreshes");
 }

@@ -162,7 +162,7 @@ async fn a_proxy_that_is_no_more_is_waited_for_no_more() {
     }
     for row in fixture.store.certificates(&mb_store::CertificateFilter::default()).await.expect("reads") {
         if row.role == Role::Proxy {
-            let target = mb_store::RevokeTarget::Name(row.name);
+            let target = mb_store::RevokeTarget::Name(row.name, vec![Role::Proxy]);
             fixture.store.revoke(&target, "", "test").await.expect("revokes");
         }
     }

@@ -128,7 +128,7 @@ async fn nobody_is_told_of_what_was_revoked_or_archived() {
     }
     let archived = ClientName::parse("archived").expect("a name");
     fixture.store.set_client_status(&archived, ClientStatus::Archived, "test").await.expect("archives");
-    let revoked = Which::Name("revoked".into());
+    let revoked = Which::Name("revoked".into(), None);
     fixture.server.authority().revoke(&revoked, "", "test").await.expect("revokes");
     fixture.watch_certificates().await;
     assert_eq!(expiring(&admin).await, [(json!("used"), json!(7))]);

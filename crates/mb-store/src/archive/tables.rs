@@ -125,6 +125,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("created_at", Time),
             ("revoked_at", Time),
             ("revocation_reason", Text),
+            ("renewed_from", Blob),
         ],
     },
     Table {

@@ -4,30 +4,21 @@ use std::time::Duration;
 
 use mb_core::Role;
 use mb_store::{
-    CertificateFilter, CertificateRow, CertificateStatus, ClientStatus, NewUser, RevokeTarget, StoreError, UserRole,
+    CertificateFilter, CertificateRow, CertificateStatus, ClientStatus, Ground, NewUser, RevokeTarget, StoreError,
+    UserRole,
 };
 
 use crate::fixture::{Fixture, NOW, client, domain};
-
-fn certificate(name: &str, serial: u8) -> CertificateRow {
-    CertificateRow {
-        issuer: [3; 16],
-        serial: vec![1, serial],
-        fingerprint: format!("{serial:064x}"),
-        name: name.into(),
-        role: Role::Client,
-        domain: Some(domain("eu")),
-        not_before: NOW,
-        not_after: NOW.plus(Duration::from_hours(24)),
-        certificate_pem: "-----BEGIN CERTIFICATE-----".into(),
-        revocation: None,
-    }
-}
+use crate::issuing::{certificate, order};
 
 async fn with_certificates(fixture: &Fixture, rows: &[CertificateRow]) {
     for row in rows {
-        fixture.store.insert_certificate(row, "ca").await.expect("inserts");
+        order(&fixture.store, row).await;
     }
+}
+
+fn clients(name: &str) -> RevokeTarget {
+    RevokeTarget::Name(name.into(), vec![Role::Client])
 }
 
 pub(crate) async fn a_client_stays_in_its_domain(fixture: Fixture) {
@@ -69,11 +60,11 @@ pub(crate) async fn suspending_a_client_changes_the_policy_once(fixture: Fixture
 
 pub(crate) async fn names_differ_by_case_and_trailing_blanks(fixture: Fixture) {
     with_certificates(&fixture, &[certificate("bar", 1), certificate("BAR", 2), certificate("bar ", 3)]).await;
-    let revoked = fixture.store.revoke(&RevokeTarget::Name("BAR".into()), "lost", "ca").await.expect("revokes");
+    let revoked = fixture.store.revoke(&clients("BAR"), "lost", "ca").await.expect("revokes");
     assert_eq!(revoked.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["BAR"]);
     let valid = CertificateFilter { status: Some(CertificateStatus::Valid), ..CertificateFilter::default() };
     assert_eq!(fixture.store.certificates(&valid).await.expect("reads").len(), 2);
-    let revoked = fixture.store.revoke(&RevokeTarget::Name("bar".into()), "lost", "ca").await.expect("revokes");
+    let revoked = fixture.store.revoke(&clients("bar"), "lost", "ca").await.expect("revokes");
     assert_eq!(revoked.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["bar"]);
     let left = fixture.store.certificates(&valid).await.expect("reads");
     assert_eq!(left.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["bar "]);
@@ -83,7 +74,7 @@ pub(crate) async fn revoking_by_name_leaves_no_certificate_valid(fixture: Fixtur
     let store = &fixture.store;
     with_certificates(&fixture, &[certificate("a", 1), certificate("a", 2), certificate("b", 3)]).await;
     let before = store.policy_version().await.expect("reads");
-    let target = RevokeTarget::Name("a".into());
+    let target = clients("a");
     let revoked = store.revoke(&target, "key lost \u{1f511}", "ca").await.expect("revokes");
     assert_eq!(revoked.len(), 2);
     let parts = store.policy_parts().await.expect("reads");
@@ -111,7 +102,7 @@ pub(crate) async fn certificates_are_found_by_each_filter(fixture: Fixture) {
     let mut old = certificate("old", 3);
     old.not_after = NOW.minus(Duration::from_micros(1));
     with_certificates(&fixture, &[certificate("a", 1), proxy.clone(), old.clone()]).await;
-    let error = store.insert_certificate(&certificate("z", 1), "ca").await.expect_err("is there");
+    let error = store.record_certificate(&certificate("z", 1), Ground::Order, "ca").await.expect_err("is there");
     assert!(matches!(error, StoreError::Exists("certificate")), "{error}");
     let filters = [
         (CertificateFilter { name: Some("a".into()), ..CertificateFilter::default() }, "a"),
@@ -146,7 +137,11 @@ pub(crate) async fn expired_certificates_leave_the_revoked_set(fixture: Fixture)
     let mut proxy = certificate("a", 2);
     (proxy.role, proxy.domain) = (Role::Proxy, None);
     with_certificates(&fixture, &[certificate("a", 1), proxy]).await;
-    fixture.store.revoke(&RevokeTarget::Name("a".into()), "", "ca").await.expect("revokes");
+    fixture
+        .store
+        .revoke(&RevokeTarget::Name("a".into(), vec![Role::Client, Role::Proxy]), "", "ca")
+        .await
+        .expect("revokes");
     let parts = fixture.store.policy_parts().await.expect("reads");
     assert_eq!((parts.revoked.len(), parts.revoked_proxies.len()), (2, 1));
     fixture.clock.set(NOW.plus(Duration::from_hours(25)));
@@ -184,7 +179,7 @@ pub(crate) async fn every_change_is_in_the_audit_log(fixture: Fixture) {
     let store = &fixture.store;
     store.ensure_client(&client("bar"), &domain("eu"), "ca").await.expect("creates");
     with_certificates(&fixture, &[certificate("bar", 1)]).await;
-    store.revoke(&RevokeTarget::Name("bar".into()), "lost", "root").await.expect("revokes");
+    store.revoke(&clients("bar"), "lost", "root").await.expect("revokes");
     store.set_client_status(&client("bar"), ClientStatus::Suspended, "root").await.expect("sets");
     store.new_epoch("root").await.expect("changes");
     let log = store.audit_log(None, 100).await.expect("reads");

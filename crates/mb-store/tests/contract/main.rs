@@ -11,6 +11,7 @@ mod enrolling;
 mod expunging;
 mod failing;
 mod fixture;
+mod issuing;
 mod keys;
 mod listing;
 mod merging;
@@ -133,8 +134,16 @@ on_every_backend! {
     merging:
         revocations_are_merged_back_after_a_new_epoch_alone;
     enrolling:
-        a_token_is_the_first_requests_for_good,
+        a_token_is_good_for_one_certificate,
+        a_token_ends_with_its_time,
+        a_token_is_void_when_its_client_is_taken_out,
         a_new_token_voids_an_unused_one_of_that_name;
+    issuing:
+        a_certificate_follows_only_one_that_is_not_revoked,
+        who_may_not_act_gets_no_certificate,
+        a_name_has_fifty_valid_certificates_at_most,
+        a_revocation_leaves_nothing_good_whoever_renews_meanwhile,
+        a_name_is_revoked_in_the_roles_that_are_meant;
     running:
         a_mail_is_tried_by_one_at_a_time,
         a_mail_waits_for_its_next_attempt_and_is_swept_when_done,

@@ -9,14 +9,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mb_core::{Clock, Policy, Timestamp};
-use mb_server::authority::RevocationList;
+use mb_server::authority::{RENEW_AFTER, RevocationList};
 use mb_server::{Authority, MainServer};
 use tokio::sync::watch;
 
 use crate::layout::Layout;
-
-/// A list is written anew when it is older; readers may rely on it for seven days.
-const RENEW_AFTER: Duration = Duration::from_hours(24);
 
 /// Keeps the file current for as long as it is polled: at once after a revocation, and daily so that it does not run out.
 /// How old it is, is asked `every` so often.
@@ -52,16 +49,19 @@ pub async fn keep_crl(layout: Layout, server: MainServer, clock: Clock, every: D
     }
 }
 
-/// Writes the lists anew if they are missing, older than a day or older than the newest revocation.
+/// Writes the lists anew if they are missing, broken, older than a day or older than the newest revocation.
 ///
 /// # Errors
 /// As [`write_crl`].
 pub async fn refresh_crl(layout: &Layout, authority: &Authority, clock: &Clock) -> Result<()> {
     let list = authority.revocation_list().await.context("sign the revocation list")?;
     let now = clock.now();
-    let fresh = written_at(&layout.crl()).is_some_and(|written| {
-        list.newest.is_none_or(|at| at < written) && written <= now && now.since(written) < RENEW_AFTER
-    });
+    let path = layout.crl();
+    let sound = tokio::task::spawn_blocking(move || is_sound(&path)).await.context("read crl.pem")?;
+    let fresh = sound
+        && written_at(&layout.crl()).is_some_and(|written| {
+            list.newest.is_none_or(|at| at < written) && written <= now && now.since(written) < RENEW_AFTER
+        });
     if fresh { Ok(()) } else { write(layout, list).await }
 }
 
@@ -75,8 +75,13 @@ pub async fn write_crl(layout: &Layout, authority: &Authority) -> Result<()> {
 
 async fn write(layout: &Layout, list: RevocationList) -> Result<()> {
     let path = layout.crl();
-    let writing = tokio::task::spawn_blocking(move || mb_crypto::files::write_public(&path, list.pem.as_bytes()));
+    let writing = tokio::task::spawn_blocking(move || mb_crypto::files::write_public(&path, &list.pem));
     writing.await.context("write crl.pem")?.context("write crl.pem")
+}
+
+/// Whether a list can be read from the file, whatever it says.
+fn is_sound(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| mb_crypto::pem::revocation_list(&text).is_ok())
 }
 
 fn written_at(path: &Path) -> Option<Timestamp> {
@@ -111,6 +116,9 @@ mod tests {
         clock.set(begun.plus(RENEW_AFTER).minus(Duration::from_mins(1)));
         refresh_crl(&layout, server.authority(), &clock).await.expect("looks");
         assert_eq!(signed(), first, "it is good for this day");
+        std::fs::write(layout.crl(), "no list").expect("written");
+        refresh_crl(&layout, server.authority(), &clock).await.expect("looks");
+        assert_eq!(signed(), first, "a broken one is no list");
         let every = Duration::from_millis(10);
         let keeping = keep_crl(layout.clone(), server.clone(), clock.clone(), every);
         // The file's own time is the system's.

@@ -53,15 +53,27 @@ pub(crate) enum CaCommand {
         /// Whose; all its certificates
         #[arg(required_unless_present = "serial", conflicts_with = "serial")]
         name: Option<String>,
-        /// Only the certificate with this serial number
-        #[arg(long)]
-        serial: Option<String>,
-        /// Why, for the record
-        #[arg(long)]
-        reason: Option<String>,
+        #[command(flatten)]
+        which: RevokeArgs,
         #[command(flatten)]
         format: Format,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArgs {
+    /// Only the certificate with this serial number
+    #[arg(long)]
+    serial: Option<String>,
+    /// With a serial number: also what was renewed over that certificate
+    #[arg(long, requires = "serial")]
+    successors: bool,
+    /// In which role, where the name is of several holders
+    #[arg(long, conflicts_with = "serial", value_parser = parse_role)]
+    role: Option<Role>,
+    /// Why, for the record
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -103,7 +115,7 @@ pub(crate) async fn run(layout: &Layout, command: CaCommand) -> Result<ExitCode>
         CaCommand::Crl(format) => signing::crl(layout, format).await,
         CaCommand::List { status, expiring, format } => list(layout, status, expiring, format).await,
         CaCommand::Verify { file, format } => verify(layout, file, format).await,
-        CaCommand::Revoke { name, serial, reason, format } => revoke(layout, name, serial, reason, format).await,
+        CaCommand::Revoke { name, which, format } => revoke(layout, name, which, format).await,
     }
 }
 
@@ -291,13 +303,7 @@ async fn verify(layout: &Layout, file: PathBuf, format: Format) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn revoke(
-    layout: &Layout,
-    name: Option<String>,
-    serial: Option<String>,
-    reason: Option<String>,
-    format: Format,
-) -> Result<ExitCode> {
+async fn revoke(layout: &Layout, name: Option<String>, which: RevokeArgs, format: Format) -> Result<ExitCode> {
     let client_id = match &name {
         Some(name) => Some(
             ClientName::parse(name)
@@ -306,7 +312,8 @@ async fn revoke(
         None => None,
     };
     let access = Access::open(layout).await?;
-    let ask = RevokeCertificate { client_id, serial, reason };
+    let RevokeArgs { serial, successors, role, reason } = which;
+    let ask = RevokeCertificate { client_id, role, serial, reason, successors };
     let answer = access.client.revoke_certificate(&ask).await.context("revoke");
     let published = access.publish_revocations(layout).await;
     access.close().await;
@@ -317,6 +324,10 @@ async fn revoke(
     } else {
         answer.revoked.iter().for_each(|serial| output::data(serial));
         output::note(&format!("{} revoked", output::counted(answer.revoked.len(), "certificate")));
+        if !answer.successors.is_empty() {
+            let good = answer.successors.join(", ");
+            output::note(&format!("renewed over it and still good: {good} (--successors revokes these, too)"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 //!
 //! The files are the one place: whoever renews writes them, and this notices, whether it was an operator, the main server
 //! on the same machine or this very task. Open connections go on. A pair that cannot be used changes nothing: the last
-//! good one stays in use, the log says so, and the next change is tried again.
+//! good one stays in use, the log and health say so, and it is tried again, at once when it changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +19,22 @@ use mb_proxy::Proxy;
 use mb_runtime::Criticality;
 use mb_runtime::metrics::{GaugeFamily, Metrics};
 use mb_server::{Authorities, MainServer, Notary};
+use tokio::time::Instant;
 
 use super::{Link, Wiring};
 use crate::layout::{KeyPair, Layout, read_secret, read_text};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A disk that does not answer for so long is complained about.
+const DISK: Duration = Duration::from_secs(10);
+
+/// The most bytes of a file.
+const LARGEST: u64 = 1 << 20;
+
+/// Files that could not be used are tried again after this, though they have not changed.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// A failed renewal is tried again after this, or a twelfth of the certificate's life if that is shorter.
 const RETRY: Duration = Duration::from_mins(10);
@@ -54,7 +64,7 @@ impl Wiring<'_> {
         let keeper = Keeper { layout: self.layout.clone(), clock: self.clock.clone(), role, own, users, renews };
         let soft = self.lifecycle.soft();
         self.lifecycle.spawn("certificate", Criticality::Critical, async move {
-            soft.run_until_cancelled(Box::pin(keeper.run())).await;
+            soft.run_until_cancelled(Box::pin(Arc::new(keeper).run())).await;
         });
     }
 }
@@ -76,6 +86,8 @@ pub(super) struct Lives {
     pub(super) own: Option<Life>,
     /// Of what it shows to the public in that one's place, if it does.
     pub(super) public: Option<Life>,
+    /// The files have changed and cannot be used as they are now.
+    pub(super) unusable: bool,
 }
 
 impl Expiry {
@@ -89,8 +101,13 @@ impl Expiry {
         if let Some((_, ends)) = pair.public {
             self.gauges.of(&format!("{}_public", self.role)).set(seconds(ends));
         }
-        let lives = Lives { own: Some(own), public: pair.public };
+        let lives = Lives { own: Some(own), public: pair.public, unusable: false };
         *self.lives.lock().unwrap_or_else(PoisonError::into_inner) = lives;
+    }
+
+    /// The files cannot be used; what is in use are those before.
+    fn complain(&self) {
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner).unusable = true;
     }
 
     /// As the files were read last.
@@ -150,28 +167,36 @@ struct Pair {
 type Seen = Vec<Option<SystemTime>>;
 
 impl Keeper {
-    async fn run(self) {
-        let mut taken_up = self.seen();
+    async fn run(self: Arc<Self>) {
+        let mut taken_up = self.aside(Self::seen).await;
         let mut last_seen = taken_up.clone();
-        let mut held = self.load().ok();
+        let mut held = self.aside(Self::load).await.ok();
         if let Some(pair) = &held {
             self.show(pair);
         }
-        let mut not_before = tokio::time::Instant::now();
+        let mut failed: Option<(Seen, Instant)> = None;
+        let mut not_before = Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
-            let now_seen = self.seen();
+            let now_seen = self.aside(Self::seen).await;
             // Files that still change are looked at again: a pair is written one file after the other.
             let settled = last_seen == now_seen;
             last_seen.clone_from(&now_seen);
-            if settled && now_seen != taken_up {
-                taken_up = now_seen;
-                held = self.take_up().await.or(held);
+            let is_new = failed.as_ref().is_none_or(|(seen, _)| *seen != now_seen);
+            // What is not valid yet, or has lost its way to the disk, may be good later as it is.
+            let again = failed.as_ref().is_some_and(|(_, at)| at.elapsed() >= TRY_AGAIN);
+            if settled && now_seen != taken_up && (is_new || again) {
+                match self.take_up(is_new).await {
+                    Some(pair) => (held, taken_up, failed) = (Some(pair), now_seen, None),
+                    None => failed = Some((now_seen, Instant::now())),
+                }
+            } else if settled && now_seen == taken_up && failed.take().is_some() {
+                held.iter().for_each(|pair| self.show(pair));
             }
             let due = held.as_ref().map(|pair| renewal_due(&pair.identity, &self.clock));
-            if due == Some(true) && self.renews.is_some() && tokio::time::Instant::now() >= not_before {
+            if due == Some(true) && self.renews.is_some() && Instant::now() >= not_before {
                 let life = held.as_ref().map_or(RETRY, |pair| pair.identity.not_after.since(pair.identity.not_before));
-                not_before = tokio::time::Instant::now() + RETRY.min(life / 12);
+                not_before = Instant::now() + RETRY.min(life / 12);
                 if let Err(error) = self.renew().await {
                     tracing::warn!(role = %self.role, error = format!("{error:#}"), "certificate not renewed");
                 }
@@ -179,17 +204,40 @@ impl Keeper {
         }
     }
 
-    /// Uses the files as they are now; `None` if they cannot be used.
-    async fn take_up(&self) -> Option<Pair> {
-        match self.load() {
+    /// Reads files where nobody waits for a disk. A disk that does not answer is complained about and waited for: there is
+    /// never more than one thread that it holds.
+    async fn aside<T: Send + 'static>(self: &Arc<Self>, read: impl FnOnce(&Self) -> T + Send + 'static) -> T {
+        let keeper = Arc::clone(self);
+        let mut reading = tokio::task::spawn_blocking(move || read(&keeper));
+        loop {
+            match tokio::time::timeout(DISK, &mut reading).await {
+                Ok(Ok(read)) => return read,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+                Err(_) => {
+                    let waited = DISK.as_secs();
+                    mb_runtime::logging::limited("certificate files", || {
+                        tracing::error!(role = %self.role, waited, "certificate files are not read: no answer of the disk");
+                    });
+                    self.users.expiry.iter().for_each(Expiry::complain);
+                }
+            }
+        }
+    }
+
+    /// Uses the files as they are now; `None` if they cannot be used, which is said of `new` ones.
+    async fn take_up(self: &Arc<Self>, new: bool) -> Option<Pair> {
+        match self.aside(Self::load).await {
             Ok(mut pair) => {
                 self.hand_out(&mut pair).await;
                 tracing::info!(role = %self.role, expires_at = %pair.identity.not_after, "certificate taken up");
                 Some(pair)
             }
             Err(error) => {
-                let error = format!("{error:#}");
-                tracing::error!(role = %self.role, error, "certificate files cannot be used, the last good ones stay");
+                if new {
+                    let error = format!("{error:#}");
+                    tracing::error!(role = %self.role, error, "certificate files cannot be used, the last good ones stay");
+                }
+                self.users.expiry.iter().for_each(Expiry::complain);
                 None
             }
         }
@@ -230,6 +278,7 @@ impl Keeper {
     }
 
     fn load(&self) -> Result<Pair> {
+        self.paths().iter().try_for_each(|path| is_file(path))?;
         let (certificate, key_file) = self.layout.component(self.role.as_str());
         let (chain, key) = (read_text(&certificate)?, read_secret(&key_file)?);
         mb_crypto::pem::private_key(key.expose()).with_context(|| format!("read {}", key_file.display()))?;
@@ -252,7 +301,7 @@ impl Keeper {
         Ok(Pair {
             tls,
             public,
-            client: mb_crypto::tls::client_config(Some((&chain, key.expose())), &ca, &[])?,
+            client: mb_crypto::tls::main_server_client_config(Some((&chain, key.expose())), &ca)?,
             identity,
             signer,
             notary,
@@ -284,13 +333,17 @@ impl Keeper {
     }
 
     fn seen(&self) -> Seen {
+        self.paths().iter().map(|path| modified(path)).collect()
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
         let (certificate, key) = self.layout.component(self.role.as_str());
         let mut paths = vec![certificate, key, self.layout.ca_certificate()];
         if self.role == Role::Server {
             paths.extend([self.layout.ca_key(), self.layout.previous_ca_key(), self.layout.retired_cas()]);
         }
         paths.extend(self.own.iter().flat_map(|own| [own.certificate.clone(), own.key.clone()]));
-        paths.iter().map(|path| modified(path)).collect()
+        paths
     }
 }
 
@@ -305,6 +358,19 @@ impl OwnPair {
         let chain = mb_crypto::pem::certificates(&read_text(&self.certificate)?)?;
         let leaf = chain.first().context("no certificate in the file")?;
         mb_crypto::identity::life(leaf).with_context(|| format!("read {}", self.certificate.display()))
+    }
+}
+
+/// Whether what is there, if anything is, can be a certificate or a key: a pipe would be waited for, and no key is so large.
+fn is_file(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) => {
+            anyhow::ensure!(found.is_file(), "{} is no file", path.display());
+            anyhow::ensure!(found.len() <= LARGEST, "{} is larger than any certificate or key", path.display());
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("look at {}", path.display())),
     }
 }
 

@@ -134,6 +134,9 @@ pub(super) fn expiry(health: Health, expiry: &Expiry, clock: Clock) -> Health {
 fn judged(lives: Lives, now: Timestamp) -> Check {
     let public = lives.public.map(|life| ends("the public certificate", life, now));
     let own = lives.own.map_or_else(|| Check::healthy("not read yet"), |life| ends("it", life, now));
+    if lives.unusable && own.is_healthy() && public.as_ref().is_none_or(Check::is_healthy) {
+        return Check::degraded("the files have changed and cannot be used: the last good ones are");
+    }
     public.filter(|public| !public.is_healthy()).unwrap_or(own)
 }
 
@@ -254,7 +257,7 @@ mod tests {
         let day = Duration::from_hours(24);
         let begins = Timestamp::default();
         let life = (begins, begins.plus(day * 365));
-        let own = |life, now| judged(Lives { own: Some(life), public: None }, now);
+        let own = |life, now| judged(Lives { own: Some(life), ..Lives::default() }, now);
         assert_eq!(own(life, life.1.minus(day * 31)), Check::healthy("it ends in 31 days"));
         for (days, step) in [(29, 30), (13, 14), (6, 7), (0, 1)] {
             let found = own(life, life.1.minus(day * days).minus(Duration::from_secs(1)));
@@ -263,7 +266,9 @@ mod tests {
         assert_eq!(own(life, life.1), Check::unhealthy("it has ended"));
         let short = (begins, begins.plus(day));
         assert_eq!(own(short, begins.plus(day / 2)), Check::healthy("it ends in 0 days"), "it is renewed in time");
-        let both = |now| judged(Lives { own: Some((begins, begins.plus(day * 900))), public: Some(life) }, now);
+        let both = |now| {
+            judged(Lives { own: Some((begins, begins.plus(day * 900))), public: Some(life), unusable: false }, now)
+        };
         assert_eq!(both(life.1.minus(day * 31)), Check::healthy("it ends in 566 days"));
         let found = both(life.1.minus(day * 3));
         assert_eq!(found, Check::degraded("the public certificate ends within 7 days and was not renewed"));

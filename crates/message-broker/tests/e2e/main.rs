@@ -35,6 +35,7 @@ mod scripts;
 mod secrecy;
 #[cfg(unix)]
 mod services;
+mod shutting_out;
 mod smoke;
 mod smtp;
 mod status;

@@ -69,12 +69,19 @@ pub struct RevokeCertificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ClientName>)]
     pub client_id: Option<ClientName>,
+    /// In which role, where the name is of several holders; a component's own name means that component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::CertificateRole>)]
+    pub role: Option<Role>,
     /// Which certificate: its serial number in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether those are revoked as well that were renewed over it, and over them. By name all are, anyway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub successors: bool,
 }
 
 /// What was revoked.
@@ -82,6 +89,9 @@ pub struct RevokeCertificate {
 pub struct Revoked {
     /// The serial numbers, lower hexadecimal.
     pub revoked: Vec<String>,
+    /// The serial numbers of those that were renewed over these and stay good.
+    #[serde(default)]
+    pub successors: Vec<String>,
 }
 
 /// What a certificate is worth at the moment.

@@ -102,6 +102,10 @@ pub struct RenewCertificate {
     /// Whose certificate.
     #[schema(value_type = schema::ClientName)]
     pub client_id: ClientName,
+    /// In which role, where the name is of several holders; a component's own name means that component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::CertificateRole>)]
+    pub role: Option<Role>,
     /// Days until it expires; by default as long as the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validity_days: Option<u32>,

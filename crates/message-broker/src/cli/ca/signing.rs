@@ -44,6 +44,9 @@ pub(crate) struct SignArgs {
 pub(crate) struct RenewArgs {
     /// The client's or component's name
     name: String,
+    /// In which role, where the name is of several holders
+    #[arg(long, value_parser = parse_role)]
+    role: Option<Role>,
     /// Validity in days [default: as long as before]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: Option<u32>,
@@ -90,7 +93,7 @@ pub(super) async fn sign(layout: &Layout, args: SignArgs) -> Result<ExitCode> {
 
 pub(super) async fn renew(layout: &Layout, args: RenewArgs) -> Result<ExitCode> {
     let client_id = client_name(&args.name)?;
-    let ask = RenewCertificate { client_id, validity_days: args.days, pkcs12: args.p12 };
+    let ask = RenewCertificate { client_id, role: args.role, validity_days: args.days, pkcs12: args.p12 };
     let access = Access::open(layout).await?;
     let renewed = access.client.reissue_certificate(&ask).await;
     access.close().await;
