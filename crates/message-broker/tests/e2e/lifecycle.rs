@@ -1,7 +1,8 @@
 //! Starting, stopping, and what stands in the way of either.
 
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Broker, PATIENCE, Ports, command, submit};
@@ -203,4 +204,35 @@ fn certificates(broker: &Broker) -> Vec<(std::path::PathBuf, Vec<u8>)> {
         .collect();
     found.sort();
     found
+}
+
+/// Starts a role alone until it says `words`, then ends it.
+fn says(role: &str, environment: &[(&str, &str)], words: &str) {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let ports = Ports::spare();
+    let extra = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let environment: Vec<_> = ports.environment().into_iter().chain(extra).collect();
+    let mut child = command(dir.path(), &environment)
+        .arg(role)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let heard = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let heard = heard.take(20).take_while(|line| !line.contains(words)).collect::<Vec<_>>();
+    let still_runs = child.try_wait().expect("is a process").is_none();
+    child.kill().expect("ends");
+    child.wait().expect("ends");
+    assert!(still_runs && heard.len() < 20, "{role}: {heard:?}");
+}
+
+#[test]
+fn each_role_says_what_it_waits_for() {
+    let dead = Ports::spare().server;
+    let database = format!("mysql://broker:word@127.0.0.1:{dead}/broker");
+    says("main-server", &[("DATABASE_URL", &database)], "waiting for the database");
+    for role in ["proxy", "worker", "portal"] {
+        says(role, &[("MB_QUEUE__BACKEND", "redis")], "waiting for files");
+    }
 }
