@@ -12,6 +12,7 @@ mod health;
 mod message;
 pub mod pull;
 mod secret;
+pub mod worker;
 
 pub use admin::*;
 pub use archive::{AttemptOutcome, AttemptRow, MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata};

@@ -18,6 +18,7 @@ mod counters;
 mod data_keys;
 mod dead_letters;
 mod deliveries;
+mod describing;
 mod destinations;
 mod domains;
 mod enrolment;
@@ -36,10 +37,12 @@ mod migration;
 mod mysql;
 mod notices;
 mod policy;
+mod probes;
 mod proxies;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;
+mod retention;
 mod retrying;
 mod revoked;
 mod rewrap;
@@ -52,6 +55,7 @@ mod stats;
 mod user_changes;
 mod users;
 mod value;
+mod workers;
 mod writer;
 
 use std::fmt;
@@ -71,9 +75,11 @@ pub use counters::{CounterEvent, Instance};
 pub use data_keys::DataKeyRow;
 pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
 pub use deliveries::{
-    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, LEASE, LeaseAsk, Leased, Leasing, MergedExpunged,
-    NewDelivery, NextDue, Redriven, Replay, Replayed, Reported, Reports, Retried, Retry, StoredAttempt, Whose,
+    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, DestinationLanes, LEASE, Lane, LeaseAsk, Leased,
+    Leasing, MergedExpunged, NewDelivery, NextDue, Redriven, Replay, Replayed, Reported, Reports, Retried, Retry,
+    StoredAttempt, Whose,
 };
+pub use describing::{DatabaseDescription, Described, FileSize, PoolUse, Product as DatabaseProduct, TableSize};
 pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;
 pub use enrolment::{Enrolment, EnrolmentTerms, NewEnrolment};
@@ -93,6 +99,9 @@ pub use proxies::{Heartbeat, SeenProxy};
 pub use refresh_tokens::{NewRefreshToken, Rotation};
 pub use register::{NewMessage, RegisterBatch, Registered, Registration, Routed};
 pub use reset_tokens::NewResetToken;
+pub use retention::{
+    LetterPlace, Letters, Removal, RetentionPlace, RetentionProgress, Retired, Step as RetentionStep, Stretch,
+};
 pub use revoked::RevokedCertificate;
 pub use rewrap::{SealedColumn, SealedRow};
 pub use second_factor::RecoveryCode;
@@ -100,6 +109,7 @@ pub use sessions::{MAX_SESSIONS_PER_USER, NewSession, Session, SessionKey};
 pub use stats::{ClientCounts, MessageStats};
 pub use user_changes::UserChange;
 pub use users::{NewUser, Totp, User, UserFilter};
+pub use workers::{SeenWorker, WorkerBeat};
 
 use backend::Backend;
 use writer::{Job, LastFault};

@@ -13,6 +13,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod process;
+mod retention;
 mod role;
 mod service;
 mod split;
@@ -98,6 +99,9 @@ enum Command {
     /// Install, start and stop the components as services of Windows or systemd
     #[command(subcommand)]
     Service(service::ServiceCommand),
+    /// Remove what was kept for long enough
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Make a data directory for each role, with that role's secrets alone
     SplitSecrets(split::SplitArgs),
     /// Show or check the configuration
@@ -157,6 +161,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Generate(args) => runtime()?.block_on(generate::run(&layout, args)),
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
+        Command::Retention(command) => runtime()?.block_on(retention::run(&layout, command)),
         Command::SplitSecrets(args) => split::run(&layout, &args),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),
