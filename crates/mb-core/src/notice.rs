@@ -57,13 +57,17 @@ pub enum NoticeKind {
     AuditBroken,
     /// Mail cannot be sent.
     MailFailing,
+    /// A mail was given up.
+    MailGivenUp,
     /// A stored message does not open.
     MessageUnreadable,
+    /// No main server does the work that only one of several does.
+    NoLeader,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::CertificateExpiring,
         Self::DeadLetters,
         Self::BackupFailed,
@@ -71,7 +75,9 @@ impl NoticeKind {
         Self::DestinationDisabled,
         Self::AuditBroken,
         Self::MailFailing,
+        Self::MailGivenUp,
         Self::MessageUnreadable,
+        Self::NoLeader,
     ];
 
     /// The word used in the store and the API.
@@ -84,7 +90,9 @@ impl NoticeKind {
             Self::DestinationDisabled => "destination_disabled",
             Self::AuditBroken => "audit_broken",
             Self::MailFailing => "mail_failing",
+            Self::MailGivenUp => "mail_given_up",
             Self::MessageUnreadable => "message_unreadable",
+            Self::NoLeader => "no_leader",
         }
     }
 

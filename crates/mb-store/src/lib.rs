@@ -36,6 +36,7 @@ mod mysql;
 mod notices;
 mod policy;
 mod proxies;
+mod recorded;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;

@@ -15,8 +15,8 @@ use mb_crypto::audit::{ChainKey, Checkpoint, verify_checkpoint};
 use mb_crypto::{TrustAnchors, pem};
 use mb_store::{AuditCheckpoint, ChainedEntry, StoreError};
 
-use super::at;
 use super::ending::Ending;
+use super::{at, missing};
 use crate::app::App;
 use crate::routes::store_fault;
 
@@ -162,6 +162,9 @@ impl Stretch {
             if key.link(&row.prev_hash, &row.entry.record()) != row.hash {
                 let detail = format!("row {} is not what it was when it was chained", row.entry.id);
                 found.fault(AuditFaultKind::Changed, row.position, detail);
+            }
+            if let Some((kind, detail)) = missing::fault(&row.entry) {
+                found.fault(kind, row.position, detail);
             }
             found.rows += 1;
             (position, hash) = (row.position, Some(row.hash));
