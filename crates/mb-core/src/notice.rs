@@ -57,15 +57,19 @@ pub enum NoticeKind {
     AuditBroken,
     /// Mail cannot be sent.
     MailFailing,
+    /// A mail was given up.
+    MailGivenUp,
     /// A stored message does not open.
     MessageUnreadable,
+    /// No main server does the work that only one of several does.
+    NoLeader,
     /// What is too old is not removed in time.
     RetentionBehind,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::CertificateExpiring,
         Self::DeadLetters,
         Self::BackupFailed,
@@ -73,7 +77,9 @@ impl NoticeKind {
         Self::DestinationDisabled,
         Self::AuditBroken,
         Self::MailFailing,
+        Self::MailGivenUp,
         Self::MessageUnreadable,
+        Self::NoLeader,
         Self::RetentionBehind,
     ];
 
@@ -87,7 +93,9 @@ impl NoticeKind {
             Self::DestinationDisabled => "destination_disabled",
             Self::AuditBroken => "audit_broken",
             Self::MailFailing => "mail_failing",
+            Self::MailGivenUp => "mail_given_up",
             Self::MessageUnreadable => "message_unreadable",
+            Self::NoLeader => "no_leader",
             Self::RetentionBehind => "retention_behind",
         }
     }

@@ -16,6 +16,7 @@ use crate::audit::state::AuditState;
 use crate::authority::Authority;
 use crate::backup::Backups;
 use crate::delivering::Delivering;
+use crate::jobs::leader::Seen;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
 use crate::metrics::{ServerMetrics, as_f64};
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) backups: Backups,
     pub(crate) delivering: Delivering,
     pub(crate) keys: KeyRing,
+    /// Who was last seen to lead.
+    pub(crate) leadership: Seen,
     pub(crate) jwt: JwtSecret,
     pub(crate) master: Arc<MasterKeys>,
     /// Names this main server in what it says of its keys.
@@ -94,6 +97,7 @@ impl App {
             backups: Backups::new(backup),
             delivering,
             keys,
+            leadership: Seen::default(),
             jwt,
             master,
             reporter,

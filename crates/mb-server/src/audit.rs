@@ -1,8 +1,9 @@
 //! The audit log's chain: made by whoever leads, checked by whoever asks.
 
 pub(crate) mod chain;
-mod ending;
+pub(crate) mod ending;
 mod head;
+mod missing;
 pub(crate) mod pruning;
 mod start;
 pub(crate) mod state;

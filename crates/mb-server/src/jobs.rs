@@ -1,7 +1,7 @@
 //! What the main server does by itself. Each job is a task of its own, so that none waits for another; those that must run
 //! once, however many main servers there are, run where the lease is held.
 
-mod leader;
+pub(crate) mod leader;
 pub(crate) mod sweep;
 
 use std::sync::Arc;
@@ -27,8 +27,8 @@ const KEYS: Duration = Duration::from_secs(3);
 const KEY_REPORT: Duration = Duration::from_mins(1);
 /// How often the store is measured, for the gauges.
 const MEASURING: Duration = Duration::from_secs(30);
-/// How often new audit rows are looked for: half of the second within which they are chained.
-const CHAINING: Duration = Duration::from_millis(500);
+/// How often new audit rows are looked for, so that they are chained within a second also after the leader died.
+const CHAINING: Duration = Duration::from_millis(250);
 /// How often mails that are due are looked for.
 const MAILING: Duration = Duration::from_secs(2);
 /// How often news are looked for that somebody should know of.
@@ -80,15 +80,16 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
         }
         Ok(())
     });
-    let told = Arc::new(tokio::sync::Mutex::default());
-    jobs.once("notices", NOTICING, move |app| {
-        let told = Arc::clone(&told);
-        async move {
-            notices::dead_letters(&app, &mut *told.lock().await).await?;
-            notices::mail(&app).await?;
-            notices::retention(&app).await?;
-            notices::digest::run(&app).await
-        }
+    jobs.once("notices", NOTICING, |app| async move {
+        notices::dead_letters(&app).await?;
+        notices::mail(&app).await?;
+        notices::retention(&app).await?;
+        notices::digest::run(&app).await
+    });
+    let leading = lead.watching();
+    jobs.every("leadership", NOTICING, move |app| {
+        let leading = leading.clone();
+        async move { report("leadership", leader::watch(&app, &leading).await) }
     });
     let (app, soft) = (Arc::clone(app), lifecycle.soft());
     lifecycle.spawn("audit chain", Criticality::Critical, async move {
@@ -144,10 +145,9 @@ fn ticks(period: Duration) -> tokio::time::Interval {
 
 async fn keep_chain(app: &App, leads: Lead, soft: CancellationToken, mut keeper: Keeper) {
     let mut ticks = ticks(CHAINING);
+    app.audit.runs(app.clock.now());
     while soft.run_until_cancelled(ticks.tick()).await.is_some() {
-        let holds = leads.holds();
-        app.audit.chains(holds, app.clock.now());
-        let kept = if holds { keeper.keep(app, Urgency::Collect).await } else { keeper.follow(app).await };
+        let kept = if leads.holds() { keeper.keep(app, Urgency::Collect).await } else { keeper.follow(app).await };
         report("audit chain", kept);
     }
     // What was done until now is signed before the lease goes to another.

@@ -47,6 +47,7 @@ pub use crate::audit::chain::Notary;
 use crate::audit::chain::{Keeper, Urgency};
 pub use crate::authority::{Authorities, Authority};
 use crate::backup::BackupConfig;
+pub use crate::jobs::leader::Leadership;
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::people::PeopleConfig;
 pub use crate::routes::{SHARING, openapi_text};
@@ -173,6 +174,16 @@ impl MainServer {
     /// For how long what is too old has waited to be removed, where this main server does it and that is worth a word.
     pub fn retention_behind(&self) -> Option<Duration> {
         self.app.retention.behind()
+    }
+
+    /// Who does the work that only one of several main servers does, for health.
+    pub fn leadership(&self) -> Leadership {
+        self.app.leadership.last()
+    }
+
+    /// How long nobody has to lead before that is worth a word.
+    pub fn leader_missed_after(&self) -> Duration {
+        jobs::leader::missed_after(&self.app)
     }
 
     /// From now on `notary` signs the audit log: the main server's certificate was renewed.

@@ -71,12 +71,25 @@ pub enum MailState {
 pub(crate) struct Mailer {
     transport: Transport,
     state: Mutex<MailState>,
+    taking: Mutex<Taking>,
+}
+
+/// Whether the mail server takes our mails at all, as far as it was seen.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+enum Taking {
+    /// It was not, or more than one recipient was refused since.
+    #[default]
+    Unknown,
+    /// It took the last one.
+    Taken,
+    /// It took some, and since then refused this recipient alone.
+    But(String),
 }
 
 impl Mailer {
     pub(crate) fn new(config: MailConfig) -> Result<Self, ServerError> {
         let transport = config.server.map_or(Ok(Transport::Off), |server| Transport::smtp(&server))?;
-        Ok(Self { transport, state: Mutex::default() })
+        Ok(Self { transport, state: Mutex::default(), taking: Mutex::default() })
     }
 
     /// Whether there is a mail server.
@@ -88,7 +101,21 @@ impl Mailer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether a refusal that does not say what it is about is about its recipient. Who refuses one after the other, or
+    /// never took any, refuses us.
+    fn is_about(&self, recipient: &str) -> bool {
+        let mut taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let about = match &*taking {
+            Taking::Unknown => false,
+            Taking::Taken => true,
+            Taking::But(refused) => refused == recipient,
+        };
+        *taking = if about { Taking::But(recipient.to_owned()) } else { Taking::Unknown };
+        about
+    }
+
     fn succeeded(&self) {
+        *self.taking.lock().unwrap_or_else(PoisonError::into_inner) = Taking::Taken;
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = MailState::Fine;
     }
 

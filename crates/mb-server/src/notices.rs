@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use mb_api::dto::AuditFault;
 use mb_api::problem::ApiError;
-use mb_core::{NoticeKind, NoticeLevel};
-use mb_store::{NewNotice, NoticeFilter, NoticeKey, StoreError};
+use mb_core::{NoticeKind, NoticeLevel, Timestamp};
+use mb_store::{Mail, NewNotice, NoticeKey, StoreError};
 use serde_json::json;
 
 use crate::app::App;
@@ -29,12 +29,12 @@ const ONLY: &str = "all";
 
 /// What open notices of a kind are about.
 async fn open_of(app: &App, kind: NoticeKind) -> Result<BTreeSet<String>, StoreError> {
-    let (mut found, mut before) = (BTreeSet::new(), None);
+    let mut found = BTreeSet::new();
     loop {
-        let page = app.store.notice_page(NoticeFilter::Open, before, PAGE).await?;
-        before = page.last().map(|notice| notice.id);
+        let after = found.last().map_or("", String::as_str);
+        let page = app.store.open_notices(kind, after, PAGE).await?;
         let full = page.len() == PAGE as usize;
-        found.extend(page.into_iter().filter(|notice| notice.kind == kind).map(|notice| notice.key));
+        found.extend(page);
         if !full {
             return Ok(found);
         }
@@ -116,23 +116,45 @@ pub(crate) async fn unreadable(app: &App, message: About<'_>, reason: &str) -> R
     app.store.raise_notice(&NewNotice { kind, key, level, detail }).await.map(drop)
 }
 
-/// The newest dead letter that somebody was told of; `None` until it was looked for.
-#[derive(Debug, Default)]
-pub(crate) struct Told(Option<i64>);
+/// New dead letters are a notice until somebody resolves it; more of them count it up. Which one was told of last is in
+/// the store: who leads next tells of those that came while nobody led.
+pub(crate) async fn dead_letters(app: &App) -> Result<(), StoreError> {
+    let Some(letter) = app.store.dead_letters(None, 1).await?.pop() else { return Ok(()) };
+    let detail = json!({ "newest": letter.id, "reason": letter.reason, "at": letter.created_at });
+    let (kind, level) = (NoticeKind::DeadLetters, NoticeLevel::Warning);
+    let notice = NewNotice { kind, key: ONLY.to_owned(), level, detail };
+    app.store.raise_notice_of(&notice, letter.id.unsigned_abs()).await.map(drop)
+}
 
-/// New dead letters are a notice until somebody resolves it; more of them count it up.
-pub(crate) async fn dead_letters(app: &App, told: &mut Told) -> Result<(), StoreError> {
-    let newest = app.store.dead_letters(None, 1).await?.pop();
-    let last = newest.as_ref().map_or(0, |letter| letter.id);
-    // What came before this main server led was told of by the one that led then.
-    let known = *told.0.get_or_insert(last);
-    if let Some(letter) = newest.filter(|_| last > known) {
-        let detail = json!({ "newest": letter.id, "reason": letter.reason, "at": letter.created_at });
-        let (kind, level) = (NoticeKind::DeadLetters, NoticeLevel::Warning);
-        app.store.raise_notice(&NewNotice { kind, key: ONLY.to_owned(), level, detail }).await?;
-    }
-    told.0 = Some(last);
-    Ok(())
+/// Nobody gets this mail any more.
+pub(crate) async fn given_up(app: &App, mail: &Mail, error: &str) -> Result<(), StoreError> {
+    let detail = json!({
+        "to": mail.to,
+        "subject": mail.subject,
+        "error": error,
+        "written": mail.created_at,
+        "attempts": mail.attempt,
+    });
+    let (kind, level) = (NoticeKind::MailGivenUp, NoticeLevel::Warning);
+    app.store.raise_notice(&NewNotice { kind, key: ONLY.to_owned(), level, detail }).await.map(drop)
+}
+
+/// Nobody leads since then, or somebody does again.
+pub(crate) async fn leadership(app: &App, leaderless: Option<Timestamp>) -> Result<(), StoreError> {
+    let kind = NoticeKind::NoLeader;
+    let notice = |since| {
+        let detail = json!({ "since": since });
+        NewNotice { kind, key: ONLY.to_owned(), level: NoticeLevel::Error, detail }
+    };
+    settle(app, kind, leaderless.map(notice).into_iter().collect()).await
+}
+
+/// Something about the audit log that its check will not show again, so that a person has to resolve it.
+pub(crate) async fn audit_touched(app: &App, key: &str, level: NoticeLevel, detail: &str) -> Result<(), StoreError> {
+    tracing::error!(about = key, detail, "the audit log was touched");
+    let kind = NoticeKind::AuditBroken;
+    let detail = json!({ "detail": detail });
+    app.store.raise_notice(&NewNotice { kind, key: key.to_owned(), level, detail }).await.map(drop)
 }
 
 /// Checks the whole audit log.
@@ -149,10 +171,15 @@ pub(crate) async fn audit(app: &App) -> Result<(), ApiError> {
         }
     }
     let kind = NoticeKind::AuditBroken;
-    let notice = |fault: AuditFault| {
-        tracing::error!(position = fault.position, detail = fault.detail, "the audit log does not verify");
-        let detail = json!({ "kind": fault.kind, "position": fault.position, "detail": fault.detail });
-        NewNotice { kind, key: ONLY.to_owned(), level: NoticeLevel::Error, detail }
+    let Some(fault) = first else {
+        let cured = app.store.resolve_notice(NoticeKey::About(kind, ONLY), ACTOR).await;
+        return cured.map(drop).map_err(crate::routes::store_fault);
     };
-    settle(app, kind, first.map(notice).into_iter().collect()).await.map_err(crate::routes::store_fault)
+    tracing::error!(position = fault.position, detail = fault.detail, "the audit log does not verify");
+    if open_of(app, kind).await.map_err(crate::routes::store_fault)?.contains(ONLY) {
+        return Ok(());
+    }
+    let detail = json!({ "kind": fault.kind, "position": fault.position, "detail": fault.detail });
+    let notice = NewNotice { kind, key: ONLY.to_owned(), level: NoticeLevel::Error, detail };
+    app.store.raise_notice(&notice).await.map(drop).map_err(crate::routes::store_fault)
 }

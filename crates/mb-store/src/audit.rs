@@ -56,14 +56,12 @@ impl<'a> Change<'a> {
 
 pub(crate) async fn insert(tx: &mut Transaction, change: &Change<'_>) -> Result<(), StoreError> {
     let detail = change.detail.to_string();
-    let values = [
-        Value::Time(change.at),
-        Value::Text(change.actor),
-        Value::Text(change.action),
-        Value::Text(change.object),
-        Value::Text(&detail),
-    ];
-    tx.execute("INSERT INTO audit_log (at, actor, action, object, detail) VALUES (?, ?, ?, ?, ?)", values).await?;
+    let Change { at, actor, action, object, .. } = *change;
+    let values = [Value::Time(at), Value::Text(actor), Value::Text(action), Value::Text(object), Value::Text(&detail)];
+    let sql = "INSERT INTO audit_log (at, actor, action, object, detail) VALUES (?, ?, ?, ?, ?)";
+    let id = tx.insert(sql, values).await?;
+    let entry = AuditEntry { id, at, actor: actor.into(), action: action.into(), object: object.into(), detail };
+    tx.recorded().push(entry);
     Ok(())
 }
 
@@ -79,6 +77,12 @@ impl Store {
         let mut tx = self.backend().begin().await?;
         insert(&mut tx, &Change::new(self, actor, action, object).detail(detail)).await?;
         tx.commit().await
+    }
+
+    /// What this store has recorded since it was last asked, oldest first, as it was when it was committed. Nobody else
+    /// knows: who removes a row from the database before it is chained cannot remove it from here.
+    pub fn recorded_audit(&self) -> Vec<AuditEntry> {
+        self.backend().recorded().take()
     }
 
     /// Entries older than `before` (all if `None`), newest first, at most `limit`.

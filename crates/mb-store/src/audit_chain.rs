@@ -56,6 +56,8 @@ const UNCHAINED: &str = "SELECT id, at, actor, action, object, detail FROM audit
                          ORDER BY id LIMIT ?";
 const CHAINED: &str = "SELECT id, at, actor, action, object, detail, position, prev_hash, hash FROM audit_log \
                        WHERE position > ? ORDER BY position LIMIT ?";
+const BETWEEN: &str = "SELECT id, at, actor, action, object, detail, position FROM audit_log \
+                       WHERE id >= ? AND id <= ? ORDER BY id";
 const LINK: &str = "UPDATE audit_log SET position = ?, prev_hash = ?, hash = ? WHERE id = ? AND position IS NULL";
 const CHECKPOINTS: &str = "SELECT at, position, audit_id, hash, signature, certificate, id FROM audit_checkpoints \
                            WHERE id > ? ORDER BY id LIMIT ?";
@@ -94,6 +96,17 @@ impl Store {
     /// Rows that are not chained yet, at most `limit`, in the order in which they are to be.
     pub async fn unchained_audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.backend().fetch(UNCHAINED, [Value::Int(limit.into())]).await?.iter().map(audit::read).collect()
+    }
+
+    /// The rows with ids from `first` to `last`, each with whether it is chained.
+    pub async fn audit_between(&self, first: i64, last: i64) -> Result<Vec<(AuditEntry, bool)>, StoreError> {
+        let rows = self.backend().fetch(BETWEEN, [Value::Int(first), Value::Int(last)]).await?;
+        rows.iter().map(|row| Ok((audit::read(row)?, row.optional_int(6)?.is_some()))).collect()
+    }
+
+    /// Whether the ids of the log have no gaps of themselves: who finds one knows that a row was removed.
+    pub fn audit_counts_without_gaps(&self) -> bool {
+        self.backend().counts_without_gaps()
     }
 
     /// Puts rows, each by id and hash, behind `head`. `false`, and nothing is chained, if the chain ends elsewhere by now

@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::archive::Snapshot;
 use crate::error::StoreError;
 use crate::mysql::{self, MySql};
+use crate::recorded::{Recorded, Recording};
 use crate::sqlite::{self, Sqlite};
 use crate::statement::Statement;
 use crate::value::{Row, Value};
@@ -98,6 +99,19 @@ impl Backend {
         }
     }
 
+    /// Whether ids that count up have no gaps, because an insertion that is undone gives its id back.
+    pub(crate) const fn counts_without_gaps(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// What was recorded in the audit log.
+    pub(crate) const fn recorded(&self) -> &Recorded {
+        match self {
+            Self::Sqlite(db) => db.recorded(),
+            Self::MySql(db) => db.recorded(),
+        }
+    }
+
     /// Bytes on disk.
     pub(crate) async fn size(&self) -> u64 {
         match self {
@@ -131,6 +145,26 @@ impl Transaction {
         match self {
             Self::Sqlite(tx) => tx.execute(sql.sqlite(), values).await,
             Self::MySql(tx) => tx.execute(sql.mysql(), values).await,
+        }
+    }
+
+    /// Inserts one row into a table that counts its ids; the id it was given.
+    pub(crate) async fn insert<'a>(
+        &mut self,
+        sql: impl Statement,
+        values: impl IntoIterator<Item = Value<'a>>,
+    ) -> Result<i64, StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.insert(sql.sqlite(), values).await,
+            Self::MySql(tx) => tx.insert(sql.mysql(), values).await,
+        }
+    }
+
+    /// What it records in the audit log.
+    pub(crate) const fn recorded(&mut self) -> &mut Recording {
+        match self {
+            Self::Sqlite(tx) => tx.recorded(),
+            Self::MySql(tx) => tx.recorded(),
         }
     }
 

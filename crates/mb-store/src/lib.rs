@@ -39,6 +39,7 @@ mod notices;
 mod policy;
 mod probes;
 mod proxies;
+mod recorded;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;

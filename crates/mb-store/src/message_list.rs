@@ -16,7 +16,7 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::messages::{self, ExistingMessage, MessageStatus, by_ids, id_values};
 use crate::statement::Dialects;
-use crate::value::{Row, Value};
+use crate::value::Row;
 use candidates::{Candidate, Source};
 
 /// Which messages to list; `None` matches all.
@@ -88,18 +88,12 @@ pub(crate) const FULL: Dialects = by_ids!(
     "messages"
 );
 
-macro_rules! dead {
-    ($rest:literal) => {
-        concat!(
-            "SELECT message_id, client_id, topic, queued_at, created_at, deliver_at, expires_at, reason, domain, \
-             envelope, id FROM dead_letters ",
-            $rest
-        )
-    };
-}
-
-const DEAD_BY_ID: &str = dead!("WHERE id = ?");
-const DEAD_BY_MESSAGE: &str = dead!("WHERE message_id = ? AND client_id IS NOT NULL ORDER BY id LIMIT 1");
+/// Several letters may bear one message's id.
+pub(crate) const DEAD: Dialects = by_ids!(
+    "SELECT message_id, client_id, topic, queued_at, created_at, deliver_at, expires_at, reason, domain, envelope, id",
+    "dead_letters",
+    "AND client_id IS NOT NULL ORDER BY id"
+);
 
 fn read_message(row: &Row) -> Result<ListedMessage, StoreError> {
     let status = messages::read_status(row)?;
@@ -155,7 +149,7 @@ impl Store {
         if let Some(row) = self.backend().fetch_optional(FULL, id_values(&[id])).await? {
             return read_message(&row).map(Some);
         }
-        let row = self.backend().fetch_optional(DEAD_BY_MESSAGE, [Value::Blob(id.as_bytes())]).await?;
+        let row = self.backend().fetch_optional(DEAD, id_values(&[id])).await?;
         row.as_ref().map(read_dead_letter).transpose()
     }
 
@@ -193,19 +187,20 @@ impl Store {
     }
 
     async fn load(&self, picked: &[Candidate]) -> Result<Vec<ListedMessage>, StoreError> {
-        let ids = picked.iter().filter(|candidate| candidate.source == Source::Message);
-        let ids = ids.map(|candidate| candidate.place.message_id).collect::<Vec<_>>();
+        let (stored, dead): (Vec<_>, Vec<_>) = picked.iter().partition(|picked| picked.source == Source::Message);
+        let ids = |of: &[&Candidate]| of.iter().map(|candidate| candidate.place.message_id).collect::<Vec<_>>();
         let mut messages = Vec::with_capacity(picked.len());
-        if !ids.is_empty() {
-            for row in self.backend().fetch(FULL, id_values(&ids)).await? {
+        if !stored.is_empty() {
+            for row in self.backend().fetch(FULL, id_values(&ids(&stored))).await? {
                 messages.push(read_message(&row)?);
             }
         }
-        for candidate in picked {
-            if let Source::DeadLetter(id) = candidate.source
-                && let Some(row) = self.backend().fetch_optional(DEAD_BY_ID, [Value::Int(id)]).await?
-            {
-                messages.push(read_dead_letter(&row)?);
+        if !dead.is_empty() {
+            for row in self.backend().fetch(DEAD, id_values(&ids(&dead))).await? {
+                let letter = Source::DeadLetter(row.int(10)?);
+                if dead.iter().any(|candidate| candidate.source == letter) {
+                    messages.push(read_dead_letter(&row)?);
+                }
             }
         }
         messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.place()));

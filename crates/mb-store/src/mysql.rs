@@ -24,6 +24,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, MySql as Driver, SqlStr};
 
 use crate::error::StoreError;
+use crate::recorded::{Recorded, Recording};
 use crate::statement::positional;
 use crate::value::{Row, Value, mysql_arguments};
 
@@ -68,6 +69,7 @@ const SIZE: &str = "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS 
 pub(crate) struct MySql {
     pool: MySqlPool,
     registering: MySqlPool,
+    recorded: Recorded,
 }
 
 impl MySql {
@@ -92,14 +94,14 @@ impl MySql {
                 .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
                 .connect_lazy_with(options.clone())
         };
-        Ok(Self { pool: pool(CONNECTIONS), registering: pool(LANES) })
+        Ok(Self { pool: pool(CONNECTIONS), registering: pool(LANES), recorded: Recorded::default() })
     }
 
     /// Begins a transaction that may look and then act: it waits for its turn, and nothing else that does so runs beside it.
     pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
         let mut attempt = 1;
         loop {
-            match Transaction::begin(&self.pool, BEGIN).await {
+            match self.begin_on(&self.pool, BEGIN).await {
                 Err(error) if error.is_conflict() && attempt < BEGIN_ATTEMPTS => attempt += 1,
                 begun => return begun,
             }
@@ -108,12 +110,23 @@ impl MySql {
 
     /// Begins a transaction whose own rows keep it apart from others.
     pub(crate) async fn begin_beside(&self) -> Result<Transaction, StoreError> {
-        Transaction::begin(&self.pool, BEGIN_BESIDE).await
+        self.begin_on(&self.pool, BEGIN_BESIDE).await
     }
 
     /// Begins a transaction on one of the connections that register.
     pub(crate) async fn begin_registering(&self) -> Result<Transaction, StoreError> {
-        Transaction::begin(&self.registering, BEGIN_BESIDE).await
+        self.begin_on(&self.registering, BEGIN_BESIDE).await
+    }
+
+    async fn begin_on(&self, pool: &MySqlPool, begin: &'static str) -> Result<Transaction, StoreError> {
+        let recording = self.recorded.begin();
+        let mut transaction = Transaction { connection: pool.acquire().await?, open: true, recording };
+        transaction.say(begin).await?;
+        Ok(transaction)
+    }
+
+    pub(crate) const fn recorded(&self) -> &Recorded {
+        &self.recorded
     }
 
     /// Reads rows, in a snapshot of their own.
@@ -156,15 +169,10 @@ impl MySql {
 pub(crate) struct Transaction {
     connection: PoolConnection<Driver>,
     open: bool,
+    recording: Recording,
 }
 
 impl Transaction {
-    async fn begin(pool: &MySqlPool, begin: &'static str) -> Result<Self, StoreError> {
-        let mut transaction = Self { connection: pool.acquire().await?, open: true };
-        transaction.say(begin).await?;
-        Ok(transaction)
-    }
-
     pub(crate) async fn execute<'a>(
         &mut self,
         sql: SqlStr,
@@ -174,6 +182,21 @@ impl Transaction {
         let query = sqlx::query_with(sql, mysql_arguments(values)?);
         let done = within(STATEMENT_TIMEOUT, query.execute(&mut *self.connection)).await?;
         Ok(done.rows_affected())
+    }
+
+    pub(crate) async fn insert<'a>(
+        &mut self,
+        sql: SqlStr,
+        values: impl IntoIterator<Item = Value<'a>>,
+    ) -> Result<i64, StoreError> {
+        let (sql, values) = positional(sql, values);
+        let query = sqlx::query_with(sql, mysql_arguments(values)?);
+        let done = within(STATEMENT_TIMEOUT, query.execute(&mut *self.connection)).await?;
+        i64::try_from(done.last_insert_id()).map_err(|_| StoreError::Damaged("id"))
+    }
+
+    pub(crate) const fn recorded(&mut self) -> &mut Recording {
+        &mut self.recording
     }
 
     pub(crate) async fn fetch<'a>(
@@ -192,6 +215,7 @@ impl Transaction {
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
         self.say("COMMIT").await?;
         self.open = false;
+        self.recording.committed();
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
 use crate::mail::{self, NewMail};
+use crate::settings;
 use crate::value::{Row, Value};
 
 /// A notice to raise.
@@ -81,6 +82,7 @@ const OPEN_BY_ID: &str = select!("WHERE id = ? AND is_open = 1");
 const OPEN_ABOUT: &str = select!("WHERE kind = ? AND about = ? AND is_open = 1");
 const PAGE_OF_OPEN: &str = select!("WHERE is_open = 1 AND id < ? ORDER BY id DESC LIMIT ?");
 const PAGE: &str = select!("WHERE id < ? ORDER BY id DESC LIMIT ?");
+const OPEN_OF: &str = "SELECT about FROM notices WHERE kind = ? AND about > ? AND is_open = 1 ORDER BY about LIMIT ?";
 const UNMAILED: &str = select!("WHERE is_open = 1 AND mailed_at IS NULL ORDER BY id LIMIT ?");
 
 fn read(row: &Row) -> Result<Notice, StoreError> {
@@ -101,23 +103,37 @@ fn read(row: &Row) -> Result<Notice, StoreError> {
 impl Store {
     /// Raises a notice: opens one, or counts up the one that is open and takes over its level and detail. Returns it.
     pub async fn raise_notice(&self, new: &NewNotice) -> Result<Notice, StoreError> {
-        let now = Value::Time(self.now());
-        let about = [Value::Text(new.kind.as_str()), Value::Text(&new.key)];
-        let detail = new.detail.to_string();
-        let said = [Value::Text(new.level.as_str()), Value::Text(&detail)];
         let mut tx = self.backend().begin().await?;
-        if let Some(row) = tx.fetch_optional(OPEN_ABOUT, about).await? {
-            let sql = "UPDATE notices SET level = ?, detail = ?, last_at = ?, count = count + 1 WHERE id = ?";
-            tx.execute(sql, [said[0], said[1], now, Value::Int(row.int(0)?)]).await?;
-        } else {
-            let sql = "INSERT INTO notices (kind, about, is_open, level, detail, first_at, last_at, count) \
-                       VALUES (?, ?, 1, ?, ?, ?, ?, 1)";
-            tx.execute(sql, [about[0], about[1], said[0], said[1], now, now]).await?;
-        }
-        let row = tx.fetch_optional(OPEN_ABOUT, about).await?;
-        let notice = read(&row.ok_or(StoreError::Damaged("notice"))?)?;
+        let notice = raise(&mut tx, new, self.now()).await?;
         tx.commit().await?;
         Ok(notice)
+    }
+
+    /// Raises a notice of the number `newest` of its kind, unless that or a later one was told of; whether it did. Which
+    /// one was is kept with the notice, whoever raised it.
+    pub async fn raise_notice_of(&self, new: &NewNotice, newest: u64) -> Result<bool, StoreError> {
+        let name = format!("told_{}", new.kind);
+        // This is asked for again and again: only what is new is worth a turn to write.
+        let told = self.setting(&name).await?.map_or(Ok(0), number)?;
+        if newest <= told {
+            return Ok(false);
+        }
+        let mut tx = self.backend().begin().await?;
+        if newest <= settings::in_transaction(&mut tx, &name).await?.map_or(Ok(0), number)? {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        settings::put(&mut tx, &name, &newest.to_be_bytes()).await?;
+        raise(&mut tx, new, self.now()).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// What open notices of a kind are about, in order, behind `after`, at most `limit`.
+    pub async fn open_notices(&self, kind: NoticeKind, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        let values = [Value::Text(kind.as_str()), Value::Text(after), Value::Int(limit.into())];
+        let rows = self.backend().fetch(OPEN_OF, values).await?;
+        rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
     }
 
     /// Resolves an open notice; whether there was one.
@@ -164,17 +180,22 @@ impl Store {
         self.backend().fetch(UNMAILED, [Value::Int(limit.into())]).await?.iter().map(read).collect()
     }
 
-    /// Stores the mails that tell of these notices and marks them as mailed, together.
-    pub async fn mail_notices(&self, ids: &[NoticeId], mails: &[NewMail]) -> Result<(), StoreError> {
+    /// Stores the mails that tell of these notices and marks them as mailed, together. `false`, and nothing is stored, if
+    /// one of them was mailed meanwhile: another was faster.
+    pub async fn mail_notices(&self, ids: &[NoticeId], mails: &[NewMail]) -> Result<bool, StoreError> {
         let now = self.now();
         let mut tx = self.backend().begin().await?;
         for id in ids {
-            mark_mailed(&mut tx, *id, now).await?;
+            if !mark_mailed(&mut tx, *id, now).await? {
+                tx.rollback().await?;
+                return Ok(false);
+            }
         }
         for mail in mails {
             mail::insert(&mut tx, mail, now).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Removes at most `limit` notices that were resolved before `before`; how many.
@@ -190,7 +211,29 @@ impl Store {
     }
 }
 
-async fn mark_mailed(tx: &mut Transaction, id: NoticeId, now: Timestamp) -> Result<(), StoreError> {
+async fn mark_mailed(tx: &mut Transaction, id: NoticeId, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "UPDATE notices SET mailed_at = ? WHERE id = ? AND mailed_at IS NULL";
-    tx.execute(sql, [Value::Time(now), Value::Int(id.get())]).await.map(drop)
+    Ok(tx.execute(sql, [Value::Time(now), Value::Int(id.get())]).await? == 1)
+}
+
+async fn raise(tx: &mut Transaction, new: &NewNotice, now: Timestamp) -> Result<Notice, StoreError> {
+    let now = Value::Time(now);
+    let about = [Value::Text(new.kind.as_str()), Value::Text(&new.key)];
+    let detail = new.detail.to_string();
+    let said = [Value::Text(new.level.as_str()), Value::Text(&detail)];
+    if let Some(row) = tx.fetch_optional(OPEN_ABOUT, about).await? {
+        let sql = "UPDATE notices SET level = ?, detail = ?, last_at = ?, count = count + 1 WHERE id = ?";
+        tx.execute(sql, [said[0], said[1], now, Value::Int(row.int(0)?)]).await?;
+    } else {
+        let sql = "INSERT INTO notices (kind, about, is_open, level, detail, first_at, last_at, count) \
+                   VALUES (?, ?, 1, ?, ?, ?, ?, 1)";
+        tx.execute(sql, [about[0], about[1], said[0], said[1], now, now]).await?;
+    }
+    let row = tx.fetch_optional(OPEN_ABOUT, about).await?;
+    read(&row.ok_or(StoreError::Damaged("notice"))?)
+}
+
+/// Reads what the notice of a number left.
+fn number(value: Vec<u8>) -> Result<u64, StoreError> {
+    value.try_into().map(u64::from_be_bytes).map_err(|_| StoreError::Damaged("number that was told of"))
 }

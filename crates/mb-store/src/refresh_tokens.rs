@@ -1,5 +1,8 @@
 //! Refresh tokens: each is used once and answered with its successor, so that a stolen one shows itself. Whoever uses a
 //! token a second time, thief or owner, ends the session and every token of it, in the same transaction that finds out.
+//!
+//! Of the used tokens of a session the last few are kept. An older one that is handed in is recognised by the session that
+//! it names, if it names one: what was used is never kept for longer than that, however often a session is prolonged.
 
 use mb_core::{SessionId, Timestamp, UserId};
 use serde_json::json;
@@ -19,6 +22,8 @@ pub struct NewRefreshToken {
     pub digest: [u8; 32],
     /// When it, and its session with it, ends unless it is used.
     pub expires_at: Timestamp,
+    /// The session that the one it replaces was made for, if that says so itself and nobody else can have made it say so.
+    pub family: Option<SessionId>,
 }
 
 /// What became of a refresh token that was handed in.
@@ -37,6 +42,12 @@ pub enum Rotation {
 const BY_DIGEST: &str = "SELECT id, session_id, used_at, expires_at FROM refresh_tokens WHERE digest = ?";
 const INSERT: &str = "INSERT INTO refresh_tokens (digest, session_id, parent_id, issued_at, expires_at) \
                       VALUES (?, ?, ?, ?, ?)";
+
+/// Used tokens of a session that are kept.
+const USED_KEPT: i64 = 4;
+const USED: &str =
+    "SELECT id FROM refresh_tokens WHERE session_id = ? AND used_at IS NOT NULL ORDER BY id DESC LIMIT ?";
+const FORGET: &str = "DELETE FROM refresh_tokens WHERE session_id = ? AND used_at IS NOT NULL AND id < ?";
 
 struct Found {
     id: i64,
@@ -77,7 +88,7 @@ impl Store {
     ) -> Result<Rotation, StoreError> {
         let now = self.now();
         let row = tx.fetch_optional(BY_DIGEST, [Value::Blob(digest)]).await?;
-        let Some(token) = row.as_ref().map(read).transpose()? else { return Ok(Rotation::Unknown) };
+        let Some(token) = row.as_ref().map(read).transpose()? else { return self.forgotten(tx, new.family).await };
         if token.used {
             self.end_reused(tx, token.session).await?;
             return Ok(Rotation::Reused);
@@ -91,9 +102,22 @@ impl Store {
         tx.execute("UPDATE refresh_tokens SET used_at = ? WHERE id = ?", [Value::Time(now), Value::Int(token.id)])
             .await?;
         insert(tx, session.id, Some(token.id), now, new).await?;
+        if new.family.is_some() {
+            forget_used(tx, session.id).await?;
+        }
         (session.last_used_at, session.expires_at) = (now, new.expires_at);
         sessions::touch(tx, &session, now).await?;
         Ok(Rotation::Rotated(Box::new((session, user))))
+    }
+
+    /// A token that is not there any more: it was used long ago if its session lives.
+    async fn forgotten(&self, tx: &mut Transaction, family: Option<SessionId>) -> Result<Rotation, StoreError> {
+        let Some(session) = family else { return Ok(Rotation::Unknown) };
+        if sessions::living(tx, session, self.now()).await?.is_none() {
+            return Ok(Rotation::Unknown);
+        }
+        self.end_reused(tx, session).await?;
+        Ok(Rotation::Reused)
     }
 
     async fn end_reused(&self, tx: &mut Transaction, id: SessionId) -> Result<(), StoreError> {
@@ -110,8 +134,18 @@ impl Store {
 
 /// The refresh token that a session begins with.
 pub(crate) async fn insert_first(tx: &mut Transaction, session: &Session, digest: &[u8; 32]) -> Result<(), StoreError> {
-    let new = NewRefreshToken { digest: *digest, expires_at: session.expires_at };
+    let new = NewRefreshToken { digest: *digest, expires_at: session.expires_at, family: None };
     insert(tx, session.id, None, session.created_at, &new).await
+}
+
+/// Removes the used tokens of a session but the last few.
+async fn forget_used(tx: &mut Transaction, session: SessionId) -> Result<(), StoreError> {
+    let session = Value::Blob(session.as_bytes());
+    let kept = tx.fetch(USED, [session, Value::Int(USED_KEPT)]).await?;
+    match kept.last() {
+        Some(oldest) => tx.execute(FORGET, [session, Value::Int(oldest.int(0)?)]).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 async fn insert(

@@ -99,14 +99,25 @@ impl Store {
     /// Stores `value` under the name, whatever was there.
     pub async fn replace_setting(&self, name: &str, value: &[u8], actor: &str) -> Result<(), StoreError> {
         let mut tx = self.backend().begin().await?;
-        let sql = match tx.fetch_optional(SELECT, [Value::Text(name)]).await? {
-            Some(_) => "UPDATE settings SET value = ? WHERE name = ?",
-            None => "INSERT INTO settings (value, name) VALUES (?, ?)",
-        };
-        tx.execute(sql, [Value::Blob(value), Value::Text(name)]).await?;
+        put(&mut tx, name, value).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "setting.replace", name)).await?;
         tx.commit().await
     }
+}
+
+/// A value by its name, as this transaction sees it.
+pub(crate) async fn in_transaction(tx: &mut Transaction, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let row = tx.fetch_optional(SELECT, [Value::Text(name)]).await?;
+    row.map(|row| row.blob(0).map(<[u8]>::to_vec)).transpose()
+}
+
+/// Stores a value in the transaction of what it belongs to, whatever was there.
+pub(crate) async fn put(tx: &mut Transaction, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    let sql = match in_transaction(tx, name).await? {
+        Some(_) => "UPDATE settings SET value = ? WHERE name = ?",
+        None => "INSERT INTO settings (value, name) VALUES (?, ?)",
+    };
+    tx.execute(sql, [Value::Blob(value), Value::Text(name)]).await.map(drop)
 }
 
 /// Gives the store another epoch, from now on.

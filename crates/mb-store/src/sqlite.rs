@@ -19,6 +19,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, SqlStr, Sqlite as Driver};
 
 use crate::error::StoreError;
+use crate::recorded::{Recorded, Recording};
 use crate::value::{Row, Value, sqlite_arguments};
 
 const READERS: u32 = 4;
@@ -38,6 +39,7 @@ pub(crate) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     path: PathBuf,
+    recorded: Recorded,
 }
 
 impl Sqlite {
@@ -72,16 +74,21 @@ impl Sqlite {
         // The writer connects first: it is the one that makes a new file a WAL database.
         let writer = pool().max_connections(1).connect_with(writing).await?;
         let readers = pool().max_connections(READERS).connect_lazy_with(reading);
-        Ok(Self { writer, readers, path: path.to_owned() })
+        Ok(Self { writer, readers, path: path.to_owned(), recorded: Recorded::default() })
     }
 
     pub(crate) fn writer(&self) -> &SqlitePool {
         &self.writer
     }
 
+    pub(crate) const fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
     /// Takes the write lock; waits for its turn.
     pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
-        let mut transaction = Transaction { connection: self.writer.acquire().await?, open: true };
+        let recording = self.recorded.begin();
+        let mut transaction = Transaction { connection: self.writer.acquire().await?, open: true, recording };
         sqlx::query("BEGIN IMMEDIATE").execute(transaction.connection()).await?;
         Ok(transaction)
     }
@@ -143,6 +150,7 @@ async fn create_private(path: &Path) -> std::io::Result<()> {
 pub(crate) struct Transaction {
     connection: PoolConnection<Driver>,
     open: bool,
+    recording: Recording,
 }
 
 impl Transaction {
@@ -159,6 +167,19 @@ impl Transaction {
         Ok(sqlx::query_with(sql, arguments).execute(self.connection()).await?.rows_affected())
     }
 
+    pub(crate) async fn insert<'a>(
+        &mut self,
+        sql: SqlStr,
+        values: impl IntoIterator<Item = Value<'a>>,
+    ) -> Result<i64, StoreError> {
+        let arguments = sqlite_arguments(values)?;
+        Ok(sqlx::query_with(sql, arguments).execute(self.connection()).await?.last_insert_rowid())
+    }
+
+    pub(crate) const fn recorded(&mut self) -> &mut Recording {
+        &mut self.recording
+    }
+
     pub(crate) async fn fetch<'a>(
         &mut self,
         sql: SqlStr,
@@ -172,6 +193,7 @@ impl Transaction {
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
         sqlx::query("COMMIT").execute(&mut *self.connection).await?;
         self.open = false;
+        self.recording.committed();
         Ok(())
     }
 

@@ -60,6 +60,8 @@ const fn words(kind: NoticeKind) -> (&'static str, &'static str) {
         NoticeKind::DestinationDisabled => ("A destination was disabled", "Mend it, then enable it again."),
         NoticeKind::AuditBroken => ("The audit log does not verify", "Verify it and look at what is wrong."),
         NoticeKind::MailFailing => ("Mail cannot be sent", "Check the mail server's settings."),
+        NoticeKind::MailGivenUp => ("A mail was given up", "Whoever waits for it will not get it: see why."),
+        NoticeKind::NoLeader => ("No main server leads", "See in their logs why none of them takes the lease `jobs`."),
         NoticeKind::MessageUnreadable => ("A message cannot be opened", "See which key it needs, or restore it."),
         NoticeKind::RetentionBehind => {
             ("What is too old is not removed in time", "See the log of the leading main server.")
@@ -95,7 +97,17 @@ fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
             let about = format!("{} mails wait ({}), since", number("waiting")?, text("error")?);
             Some((about, Some(time("since")?)))
         }
-        NoticeKind::AuditBroken => Some((format!("At row {}: {}", number("position")?, text("detail")?), None)),
+        NoticeKind::AuditBroken => {
+            let place = number("position").map_or_else(String::new, |place| format!("At row {place}: "));
+            Some((format!("{place}{}", text("detail")?), None))
+        }
+        NoticeKind::MailGivenUp => {
+            let about = format!("\"{}\" to {}: {}, written", text("subject")?, text("to")?, text("error")?);
+            Some((about, Some(time("written")?)))
+        }
+        NoticeKind::NoLeader => {
+            Some(("Notices, retention and other jobs stand still, since".to_owned(), Some(time("since")?)))
+        }
         NoticeKind::MessageUnreadable => Some((format!("It was not served: {}", text("reason")?), None)),
         NoticeKind::BackupFailed => Some((text("reason")?.to_owned(), None)),
         NoticeKind::JournalDamaged => {

@@ -1,4 +1,5 @@
 //! Chaining the audit log: whoever leads gives every new row its place within a second, and signs where the chain ends.
+//! Where it does not, because it has died, any other main server gives rows their places.
 //!
 //! Signing costs a row and a signature, so it is done for what a minute brought together, or for a thousand rows, and at
 //! the end: what lies behind the newest checkpoint is chained, not yet signed.
@@ -8,14 +9,17 @@ use std::time::Duration;
 use mb_core::{Secret, Timestamp, hex};
 use mb_crypto::CryptoError;
 use mb_crypto::audit::{Checkpoint, CheckpointSigner};
-use mb_store::{AuditCheckpoint, StoreError};
+use mb_store::{AuditCheckpoint, AuditEntry, StoreError};
 
 use super::at;
 use super::head::Witness;
+use super::missing::Missing;
 use crate::app::App;
 
 /// Rows that are chained in one transaction.
 const ROWS: u32 = 500;
+/// How long a row is seen without a place before it is taken that nobody leads: twice as long as a leader takes.
+const LEADER_MISSED: Duration = Duration::from_millis(500);
 /// How long a chained row waits at most to be signed.
 const SIGN_AFTER: Duration = Duration::from_mins(1);
 /// How many rows wait at most.
@@ -46,23 +50,25 @@ pub(crate) enum Urgency {
 }
 
 /// Gives every row that has none its place. Another that does the same at once is noticed and left to it.
+#[cfg(test)]
 pub(crate) async fn extend(app: &App) -> Result<(), StoreError> {
-    loop {
-        let rows = app.store.unchained_audit(ROWS).await?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let head = app.store.audit_head().await?;
-        let mut hash = head.hash;
-        let links = rows.iter().map(|row| {
-            hash = app.audit.key.link(&hash, &row.record());
-            (row.id, hash)
-        });
-        let links = links.collect::<Vec<_>>();
-        if !app.store.chain_audit(&head, &links).await? || rows.len() < ROWS as usize {
-            return Ok(());
-        }
+    while link(app, &app.store.unchained_audit(ROWS).await?).await? {}
+    Ok(())
+}
+
+/// Puts rows at the chain's end; whether there may be more.
+async fn link(app: &App, rows: &[AuditEntry]) -> Result<bool, StoreError> {
+    if rows.is_empty() {
+        return Ok(false);
     }
+    let head = app.store.audit_head().await?;
+    let mut hash = head.hash;
+    let links = rows.iter().map(|row| {
+        hash = app.audit.key.link(&hash, &row.record());
+        (row.id, hash)
+    });
+    let links = links.collect::<Vec<_>>();
+    Ok(app.store.chain_audit(&head, &links).await? && rows.len() >= ROWS as usize)
 }
 
 /// Chains, signs, and takes down outside the database where the chain ends.
@@ -70,17 +76,20 @@ pub(crate) async fn extend(app: &App) -> Result<(), StoreError> {
 pub(crate) struct Keeper {
     notary: Notary,
     witness: Witness,
+    missing: Missing,
+    /// The first row without a place, and since when it is seen.
+    waits: Option<(i64, Timestamp)>,
 }
 
 impl Keeper {
     pub(crate) fn new(notary: Notary) -> Self {
-        Self { notary, witness: Witness::default() }
+        Self { notary, witness: Witness::default(), missing: Missing::default(), waits: None }
     }
 
     /// One pass, where this process leads.
     pub(crate) async fn keep(&mut self, app: &App, urgency: Urgency) -> Result<(), StoreError> {
-        self.adopt(app);
-        extend(app).await?;
+        self.begin(app).await?;
+        self.extend(app).await?;
         if self.witness.is_new() {
             // A checkpoint without the file beside it looks like a log whose end was cut off.
             self.witness.note(app).await?;
@@ -88,19 +97,45 @@ impl Keeper {
         if self.notary.sign(app, urgency).await? {
             self.witness.count_anew();
         }
-        self.witness.note(app).await
+        self.end(app).await
     }
 
-    /// One pass where another leads: that it is chained is its business, where the chain ends is everybody's.
+    /// One pass where another leads. It chains, and if it is dead, whoever is left does: signing can wait for the next
+    /// leader, a place in the chain cannot.
     pub(crate) async fn follow(&mut self, app: &App) -> Result<(), StoreError> {
-        self.adopt(app);
+        self.begin(app).await?;
         self.notary.last = None;
-        self.witness.note(app).await
+        let now = app.clock.now();
+        let first = app.store.unchained_audit(1).await?.pop().map(|row| row.id);
+        self.waits = first.map(|id| self.waits.filter(|(seen, _)| *seen == id).unwrap_or((id, now)));
+        if self.waits.is_some_and(|(_, since)| now.since(since) >= LEADER_MISSED) {
+            self.extend(app).await?;
+        }
+        self.end(app).await
     }
 
-    fn adopt(&mut self, app: &App) {
+    async fn begin(&mut self, app: &App) -> Result<(), StoreError> {
         if let Some(notary) = app.audit.adopted() {
             self.notary = notary;
+        }
+        self.missing.compare(app).await?;
+        self.witness.look(app).await
+    }
+
+    /// The rows that were just given a place are compared once more, and are safe from then on.
+    async fn end(&mut self, app: &App) -> Result<(), StoreError> {
+        self.missing.compare(app).await?;
+        self.witness.note(app).await
+    }
+
+    async fn extend(&mut self, app: &App) -> Result<(), StoreError> {
+        loop {
+            let rows = app.store.unchained_audit(ROWS).await?;
+            // What that records is to be chained as well.
+            let recorded = self.missing.look_for_gaps(app, &rows).await?;
+            if !link(app, &rows).await? && !recorded {
+                return Ok(());
+            }
         }
     }
 }

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use mb_api::dto::{AuditFault, AuditFaultKind};
-use mb_core::Timestamp;
-use mb_store::{AuditEntry, AuditHead, StoreError};
+use mb_store::{AuditHead, StoreError};
 
 use super::head::{Kept, lacks};
 use super::{at, start};
@@ -13,8 +12,8 @@ use crate::app::App;
 
 /// Rows without a place that are counted.
 const UNCHAINED: u32 = 1000;
-/// How long a row stays without a place at most, where this process gives it one.
-const CHAINED_WITHIN: Duration = Duration::from_secs(10);
+/// How long a row stays without a place at most. It gets one within a second; clocks of main servers differ by more.
+const CHAINED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a row stays unsigned at most.
 const SIGNED_WITHIN: Duration = Duration::from_mins(2);
 /// How many rows stay unsigned at most.
@@ -33,7 +32,7 @@ impl Ending {
         let mut ending = Self::default();
         ending.check_kept(app, kept).await?;
         ending.check_signed(app).await?;
-        ending.check_chained(app, &app.store.unchained_audit(UNCHAINED).await?);
+        ending.check_chained(app).await?;
         Ok(ending)
     }
 
@@ -64,35 +63,51 @@ impl Ending {
         let (Some(first), Some(last)) = (at(&app.store, signed + 1).await?, at(&app.store, end).await?) else {
             return Ok(());
         };
-        let now = match app.audit.chains_since() {
-            // What another left is signed now.
-            Some(since) if app.clock.now().since(since) < SIGNED_WITHIN => return Ok(()),
+        let now = match app.audit.runs_since() {
+            // What was left by one that died is signed by the next that leads.
+            Some(since) if app.clock.now().since(since) < signed_within(app) => return Ok(()),
             Some(_) => app.clock.now(),
             None => last.entry.at,
         };
-        if now.since(first.entry.at) > SIGNED_WITHIN || end.saturating_sub(signed) > SIGNED_ROWS {
+        if now.since(first.entry.at) > signed_within(app) || end.saturating_sub(signed) > SIGNED_ROWS {
             let detail = format!("rows {} to {end} should be signed by a checkpoint and are not", signed + 1);
             self.fault(AuditFaultKind::Unsigned, signed + 1, detail);
         }
         Ok(())
     }
 
-    fn check_chained(&mut self, app: &App, rows: &[AuditEntry]) {
+    /// Every main server gives old rows a place, so one without is a fault whoever leads. Where none runs, the newest row
+    /// says how late it was when the last one did.
+    async fn check_chained(&mut self, app: &App) -> Result<(), StoreError> {
+        let rows = app.store.unchained_audit(UNCHAINED).await?;
         self.unchained = rows.len() as u64;
-        let now = app.clock.now();
-        let late = |since: Timestamp| now.since(since) > CHAINED_WITHIN;
-        if !app.audit.chains_since().is_some_and(late) {
-            return;
-        }
-        if let Some(row) = rows.iter().find(|row| late(row.at)) {
+        let now = match app.audit.runs_since() {
+            Some(since) if app.clock.now().since(since) <= CHAINED_WITHIN => return Ok(()),
+            Some(_) => app.clock.now(),
+            None => app.store.audit_log(None, 1).await?.pop().map(|row| row.at).unwrap_or_default(),
+        };
+        if let Some(row) = rows.iter().find(|row| now.since(row.at) > CHAINED_WITHIN) {
             let detail = format!("row {} of {} should have a place in the chain and has none", row.id, row.at);
             self.fault(AuditFaultKind::Unchained, 0, detail);
         }
+        Ok(())
     }
 
     fn fault(&mut self, kind: AuditFaultKind, position: u64, detail: impl Into<String>) {
         self.faults.push(AuditFault { kind, position, detail: detail.into() });
     }
+}
+
+/// How long a row stays unsigned at most, also if the one that leads dies.
+fn signed_within(app: &App) -> Duration {
+    SIGNED_WITHIN.max(app.lease * 2)
+}
+
+/// Whether rows wait for a checkpoint that whoever leads should have signed long ago.
+pub(crate) async fn is_neglected(app: &App) -> Result<bool, StoreError> {
+    let signed = app.store.last_checkpoint().await?.map_or(0, |checkpoint| checkpoint.position);
+    let first = at(&app.store, signed + 1).await?;
+    Ok(first.is_some_and(|first| app.clock.now().since(first.entry.at) > signed_within(app)))
 }
 
 /// Whether there is still no file.

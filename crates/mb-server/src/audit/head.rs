@@ -2,18 +2,24 @@
 //! file say that there never was more.
 //!
 //! Each main server keeps its own. The file only ever moves on: what contradicts it leaves it as it is, so that the check
-//! still shows it, until an operator who put back an older database on purpose removes the file.
+//! still shows it, until an operator who put back an older database on purpose removes the file. One that is gone is made
+//! anew, which is recorded and told of: it may be a main server's first start beside others, or somebody who hides a cut.
 
 use std::path::PathBuf;
 
+use mb_core::NoticeLevel;
 use mb_crypto::audit::{ChainKey, Head};
 use mb_crypto::{CryptoError, files};
 use mb_runtime::logging;
 use mb_store::{AuditHead, StoreError};
+use serde_json::json;
 
 use super::start::Beginning;
 use super::{at, start};
 use crate::app::App;
+use crate::notices;
+
+const ACTOR: &str = "system:main-server";
 
 /// Where the head is kept.
 #[derive(Clone, Debug)]
@@ -88,6 +94,8 @@ pub(crate) struct Witness {
     checkpoints: Option<u64>,
     /// A contradiction stays until somebody sees to it, and is said once.
     said: bool,
+    /// That the file is gone was told, and it is not there again yet.
+    misses: bool,
 }
 
 impl Witness {
@@ -99,6 +107,24 @@ impl Witness {
     /// A checkpoint was added.
     pub(crate) const fn count_anew(&mut self) {
         self.checkpoints = None;
+    }
+
+    /// Tells of a file that is gone although the log has rows. Before the first row is chained there is none.
+    pub(crate) async fn look(&mut self, app: &App) -> Result<(), StoreError> {
+        let Some(file) = &app.audit.head else { return Ok(()) };
+        if !matches!(file.read(&app.audit.key), Kept::Absent) {
+            self.misses = false;
+            return Ok(());
+        }
+        let AuditHead { position, .. } = app.store.audit_head().await?;
+        if self.misses || position == 0 && app.store.checkpoint_count(0).await? == 0 {
+            return Ok(());
+        }
+        let server = app.instance.to_string();
+        app.store.audit(ACTOR, "audit.head_made", &server, json!({ "position": position })).await?;
+        self.misses = true;
+        let detail = "secrets/audit.head was gone and is made anew; unless this was a first start, somebody removed it";
+        notices::audit_touched(app, &format!("head of {server}"), NoticeLevel::Warning, detail).await
     }
 
     /// Brings the file to where the chain ends, if nothing contradicts it.

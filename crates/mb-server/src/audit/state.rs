@@ -1,4 +1,4 @@
-//! What the audit log needs beside the store: the chain's key, its head's file, whether this process chains.
+//! What the audit log needs beside the store: the chain's key, its head's file, since when it is kept by this process.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -13,24 +13,23 @@ use super::head::HeadFile;
 pub(crate) struct AuditState {
     pub(crate) key: ChainKey,
     pub(crate) head: Option<HeadFile>,
-    /// Since when this process chains what is recorded; `None` where another does, or nobody.
-    chains_since: Mutex<Option<Timestamp>>,
+    /// Since when this process looks after the chain; `None` in one that only answers requests.
+    runs_since: Mutex<Option<Timestamp>>,
     adopted: Mutex<Option<Notary>>,
 }
 
 impl AuditState {
     pub(crate) fn new(key: ChainKey, head: Option<PathBuf>) -> Self {
-        Self { key, head: head.map(HeadFile::new), chains_since: Mutex::default(), adopted: Mutex::default() }
+        Self { key, head: head.map(HeadFile::new), runs_since: Mutex::default(), adopted: Mutex::default() }
     }
 
-    pub(crate) fn chains_since(&self) -> Option<Timestamp> {
-        *self.chains_since.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn runs_since(&self) -> Option<Timestamp> {
+        *self.runs_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says at `now` whether this process chains.
-    pub(crate) fn chains(&self, chains: bool, now: Timestamp) {
-        let mut since = self.chains_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = chains.then(|| since.unwrap_or(now));
+    /// From `now` on this process looks after the chain: every row gets its place soon, whoever leads.
+    pub(crate) fn runs(&self, now: Timestamp) {
+        *self.runs_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     /// From its next pass on, whoever chains signs with this.

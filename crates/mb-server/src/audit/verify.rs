@@ -15,7 +15,7 @@ use mb_crypto::{TrustAnchors, pem};
 use mb_store::{AuditCheckpoint, ChainedEntry, StoreError};
 
 use super::ending::Ending;
-use super::{at, start};
+use super::{at, missing, start};
 use crate::app::App;
 use crate::routes::store_fault;
 
@@ -177,6 +177,9 @@ impl Stretch {
             if key.link(&row.prev_hash, &row.entry.record()) != row.hash {
                 let detail = format!("row {} is not what it was when it was chained", row.entry.id);
                 found.fault(AuditFaultKind::Changed, row.position, detail);
+            }
+            if let Some((kind, detail)) = missing::fault(&row.entry) {
+                found.fault(kind, row.position, detail);
             }
             found.rows += 1;
             (position, hash) = (row.position, Some(row.hash));

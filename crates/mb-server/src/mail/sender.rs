@@ -9,11 +9,12 @@ use mb_store::{Mail, MailOutcome, StoreError};
 use super::letter;
 use super::transport::{Failure, WHOLE};
 use crate::app::App;
+use crate::notices;
 
-/// Mails that are leased together.
-const BATCH: u32 = 10;
-/// Longer than the sending of a whole batch can take.
-const LEASE: Duration = Duration::from_secs(WHOLE.as_secs() * (BATCH as u64 + 1));
+/// Longer than the sending of a mail can take, and to report it: so long a mail waits that was under way in a crash.
+const LEASE: Duration = Duration::from_secs(WHOLE.as_secs() + 15);
+/// How long a mail that is under way still has when the main server stops.
+const PARTING: Duration = Duration::from_secs(2);
 /// The times between attempts; the last one repeats.
 const DELAYS: [Duration; 6] = [
     Duration::from_secs(15),
@@ -28,17 +29,27 @@ const GIVE_UP: Duration = Duration::from_hours(24);
 
 /// Sends all that is due.
 pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
-    loop {
-        let mails = app.store.lease_mail(BATCH, LEASE).await?;
-        let full = mails.len() == BATCH as usize;
-        for mail in mails {
-            let outcome = attempt(app, &mail).await;
-            app.store.report_mail(&mail, &outcome).await?;
-        }
-        if !full || app.stopping.is_cancelled() {
-            return Ok(());
+    while !app.stopping.is_cancelled() {
+        let Some(mail) = app.store.lease_mail(1, LEASE).await?.pop() else { return Ok(()) };
+        // To drop an attempt closes its connection; a mail that was taken nevertheless comes again with the same id.
+        let outcome = tokio::select! {
+            outcome = attempt(app, &mail) => outcome,
+            () = parting(app) => MailOutcome::Retry(app.clock.now(), "the main server stopped".to_owned()),
+        };
+        let counts = app.store.report_mail(&mail, &outcome).await?;
+        if let MailOutcome::GivenUp(error) = &outcome
+            && counts
+        {
+            notices::given_up(app, &mail, error).await?;
         }
     }
+    Ok(())
+}
+
+/// Ends when a mail that is under way has no more time.
+async fn parting(app: &App) {
+    app.stopping.cancelled().await;
+    tokio::time::sleep(PARTING).await;
 }
 
 async fn attempt(app: &App, mail: &Mail) -> MailOutcome {
@@ -56,8 +67,9 @@ async fn attempt(app: &App, mail: &Mail) -> MailOutcome {
             app.mail.succeeded();
             MailOutcome::Sent
         }
+        Err(Failure::Recipient(error)) if app.mail.is_about(&mail.to) => dropped(mail, error),
         Err(Failure::Lasting(error)) => dropped(mail, error),
-        Err(Failure::Passing(error)) => {
+        Err(Failure::Passing(error) | Failure::Recipient(error)) => {
             mb_runtime::logging::limited("mail", || tracing::warn!(error, "mail not sent"));
             app.mail.failed(now, error.clone());
             again(mail, now, error)
@@ -75,7 +87,7 @@ fn again(mail: &Mail, now: Timestamp, error: String) -> MailOutcome {
     if next >= end { dropped(mail, error) } else { MailOutcome::Retry(next, error) }
 }
 
-/// Who waits for the mail will not get it, and this line is all there is to tell why.
+/// Who waits for the mail will not get it: this line and a notice tell why.
 fn dropped(mail: &Mail, error: String) -> MailOutcome {
     tracing::warn!(mail.id = mail.id, mail.subject, mail.attempt, error, "mail given up");
     MailOutcome::GivenUp(error)

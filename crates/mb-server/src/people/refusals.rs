@@ -1,8 +1,9 @@
 //! The audit rows of refused sign-ins, bounded: guessing must show in the log and must not fill the disk.
 //!
-//! The first refusal of a network for an account and a reason is written at once; further ones within a second are counted
-//! and written as one row. A network has so many such rows; what else it tries is counted in one that names no account. All
-//! networks together write so many rows a second; what is beyond is counted in one row of its own.
+//! The first refusal of a network for an account and a reason is written at once; further ones are counted and written as
+//! one row after a second, then after ten, after a minute, and from then on every ten minutes, until there was silence for
+//! as long. A network has so many such rows; what else it tries is counted in one that names no account. All networks
+//! together have rows at a steady pace; what is beyond is counted in one row of its own, which comes as slowly.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,12 +17,16 @@ use serde_json::json;
 
 use crate::app::App;
 
-/// How long the refusals of a network are gathered.
-const GATHER: Duration = Duration::from_secs(1);
-/// The most rows a second.
-const ROWS: u32 = 20;
+/// How long refusals are gathered for a row: for the first, for the second, and so on.
+const WINDOWS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(10), Duration::from_mins(1), Duration::from_mins(10)];
+/// After so long without a refusal the next one is a first one.
+const FORGET: Duration = Duration::from_mins(10);
+/// The rows of all networks: so many at once, and then one in so long.
+const ROWS: u32 = 100;
+const ROW_EVERY: Duration = Duration::from_secs(5);
 /// Networks, accounts and reasons that are gathered for at a time.
-const ENTRIES: usize = 1024;
+const ENTRIES: usize = 2048;
 /// How many of them are one network's, beside that of all its other accounts.
 const OF_NETWORK: usize = 8;
 /// Stands for accounts that are not named.
@@ -64,18 +69,76 @@ pub(crate) struct Refusals(Mutex<Gathered>);
 #[derive(Debug, Default)]
 struct Gathered {
     entries: HashMap<Key, Entry>,
-    /// The second that counts, and the rows written in it.
-    budget: (i64, u32),
-    beyond: u64,
+    /// Of all for whom there is no entry or no row.
+    beyond: Option<Entry>,
+    budget: Budget,
 }
 
 /// Network, account and reason.
 type Key = (Network, String, &'static str);
 
-#[derive(Debug)]
+/// What is gathered for a row.
+#[derive(Clone, Debug)]
 struct Entry {
     written: Timestamp,
+    /// Which of [`WINDOWS`] comes after that.
+    window: usize,
+    /// When the last refusal came.
+    last: Timestamp,
     held: Option<Refusal>,
+}
+
+impl Entry {
+    const fn written(now: Timestamp) -> Self {
+        Self { written: now, window: 0, last: now, held: None }
+    }
+
+    fn hold(&mut self, refusal: Refusal, now: Timestamp) {
+        let count = self.held.as_ref().map_or(0, |held| held.count) + refusal.count;
+        (self.held, self.last) = (Some(Refusal { count, ..refusal }), now);
+    }
+
+    /// A clock that was set back ends a window.
+    fn is_due(&self, now: Timestamp) -> bool {
+        now < self.written || now.since(self.written) >= WINDOWS[self.window]
+    }
+
+    fn is_silent(&self, now: Timestamp) -> bool {
+        self.held.is_none() && (now < self.last || now.since(self.last) >= FORGET)
+    }
+
+    /// What is held, to be written; a longer window begins.
+    fn take(&mut self, now: Timestamp) -> Option<Refusal> {
+        let held = self.held.take()?;
+        (self.written, self.window) = (now, (self.window + 1).min(WINDOWS.len() - 1));
+        Some(held)
+    }
+}
+
+/// The rows that may be written.
+#[derive(Debug, Default)]
+struct Budget {
+    spent: u32,
+    /// Since when what was spent comes back.
+    since: Timestamp,
+}
+
+impl Budget {
+    /// Takes a row; whether there is one.
+    fn spend(&mut self, now: Timestamp) -> bool {
+        let back = now.since(self.since).as_secs() / ROW_EVERY.as_secs();
+        if now < self.since || back >= u64::from(self.spent) {
+            (self.spent, self.since) = (0, now);
+        } else {
+            let back = u32::try_from(back).unwrap_or(self.spent);
+            (self.spent, self.since) = (self.spent - back, self.since.plus(ROW_EVERY * back));
+        }
+        if self.spent >= ROWS {
+            return false;
+        }
+        self.spent += 1;
+        true
+    }
 }
 
 impl Refusals {
@@ -91,52 +154,58 @@ impl Refusals {
             key = (network, refusal.account.clone(), refusal.reason);
         }
         if let Some(entry) = gathered.entries.get_mut(&key) {
-            let count = entry.held.as_ref().map_or(0, |held| held.count) + refusal.count;
-            entry.held = Some(Refusal { count, ..refusal });
+            entry.hold(refusal, now);
             return None;
         }
-        if gathered.entries.len() >= ENTRIES || !gathered.spend(now) {
-            gathered.beyond += refusal.count;
+        gathered.make_room();
+        if gathered.entries.len() >= ENTRIES || !gathered.budget.spend(now) {
+            gathered.add_beyond(refusal, now);
             return None;
         }
-        gathered.entries.insert(key, Entry { written: now, held: None });
+        gathered.entries.insert(key, Entry::written(now));
         Some(refusal)
     }
 
     /// What has been gathered for long enough, or `all` of it.
     fn due(&self, now: Timestamp, all: bool) -> Vec<Refusal> {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Gathered { entries, budget, mut beyond } = std::mem::take(&mut *gathered);
-        let mut left = Gathered { budget, ..Gathered::default() };
+        let Gathered { entries, beyond, budget } = &mut *gathered;
+        entries.retain(|_, entry| !entry.is_silent(now));
         let mut due = Vec::new();
-        for (key, mut entry) in entries {
-            if !all && now.since(entry.written) < GATHER && entry.written <= now {
-                left.entries.insert(key, entry);
-            } else if let Some(held) = entry.held.take() {
-                if left.spend(now) {
-                    due.push(held);
-                    left.entries.insert(key, Entry { written: now, held: None });
-                } else {
-                    beyond += held.count;
-                }
+        let mut unwritten = Vec::new();
+        for entry in entries.values_mut().filter(|entry| all || entry.is_due(now)) {
+            match entry.take(now) {
+                Some(held) if all || budget.spend(now) => due.push(held),
+                Some(held) => unwritten.push(held),
+                None => {}
             }
         }
-        if beyond > 0 {
-            due.push(Refusal { from: None, account: MANY.into(), reason: "too_many_attempts", count: beyond });
+        beyond.take_if(|beyond| beyond.is_silent(now));
+        for refusal in unwritten {
+            gathered.add_beyond(refusal, now);
         }
-        *gathered = left;
+        let beyond = gathered.beyond.as_mut().filter(|beyond| all || beyond.is_due(now));
+        due.extend(beyond.and_then(|beyond| beyond.take(now)));
         due
     }
 }
 
 impl Gathered {
-    /// Takes one of the rows of this second.
-    fn spend(&mut self, now: Timestamp) -> bool {
-        if self.budget.0 != now.seconds() {
-            self.budget = (now.seconds(), 0);
+    /// Makes room for one more, if somebody is silent who has nothing to be written.
+    fn make_room(&mut self) {
+        if self.entries.len() < ENTRIES {
+            return;
         }
-        self.budget.1 += 1;
-        self.budget.1 <= ROWS
+        let silent = self.entries.iter().filter(|(_, entry)| entry.held.is_none());
+        if let Some(key) = silent.min_by_key(|(_, entry)| entry.last).map(|(key, _)| key.clone()) {
+            self.entries.remove(&key);
+        }
+    }
+
+    /// Counts what has no row of its own.
+    fn add_beyond(&mut self, refusal: Refusal, now: Timestamp) {
+        let all = Refusal { from: None, account: MANY.into(), reason: "too_many_attempts", count: refusal.count };
+        self.beyond.get_or_insert_with(|| Entry::written(now)).hold(all, now);
     }
 }
 
@@ -171,20 +240,53 @@ mod tests {
         Refusal::new(IpAddr::V4(n.into()), "ann@example.org", "wrong_credentials")
     }
 
+    const GATHER: Duration = WINDOWS[0];
+
     #[test]
-    fn a_guesser_makes_one_row_a_second_with_a_count() {
+    fn a_guesser_makes_fewer_and_fewer_rows_with_a_count() {
         let refusals = Refusals::default();
         assert_eq!(refusals.note(refusal(1), NOW), Some(refusal(1)), "the first shows at once");
-        for _ in 0..1000 {
-            assert_eq!(refusals.note(refusal(1), NOW), None);
+        let (mut rows, mut counted) = (Vec::new(), 0);
+        for second in 0..3600 {
+            let now = NOW.plus(Duration::from_secs(second));
+            for _ in 0..100 {
+                assert_eq!(refusals.note(refusal(1), now), None);
+                counted += 1;
+            }
+            rows.extend(refusals.due(now, false).into_iter().map(|row| (second, row.count)));
         }
-        assert!(refusals.due(NOW.plus(GATHER / 2), false).is_empty());
-        let due = refusals.due(NOW.plus(GATHER), false);
-        assert_eq!(due, [Refusal { count: 1000, ..refusal(1) }]);
-        assert_eq!(refusals.note(refusal(1), NOW.plus(GATHER)), None, "that was this second's");
-        assert_eq!(refusals.due(NOW.plus(2 * GATHER), false), [refusal(1)]);
-        assert!(refusals.due(NOW.plus(3 * GATHER), false).is_empty());
-        assert!(refusals.0.lock().expect("whole").entries.is_empty(), "who is silent is forgotten");
+        let seconds = rows.iter().map(|(second, _)| *second).collect::<Vec<_>>();
+        assert_eq!(seconds, [1, 11, 71, 671, 1271, 1871, 2471, 3071]);
+        rows.extend(refusals.due(NOW, true).into_iter().map(|row| (3600, row.count)));
+        assert_eq!(rows.iter().map(|(_, count)| count).sum::<u64>(), counted, "all are counted");
+    }
+
+    #[test]
+    fn who_comes_back_a_little_later_each_time_makes_no_more_rows_than_one_who_never_stops() {
+        let refusals = Refusals::default();
+        let mut rows = 0;
+        for second in (0..3600).step_by(2) {
+            let now = NOW.plus(Duration::from_secs(second));
+            rows += refusals.due(now, false).len();
+            rows += usize::from(refusals.note(refusal(1), now).is_some());
+        }
+        assert!(rows <= 10, "{rows}");
+    }
+
+    #[test]
+    fn who_is_silent_for_long_is_forgotten_and_shows_at_once_again() {
+        let refusals = Refusals::default();
+        for _ in 0..2 {
+            refusals.note(refusal(1), NOW);
+        }
+        assert_eq!(refusals.due(NOW.plus(GATHER), false), [refusal(1)]);
+        assert!(refusals.due(NOW.plus(FORGET - GATHER), false).is_empty());
+        assert_eq!(refusals.note(refusal(1), NOW.plus(FORGET - GATHER)), None);
+        let later = NOW.plus(2 * FORGET);
+        assert_eq!(refusals.due(later, false), [refusal(1)]);
+        assert!(refusals.due(later.plus(FORGET), false).is_empty());
+        assert!(refusals.0.lock().expect("whole").entries.is_empty());
+        assert_eq!(refusals.note(refusal(1), later.plus(FORGET)), Some(refusal(1)));
     }
 
     #[test]
@@ -196,6 +298,17 @@ mod tests {
         assert_eq!(rows.len(), ROWS as usize + 1);
         assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 5000);
         assert_eq!(rows[ROWS as usize].from, None);
+    }
+
+    #[test]
+    fn hours_of_guessing_from_everywhere_make_a_bounded_number_of_rows() {
+        let refusals = Refusals::default();
+        let (mut rows, hours) = (0, 6 * 3600);
+        for second in 0..hours {
+            let now = NOW.plus(Duration::from_secs(second.into()));
+            rows += usize::from(refusals.note(refusal(second), now).is_some()) + refusals.due(now, false).len();
+        }
+        assert!(rows < 4500, "{rows}");
     }
 
     #[test]

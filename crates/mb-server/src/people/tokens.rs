@@ -33,8 +33,8 @@ pub(crate) struct Origin<'a> {
 
 /// Begins a session of tokens.
 pub(crate) async fn begin(app: &App, user: &User, origin: Origin<'_>) -> Result<Tokens, ApiError> {
-    let refresh = Token::generate(TokenKind::Refresh);
     let id = SessionId::from_bytes(random::random_array());
+    let refresh = Token::refresh(*id.as_bytes(), &app.search);
     let lifetimes = (REFRESH_LIFETIME, REFRESH_LIFETIME);
     let session = store(app, user, origin, (id, SessionKind::Token, refresh.digest()), lifetimes).await?;
     answer(app, &session, user, &refresh).await
@@ -65,8 +65,11 @@ pub(crate) async fn refresh(app: &App, token: &str) -> Result<Tokens, ApiError> 
     let over =
         || ApiError::new(ProblemCode::InvalidToken, "the refresh token is not, or no longer, good: sign in again");
     let old = Token::parse(TokenKind::Refresh, token).ok_or_else(over)?;
-    let fresh = Token::generate(TokenKind::Refresh);
-    let new = NewRefreshToken { digest: fresh.digest(), expires_at: app.clock.now().plus(REFRESH_LIFETIME) };
+    let family = old.family(&app.search);
+    let fresh =
+        family.map_or_else(|| Token::generate(TokenKind::Refresh), |family| Token::refresh(family, &app.search));
+    let expires_at = app.clock.now().plus(REFRESH_LIFETIME);
+    let new = NewRefreshToken { digest: fresh.digest(), expires_at, family: family.map(SessionId::from_bytes) };
     match app.store.rotate(&old.digest(), &new).await.map_err(store_fault)? {
         Rotation::Rotated(found) => answer(app, &found.0, &found.1, &fresh).await,
         Rotation::Expired => {

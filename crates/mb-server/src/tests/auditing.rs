@@ -1,5 +1,7 @@
 //! The audit log: listed, chained, signed; whatever is done to it shows.
 
+mod unchained;
+
 use std::time::Duration;
 
 use mb_core::{Role, UserRole};
@@ -324,7 +326,7 @@ async fn a_log_that_was_never_signed_is_found_once_it_should_be() {
     let fixture = Fixture::new().await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;
     chain::extend(&fixture.server.app).await.expect("chains");
-    fixture.server.app.audit.chains(true, NOW);
+    fixture.server.app.audit.runs(NOW);
     for (seconds, expected) in [(119, vec![]), (121, vec!["unsigned"])] {
         fixture.clock.set(NOW.plus(Duration::from_secs(seconds)));
         assert_eq!(kinds(&faults(&admin).await), expected, "{seconds}");
@@ -332,15 +334,25 @@ async fn a_log_that_was_never_signed_is_found_once_it_should_be() {
 }
 
 #[tokio::test]
-async fn a_row_that_stays_without_a_place_is_a_fault_where_rows_are_chained() {
+async fn a_row_that_stays_without_a_place_is_a_fault_whoever_leads() {
     let fixture = Fixture::new().await;
     let admin = chained(&fixture).await;
     fixture.record("not chained").await;
     fixture.clock.set(NOW.plus(Duration::from_mins(1)));
-    assert_eq!(faults(&admin).await, [], "nobody chains");
-    fixture.server.app.audit.chains(true, fixture.clock.now());
+    assert_eq!(faults(&admin).await, [], "nobody runs, and the last one that did left it at the end");
+    fixture.server.app.audit.runs(fixture.clock.now());
     assert_eq!(faults(&admin).await, [], "not yet");
-    fixture.clock.set(NOW.plus(Duration::from_secs(71)));
+    fixture.clock.set(NOW.plus(Duration::from_secs(91)));
+    assert_eq!(kinds(&faults(&admin).await), ["unchained"], "although this one never led");
+}
+
+#[tokio::test]
+async fn a_row_without_a_place_that_others_followed_is_a_fault_on_a_stopped_system_too() {
+    let fixture = Fixture::new().await;
+    let admin = chained(&fixture).await;
+    fixture.record("not chained").await;
+    fixture.clock.set(NOW.plus(Duration::from_secs(31)));
+    fixture.record("later").await;
     assert_eq!(kinds(&faults(&admin).await), ["unchained"]);
 }
 

@@ -117,8 +117,95 @@ async fn a_recipient_that_is_refused_for_good_is_given_up_and_hinders_no_other()
     fixture.write("nobody@example.org", "hello").await;
     fixture.write("ann@example.org", "hello").await;
     fixture.send().await;
+    assert_eq!((smtp.taken().len(), fixture.server.mail()), (1, MailState::Fine));
+    // That others are taken shows whom the refusal meant.
+    fixture.clock.set(NOW.plus(Duration::from_secs(15)));
+    fixture.send().await;
     assert_eq!((smtp.taken().len(), fixture.waiting().await), (1, 0));
     assert_eq!(fixture.server.mail(), MailState::Fine);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_sender_is_about_us_and_held_up_until_it_is_put_right() {
+    for refusal in ["550 no", "554 5.7.1 sender address rejected"] {
+        let smtp = Smtp::start(None).await;
+        let fixture = Fixture::mailing(plain(smtp.port)).await;
+        smtp.behave(Manner::Refuse(refusal));
+        for to in ["ann@example.org", "bob@example.org"] {
+            fixture.write(to, "hello").await;
+        }
+        fixture.send().await;
+        assert_eq!(fixture.waiting().await, 2, "{refusal}");
+        assert!(matches!(fixture.server.mail(), MailState::Failing { .. }), "{refusal}");
+        smtp.behave(Manner::Take);
+        fixture.clock.set(NOW.plus(Duration::from_secs(15)));
+        fixture.send().await;
+        assert_eq!((smtp.taken().len(), fixture.server.mail()), (2, MailState::Fine), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn recipients_that_are_all_refused_are_a_refusal_of_us() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    for (n, refusal) in (1..).zip(["554 relay denied", "550 5.7.1 relaying denied", "550 5.1.8 unknown sender domain"])
+    {
+        smtp.behave(Manner::RefuseRecipients(refusal));
+        fixture.clock.set(NOW.plus(Duration::from_hours(n)));
+        for to in ["ann@example.org", "bob@example.org"] {
+            fixture.write(to, "hello").await;
+        }
+        fixture.send().await;
+        assert_eq!(fixture.waiting().await, 2, "{refusal}");
+        assert!(matches!(fixture.server.mail(), MailState::Failing { .. }), "{refusal}");
+        smtp.behave(Manner::Take);
+        fixture.clock.set(NOW.plus(Duration::from_hours(n) + Duration::from_secs(15)));
+        fixture.send().await;
+        assert_eq!(fixture.waiting().await, 0, "{refusal}");
+        if n == 1 {
+            smtp.behave(Manner::RefuseRecipients("550 gone"));
+            fixture.write("carl@example.org", "hello").await;
+            fixture.send().await;
+            assert_eq!(fixture.waiting().await, 0, "one that others are not is refused for itself");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_is_given_up_is_told_of() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    smtp.behave(Manner::RefuseRecipient("nobody@example.org", "550 5.1.1 no such user"));
+    for _ in 0..2 {
+        fixture.write("nobody@example.org", "hello").await;
+        fixture.send().await;
+    }
+    let open = admin.get("/admin/notices").await;
+    assert_eq!((open.each("kind"), open.each("count")), (vec![json!("mail_given_up")], vec![json!(2)]));
+    let detail = &open.body["data"][0]["detail"];
+    assert_eq!((&detail["to"], &detail["subject"]), (&json!("nobody@example.org"), &json!("Grüße")));
+    assert!(detail["error"].as_str().is_some_and(|error| error.contains("no such user")), "{detail}");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_under_way_at_the_stop_is_due_at_once_for_the_next_start() {
+    let smtp = Smtp::start(None).await;
+    let fixture = Fixture::mailing(plain(smtp.port)).await;
+    for to in ["ann@example.org", "bob@example.org"] {
+        fixture.write(to, "hello").await;
+    }
+    smtp.behave(Manner::Hang);
+    let stopping = fixture.server.app.stopping.clone();
+    let hung = smtp.hung();
+    tokio::join!(fixture.send(), async move {
+        hung.await;
+        stopping.cancel();
+    });
+    assert_eq!(fixture.waiting().await, 2);
+    let due = fixture.store.lease_mail(9, Duration::from_secs(1)).await.expect("leases");
+    let attempts = due.iter().map(|mail| (mail.to.as_str(), mail.attempt)).collect::<Vec<_>>();
+    assert_eq!(attempts, [("ann@example.org", 2), ("bob@example.org", 1)]);
 }
 
 #[tokio::test]

@@ -38,6 +38,24 @@ pub(crate) async fn rows_are_chained_in_order_and_once(fixture: Fixture) {
     assert_eq!((behind.len(), behind[0].position, behind[0].prev_hash), (1, 3, [2; 32]));
 }
 
+pub(crate) async fn what_was_committed_is_known_beside_the_database(fixture: Fixture) {
+    let store = &fixture.store;
+    store.recorded_audit();
+    for n in 0..3 {
+        record(store, "a@x", "user.login", &format!("{n}")).await;
+    }
+    let rows = store.unchained_audit(9).await.expect("reads");
+    let recorded = store.recorded_audit();
+    assert_eq!(recorded, rows[rows.len() - 3..]);
+    assert!(store.recorded_audit().is_empty(), "once");
+    let (first, last) = (recorded[0].id, recorded[2].id);
+    let link = [(rows[0].id, [1; 32])];
+    assert!(store.chain_audit(&store.audit_head().await.expect("reads"), &link).await.expect("chains"));
+    let between = store.audit_between(rows[0].id, last).await.expect("reads");
+    assert!(between[0].1 && !between[between.len() - 1].1, "{between:?}");
+    assert_eq!(store.audit_between(first, last).await.expect("reads").len(), 3);
+}
+
 pub(crate) async fn checkpoints_are_kept_as_they_were_signed(fixture: Fixture) {
     let store = &fixture.store;
     assert_eq!(store.last_checkpoint().await.expect("reads"), None);

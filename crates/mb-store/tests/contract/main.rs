@@ -113,6 +113,7 @@ on_every_backend! {
         sessions_are_listed_and_ended_by_their_owner_alone,
         one_session_too_many_ends_the_one_least_used,
         a_refresh_token_that_is_used_twice_ends_its_session,
+        used_refresh_tokens_are_few_and_an_older_one_still_ends_its_session,
         of_two_uses_at_once_one_shows_the_other,
         an_expired_refresh_token_is_told_and_purged,
         a_reset_token_works_once_and_alone;
@@ -126,6 +127,7 @@ on_every_backend! {
         a_page_holds_while_messages_come_in;
     auditing:
         rows_are_chained_in_order_and_once,
+        what_was_committed_is_known_beside_the_database,
         checkpoints_are_kept_as_they_were_signed,
         the_log_is_searched_page_by_page;
     keys:
@@ -152,10 +154,14 @@ on_every_backend! {
         one_notice_about_a_thing_is_open_at_a_time,
         a_notice_is_mailed_once,
         one_leads_until_its_lease_ends,
-        proxies_live_as_long_as_they_are_seen,
         workers_live_as_long_as_they_are_heard_of,
         a_trial_is_given_to_one_and_answered_to_who_asked,
-        a_database_describes_itself;
+        a_database_describes_itself,
+        a_lease_that_lasts_longer_than_leases_do_is_taken_and_told_of,
+        a_lease_is_given_back_by_who_knows_its_holder_dead,
+        what_was_told_of_once_is_not_told_again_by_whoever_looks_next,
+        open_notices_are_named_by_kind,
+        proxies_live_as_long_as_they_are_seen;
     tenants:
         a_domains_rules_reach_the_policy,
         a_clients_rate_limit_reaches_the_policy,

@@ -98,7 +98,10 @@ pub(crate) async fn a_notice_is_mailed_once(fixture: Fixture) {
     let raised = store.raise_notice(&notice("aa", NoticeLevel::Warning)).await.expect("raises");
     let waiting = store.unmailed_notices(9).await.expect("reads");
     assert_eq!(waiting, std::slice::from_ref(&raised));
-    store.mail_notices(&[raised.id], &[mail("notice")]).await.expect("stores");
+    let mails = [mail("notice")];
+    let ids = [raised.id];
+    let (one, two) = tokio::join!(store.mail_notices(&ids, &mails), store.mail_notices(&ids, &mails));
+    assert!(one.expect("stores") ^ two.expect("asks"), "of two that lead for a moment one mails");
     assert!(store.unmailed_notices(9).await.expect("reads").is_empty());
     assert_eq!(store.mail_backlog().await.expect("reads").waiting, 1);
     store.raise_notice(&notice("aa", NoticeLevel::Warning)).await.expect("raises");
@@ -124,6 +127,59 @@ pub(crate) async fn one_leads_until_its_lease_ends(fixture: Fixture) {
     assert!(!lead("one").await, "another's lease is not given back");
     store.end_lead("jobs", winner).await.expect("ends");
     assert!(lead("one").await);
+}
+
+pub(crate) async fn a_lease_that_lasts_longer_than_leases_do_is_taken_and_told_of(fixture: Fixture) {
+    let store = &fixture.store;
+    assert!(store.try_lead("jobs", "ghost", LEASE * 3).await.expect("asks"));
+    assert_eq!(store.leads("jobs", LEASE * 3).await.expect("reads").as_deref(), Some("ghost"));
+    assert_eq!(store.leads("jobs", LEASE).await.expect("reads"), None, "nobody can have taken it for so long");
+    assert!(store.try_lead("jobs", "one", LEASE).await.expect("asks"));
+    assert_eq!(store.leads("jobs", LEASE).await.expect("reads").as_deref(), Some("one"));
+    let log = store.audit_log(None, 9).await.expect("reads");
+    let told = log.iter().filter(|row| row.action == "lease.distrust").collect::<Vec<_>>();
+    assert_eq!((told.len(), told[0].actor.as_str(), told[0].object.as_str()), (1, "one", "jobs"));
+    assert!(told[0].detail.contains("ghost"), "{told:?}");
+    assert!(
+        store.try_lead("jobs", "two", LEASE * 3 / 4).await.is_ok_and(|leads| !leads),
+        "lengths may differ somewhat"
+    );
+}
+
+pub(crate) async fn a_lease_is_given_back_by_who_knows_its_holder_dead(fixture: Fixture) {
+    let store = &fixture.store;
+    assert!(store.try_lead("jobs", "server-a/1", LEASE).await.expect("asks"));
+    store.end_lead_of("jobs", "server-b/").await.expect("asks");
+    assert!(!store.try_lead("jobs", "server-b/1", LEASE).await.expect("asks"), "another's");
+    store.end_lead_of("jobs", "server-a/").await.expect("asks");
+    assert!(store.try_lead("jobs", "server-b/1", LEASE).await.expect("asks"));
+}
+
+pub(crate) async fn what_was_told_of_once_is_not_told_again_by_whoever_looks_next(fixture: Fixture) {
+    let store = &fixture.store;
+    let new = notice("all", NoticeLevel::Warning);
+    assert!(!store.raise_notice_of(&new, 0).await.expect("asks"), "there is none");
+    for (newest, raises) in [(3, true), (3, false), (2, false), (5, true)] {
+        assert_eq!(store.raise_notice_of(&new, newest).await.expect("asks"), raises, "{newest}");
+    }
+    let open = store.notice_page(NoticeFilter::Open, None, 9).await.expect("reads");
+    assert_eq!(open.iter().map(|notice| notice.count).collect::<Vec<_>>(), [2]);
+    let both = tokio::join!(store.raise_notice_of(&new, 6), store.raise_notice_of(&new, 6));
+    assert!(both.0.expect("asks") ^ both.1.expect("asks"));
+}
+
+pub(crate) async fn open_notices_are_named_by_kind(fixture: Fixture) {
+    let store = &fixture.store;
+    for key in ["c", "a", "b"] {
+        store.raise_notice(&notice(key, NoticeLevel::Warning)).await.expect("raises");
+    }
+    let kind = notice("a", NoticeLevel::Warning).kind;
+    let resolved = store.resolve_notice(NoticeKey::About(kind, "b"), "test").await.expect("asks");
+    assert!(resolved);
+    assert_eq!(store.open_notices(kind, "", 9).await.expect("reads"), ["a", "c"]);
+    assert_eq!(store.open_notices(kind, "", 1).await.expect("reads"), ["a"]);
+    assert_eq!(store.open_notices(kind, "a", 9).await.expect("reads"), ["c"]);
+    assert!(store.open_notices(mb_core::NoticeKind::AuditBroken, "", 9).await.expect("reads").is_empty());
 }
 
 fn heartbeat(id: &str, policy_version: u64, clock_ahead_ms: Option<i64>) -> Heartbeat {

@@ -37,7 +37,7 @@ fn family(user: &User, n: u8) -> NewSession {
 }
 
 fn token(n: u8, expires_at: Timestamp) -> NewRefreshToken {
-    NewRefreshToken { digest: digest(n), expires_at }
+    NewRefreshToken { digest: digest(n), expires_at, family: None }
 }
 
 pub(crate) async fn a_session_lives_until_it_is_idle_or_over(fixture: Fixture) {
@@ -128,6 +128,31 @@ pub(crate) async fn a_refresh_token_that_is_used_twice_ends_its_session(fixture:
     assert!(store.session(begun.id).await.expect("reads").is_none());
     let log = store.audit_log(None, 1).await.expect("reads");
     assert_eq!((log[0].action.as_str(), log[0].object.as_str()), ("session.end_reused", "a@x"));
+}
+
+pub(crate) async fn used_refresh_tokens_are_few_and_an_older_one_still_ends_its_session(fixture: Fixture) {
+    let store = &fixture.store;
+    let owner = user(store, "a@x", UserRole::User).await;
+    let begun = store.begin_session(&family(&owner, 1)).await.expect("begins");
+    let of = |n, family| NewRefreshToken { family, ..token(n, NOW.plus(HOUR)) };
+    for n in 1..=100 {
+        let rotated = store.rotate(&digest(n), &of(n + 1, Some(begun.id))).await.expect("rotates");
+        assert!(matches!(rotated, Rotation::Rotated(_)), "{n}: {rotated:?}");
+    }
+    let elsewhere = SessionId::from_bytes([99; 16]);
+    for family in [None, Some(elsewhere)] {
+        assert_eq!(store.rotate(&digest(50), &of(200, family)).await.expect("asks"), Rotation::Unknown, "pruned");
+    }
+    assert!(store.session(begun.id).await.expect("reads").is_some());
+    assert_eq!(store.rotate(&digest(50), &of(200, Some(begun.id))).await.expect("asks"), Rotation::Reused);
+    assert!(store.session(begun.id).await.expect("reads").is_none());
+    assert_eq!(store.rotate(&digest(50), &of(200, Some(begun.id))).await.expect("asks"), Rotation::Unknown);
+    // One that is kept shows itself without a name.
+    let begun = store.begin_session(&family(&owner, 150)).await.expect("begins");
+    for n in 150..160 {
+        store.rotate(&digest(n), &of(n + 1, Some(begun.id))).await.expect("rotates");
+    }
+    assert_eq!(store.rotate(&digest(157), &of(200, None)).await.expect("asks"), Rotation::Reused);
 }
 
 pub(crate) async fn of_two_uses_at_once_one_shows_the_other(fixture: Fixture) {

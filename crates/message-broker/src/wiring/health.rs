@@ -11,7 +11,7 @@ use mb_proxy::Proxy;
 use mb_queue::{Degraded, Journal, JournalStatus, RedisHealth};
 use mb_runtime::logging::limited;
 use mb_runtime::{Check, Health};
-use mb_server::{MailState, MainServer};
+use mb_server::{Leadership, MailState, MainServer};
 use mb_worker::Worker;
 
 use super::certificates::{Expiry, Life, Lives};
@@ -87,6 +87,11 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
         };
         async move { found }
     });
+    let (leading, clock_of_leader) = (server.clone(), clock.clone());
+    let health = health.check("leadership", move || {
+        let found = led(leading.leadership(), leading.leader_missed_after(), clock_of_leader.now());
+        async move { found }
+    });
     let health = health.check("mail", move || {
         let found = match mails.mail() {
             MailState::Fine => Check::healthy("nothing is held up"),
@@ -108,6 +113,18 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
             }
         }
     })
+}
+
+/// For the rest of its lease a leader that was killed is missed by nobody.
+fn led(leadership: Leadership, missed_after: Duration, now: Timestamp) -> Check {
+    match leadership {
+        Leadership::Here => Check::healthy("this main server leads"),
+        Leadership::Elsewhere => Check::healthy("another main server leads"),
+        Leadership::Nobody(since) if now.since(since) >= missed_after => {
+            Check::degraded(format!("nobody leads since {} s", now.since(since).as_secs()))
+        }
+        Leadership::Nobody(_) => Check::healthy("nobody leads for the moment"),
+    }
 }
 
 /// That clients' certificates end is their holders' business, and no fault of this server's; that the authority does within
@@ -279,6 +296,16 @@ mod tests {
         assert_eq!(both(life.1.minus(day * 31)), Check::healthy("it ends in 566 days"));
         let found = both(life.1.minus(day * 3));
         assert_eq!(found, Check::degraded("the public certificate ends within 7 days and was not renewed"));
+    }
+
+    #[test]
+    fn that_nobody_leads_degrades_after_a_while() {
+        let (since, missed_after) = (Timestamp::default(), Duration::from_mins(1));
+        let after = |seconds| led(Leadership::Nobody(since), missed_after, since.plus(Duration::from_secs(seconds)));
+        assert_eq!(after(59), Check::healthy("nobody leads for the moment"));
+        assert_eq!(after(60), Check::degraded("nobody leads since 60 s"));
+        assert_eq!(led(Leadership::Here, missed_after, since), Check::healthy("this main server leads"));
+        assert_eq!(led(Leadership::Elsewhere, missed_after, since), Check::healthy("another main server leads"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::ServerConfig;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -28,6 +29,10 @@ pub(super) enum Manner {
     Take,
     /// Answers every sender so.
     Refuse(&'static str),
+    /// Answers every recipient so.
+    RefuseRecipients(&'static str),
+    /// Answers no sender.
+    Hang,
     /// Answers one recipient so.
     RefuseRecipient(&'static str, &'static str),
 }
@@ -39,6 +44,7 @@ pub(super) struct Smtp {
 }
 
 struct Shared {
+    hung: Notify,
     manner: Mutex<Manner>,
     taken: Mutex<Vec<Taken>>,
     tls: Option<Arc<ServerConfig>>,
@@ -49,7 +55,8 @@ impl Smtp {
     pub(super) async fn start(tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        let shared = Arc::new(Shared { manner: Mutex::new(Manner::Take), taken: Mutex::default(), tls });
+        let shared =
+            Arc::new(Shared { manner: Mutex::new(Manner::Take), taken: Mutex::default(), hung: Notify::new(), tls });
         let own = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -61,6 +68,11 @@ impl Smtp {
 
     pub(super) fn behave(&self, manner: Manner) {
         *self.shared.manner.lock().expect("not poisoned") = manner;
+    }
+
+    /// Ends once a sender waits for its answer in vain.
+    pub(super) async fn hung(&self) {
+        self.shared.hung.notified().await;
     }
 
     pub(super) fn taken(&self) -> Vec<Taken> {
@@ -104,6 +116,10 @@ impl Shared {
                 }
                 "MAIL" => {
                     mail.from = address(line);
+                    if matches!(*self.manner.lock().expect("not poisoned"), Manner::Hang) {
+                        self.hung.notify_one();
+                        continue;
+                    }
                     self.about_sender()
                 }
                 "RCPT" => {
@@ -134,6 +150,7 @@ impl Shared {
 
     fn about_recipient(&self, to: &str) -> String {
         match *self.manner.lock().expect("not poisoned") {
+            Manner::RefuseRecipients(answer) => answer.to_owned(),
             Manner::RefuseRecipient(whom, answer) if whom == to => answer.to_owned(),
             _ => "250 fine".to_owned(),
         }

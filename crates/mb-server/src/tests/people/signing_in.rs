@@ -106,6 +106,23 @@ async fn a_refresh_token_is_good_once_and_a_second_use_ends_the_sign_in() {
 }
 
 #[tokio::test]
+async fn however_often_a_sign_in_is_prolonged_it_leaves_few_tokens_and_the_first_still_ends_it() {
+    let fixture = Fixture::new().await;
+    fixture.user("a@x.org", UserRole::User).await;
+    let (_, first) = fixture.tokens("a@x.org").await;
+    let (_, other) = fixture.tokens("a@x.org").await;
+    let mut last = first.clone();
+    for _ in 0..20 {
+        last = text(&fixture.refresh(&last).await.ok(200)["refresh_token"]);
+    }
+    let rows = fixture.execute_text("SELECT digest FROM refresh_tokens").await;
+    assert!(rows.len() < 8, "{}", rows.len());
+    assert_eq!(fixture.refresh(&first).await.problem(), (401, "invalid_token"));
+    assert_eq!(fixture.refresh(&last).await.problem(), (401, "invalid_token"), "the whole family is over");
+    fixture.refresh(&other).await.ok(200);
+}
+
+#[tokio::test]
 async fn tokens_end_in_time() {
     let fixture = Fixture::new().await;
     fixture.user("a@x.org", UserRole::User).await;
