@@ -18,7 +18,7 @@ pub use archive::{AttemptOutcome, AttemptRow, MessageDetail, MessageDetailQuery,
 pub use auth::{
     Accepted, ChangePassword, ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, ForgotPassword, Login, NewSession,
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
-    SessionRow, TokenType, Tokens, TwoFactorOffer,
+    SessionRow, SetTimeZone, TokenType, Tokens, TwoFactorOffer,
 };
 pub use handover::{
     ConfirmAnswer, ConfirmRequest, Epoch, KnownForGood, OpenForGood, PolicyQuery, RegisterAnswer, RegisterResult,

@@ -57,6 +57,8 @@ pub const PORTAL_MESSAGE: &str = "/portal/messages/{id}";
 pub const PROFILE: &str = "/portal/profile";
 /// Change one's own password.
 pub const PROFILE_PASSWORD: &str = "/portal/profile/password";
+/// Say in which time zone one reads times.
+pub const PROFILE_TIME_ZONE: &str = "/portal/profile/time-zone";
 /// Begin with a second factor.
 pub const PROFILE_TWO_FACTOR: &str = "/portal/profile/2fa";
 /// Switch the second factor on.
@@ -246,6 +248,7 @@ pub const SERVER: &[&str] = &[
     PORTAL_MESSAGE,
     PROFILE,
     PROFILE_PASSWORD,
+    PROFILE_TIME_ZONE,
     PROFILE_TWO_FACTOR,
     PROFILE_TWO_FACTOR_CONFIRM,
     PROFILE_TWO_FACTOR_DISABLE,

@@ -47,7 +47,7 @@ pub use field::FieldError;
 pub use id::{IdSource, KeyId, MessageId};
 pub use id_prefix::MessageIdPrefix;
 pub use journal::JournalFaults;
-pub use name::{ClientName, DestinationName, DomainName, Topic};
+pub use name::{ClientName, DestinationName, DomainName, Topic, ZoneName};
 pub use notice::{NoticeId, NoticeKind, NoticeLevel};
 pub use policy::Policy;
 pub use role::Role;

@@ -34,6 +34,7 @@ flashes! {
     PasswordChanged "password-changed" "Your password was changed. Other sessions were ended.",
     TwoFactorOff "2fa-off" "Two-factor sign-in is off.",
     CodeTooLate "code-too-late" "That took too long. Enter your password again.",
+    TimeZone "time-zone" "The time zone was saved.",
     UserAdded "user-added" "The user was added and can sign in now.",
     UserChanged "user-changed" "The user was changed. Sessions that this concerns were ended.",
     UserDeleted "user-deleted" "The user was deleted.",

@@ -27,6 +27,7 @@ mod stop;
 mod view;
 mod visit;
 mod zip;
+mod zone;
 
 use axum::Router;
 use mb_api::Client;

@@ -24,6 +24,7 @@ mod profile;
 mod profile_codes;
 mod profile_password;
 mod profile_sessions;
+mod profile_time_zone;
 mod profile_two_factor;
 mod reset_password;
 mod user;
@@ -67,6 +68,7 @@ routes! {
     "/reset-password" => get(reset_password::get).post(reset_password::post),
     "/profile" => get(profile::get),
     "/profile/password" => get(profile_password::get).post(profile_password::post),
+    "/profile/time-zone" => get(profile_time_zone::get).post(profile_time_zone::post),
     "/profile/two-factor" => get(profile_two_factor::get).post(profile_two_factor::post),
     "/profile/two-factor/confirm" => post(profile_two_factor::confirm),
     "/profile/two-factor/disable" => post(profile_two_factor::disable),

@@ -1,10 +1,12 @@
 //! The frame around a page: where one is, who one is, where one may go.
 
 use mb_api::dto::Profile;
-use mb_core::UserRole;
+use mb_core::{Timestamp, UserRole, ZoneName};
 
 use crate::csrf::CsrfToken;
+use crate::view::Moment;
 use crate::visit::Visit;
+use crate::zone::Zone;
 
 /// The part of the portal that a page belongs to, as the menu marks it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,19 +56,20 @@ pub(crate) struct Shell {
     flash: Option<&'static str>,
     section: Section,
     who: Option<Who>,
+    zone: Zone,
 }
 
 impl Shell {
     /// For somebody who is not signed in.
     pub(crate) fn guest(visit: &Visit) -> Self {
         let flash = visit.flash().map(crate::flash::Flash::text);
-        Self { csrf: visit.csrf().clone(), flash, section: Section::None, who: None }
+        Self { csrf: visit.csrf().clone(), flash, section: Section::None, who: None, zone: Zone::default() }
     }
 
     /// For somebody signed in; `open_notices` is what the badge shows.
     pub(crate) fn of(visit: &Visit, profile: &Profile, open_notices: Option<String>, section: Section) -> Self {
         let who = Who { email: profile.email.to_string(), role: profile.role, open_notices };
-        Self { section, who: Some(who), ..Self::guest(visit) }
+        Self { section, who: Some(who), zone: Zone::of(&profile.time_zone), ..Self::guest(visit) }
     }
 
     /// The token for forms.
@@ -82,6 +85,16 @@ impl Shell {
     /// The address of who is signed in.
     pub(crate) fn email(&self) -> Option<&str> {
         self.who.as_ref().map(|who| who.email.as_str())
+    }
+
+    /// Shows a time as who looks reads it.
+    pub(crate) fn when(&self, at: &Timestamp) -> Moment {
+        Moment::new(*at, self.zone.clone())
+    }
+
+    /// The time zone of who looks.
+    pub(crate) const fn zone(&self) -> &ZoneName {
+        self.zone.name()
     }
 
     /// Whether the page belongs to this part.

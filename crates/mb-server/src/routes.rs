@@ -145,6 +145,7 @@ fn people() -> Router<Arc<App>> {
         .route(paths::SESSIONS_OTP, post(sessions::open_with_otp))
         .route(paths::PROFILE, get(profile::show))
         .route(paths::PROFILE_PASSWORD, put(profile::change_password))
+        .route(paths::PROFILE_TIME_ZONE, put(profile::set_time_zone))
         .route(paths::PROFILE_TWO_FACTOR, post(two_factor::offer))
         .route(paths::PROFILE_TWO_FACTOR_CONFIRM, post(two_factor::confirm))
         .route(paths::PROFILE_TWO_FACTOR_DISABLE, post(two_factor::disable))

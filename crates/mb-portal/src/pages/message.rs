@@ -12,7 +12,7 @@ use crate::person::Person;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::{grouped, plain, when};
+use crate::view::{grouped, plain};
 
 #[derive(Template)]
 #[template(path = "message.html")]

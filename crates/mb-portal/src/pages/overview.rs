@@ -9,7 +9,7 @@ use crate::person::Person;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::{grouped, when};
+use crate::view::grouped;
 
 /// How many messages are shown.
 const LATEST: u32 = 10;

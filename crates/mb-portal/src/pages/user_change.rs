@@ -65,7 +65,7 @@ pub(crate) async fn client(Admin(person): Admin, Path(id): Path<String>, Form(fo
 pub(crate) async fn expiry(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<ExpiryForm>) -> Answer {
     let id = id_of(&id)?;
     let mut errors = Errors::default();
-    let expires_at = end_of_account(&form.expires_at, &mut errors);
+    let expires_at = end_of_account(&form.expires_at, &person.zone(), &mut errors);
     if !errors.is_empty() {
         return again(&person, id, &errors).await;
     }

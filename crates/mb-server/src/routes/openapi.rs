@@ -50,6 +50,7 @@ use crate::app::App;
         super::sessions::close,
         super::profile::show,
         super::profile::change_password,
+        super::profile::set_time_zone,
         super::profile::sessions,
         super::profile::end_sessions,
         super::profile::end_session,

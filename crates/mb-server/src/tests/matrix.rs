@@ -122,6 +122,7 @@ fn own_account() -> Vec<(Method, &'static str, Lets)> {
     vec![
         (G, paths::PROFILE, Lets::SignedIn),
         (U, paths::PROFILE_PASSWORD, Lets::SignedIn),
+        (U, paths::PROFILE_TIME_ZONE, Lets::SignedIn),
         (P, paths::PROFILE_TWO_FACTOR, Lets::SignedIn),
         (P, paths::PROFILE_TWO_FACTOR_CONFIRM, Lets::SignedIn),
         (P, paths::PROFILE_TWO_FACTOR_DISABLE, Lets::SignedIn),
