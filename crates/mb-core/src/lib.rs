@@ -29,6 +29,7 @@ pub mod recent;
 pub mod role;
 pub mod secret;
 pub mod session;
+pub mod spread;
 pub mod state;
 pub mod submission;
 pub mod throttle;

@@ -53,6 +53,11 @@ impl Person {
         self.profile().role == UserRole::Admin
     }
 
+    /// Whether the person may send messages as its client.
+    pub(crate) fn may_send(&self) -> bool {
+        self.profile().may_send && self.profile().client_id.is_some()
+    }
+
     /// In which time zone the person reads and writes times.
     pub(crate) fn zone(&self) -> Zone {
         Zone::of(&self.profile().time_zone)

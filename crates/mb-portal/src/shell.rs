@@ -14,6 +14,7 @@ pub(crate) enum Section {
     None,
     Overview,
     Messages,
+    Send,
     Profile,
     Users,
     Clients,
@@ -30,6 +31,7 @@ impl Section {
             Self::None => "",
             Self::Overview => "overview",
             Self::Messages => "messages",
+            Self::Send => "send",
             Self::Profile => "profile",
             Self::Users => "users",
             Self::Clients => "clients",
@@ -46,6 +48,7 @@ impl Section {
 struct Who {
     email: String,
     role: UserRole,
+    may_send: bool,
     open_notices: Option<String>,
 }
 
@@ -68,7 +71,8 @@ impl Shell {
 
     /// For somebody signed in; `open_notices` is what the badge shows.
     pub(crate) fn of(visit: &Visit, profile: &Profile, open_notices: Option<String>, section: Section) -> Self {
-        let who = Who { email: profile.email.to_string(), role: profile.role, open_notices };
+        let may_send = profile.may_send && profile.client_id.is_some();
+        let who = Who { email: profile.email.to_string(), role: profile.role, may_send, open_notices };
         Self { section, who: Some(who), zone: Zone::of(&profile.time_zone), ..Self::guest(visit) }
     }
 
@@ -110,6 +114,11 @@ impl Shell {
     /// Whether the menu shows messages: user managers never see any.
     pub(crate) fn sees_messages(&self) -> bool {
         self.who.as_ref().is_some_and(|who| who.role != UserRole::UserManager)
+    }
+
+    /// Whether the menu shows the form for a message.
+    pub(crate) fn sends(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.may_send)
     }
 
     /// Whether the menu shows the users.

@@ -61,6 +61,26 @@ pub(crate) fn grouped(number: &u64) -> String {
     out
 }
 
+/// A share from 0 to 1 in per cent, never rounded up to all of them.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) fn percent(share: &f64) -> String {
+    let tenths = (share.clamp(0.0, 1.0) * 1000.0).floor() / 10.0;
+    if tenths >= 100.0 { "100 %".to_owned() } else { format!("{tenths:.1} %") }
+}
+
+/// Milliseconds as they are read most easily.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) fn span(ms: &u64) -> String {
+    let tenths = |unit: u64| format!("{}.{}", ms / unit, ms % unit * 10 / unit);
+    match *ms {
+        ms @ ..1000 => format!("{ms} ms"),
+        ..60_000 => format!("{} s", tenths(1000)),
+        ..3_600_000 => format!("{} min", tenths(60_000)),
+        ..172_800_000 => format!("{} h", tenths(3_600_000)),
+        ms => format!("{} days", ms / 86_400_000),
+    }
+}
+
 /// Text of strangers: characters that turn the direction of what follows (UAX #9) are named, so that nothing reads as what
 /// it is not.
 pub(crate) fn plain(text: &str) -> String {
@@ -93,6 +113,20 @@ mod tests {
             let shown = Moment::new(Timestamp::from_micros(1_709_164_800_123_456), zone).to_string();
             assert!(shown.contains(&format!(">{read}<")), "{shown}");
             assert!(shown.contains("title=\"2024-02-29T00:00:00.123456Z\""), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_all_is_not_said_to_be_all() {
+        for (share, text) in [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %"), (0.0, "0.0 %")] {
+            assert_eq!(percent(&share), text);
+        }
+    }
+
+    #[test]
+    fn a_span_has_one_unit() {
+        for (ms, text) in [(0, "0 ms"), (999, "999 ms"), (1250, "1.2 s"), (90_000, "1.5 min"), (7_200_000, "2.0 h")] {
+            assert_eq!(span(&ms), text);
         }
     }
 

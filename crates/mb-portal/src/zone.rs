@@ -61,13 +61,6 @@ impl Zone {
     pub(crate) fn typed(&self, at: Timestamp) -> String {
         self.local(at).map(|local| local.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
     }
-
-    /// The instant at which the day of `at` began here.
-    pub(crate) fn midnight(&self, at: Timestamp) -> Option<Timestamp> {
-        let day = self.local(at)?.date();
-        let began = self.rules.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
-        Some(Timestamp::from_micros(began.as_microsecond()))
-    }
 }
 
 impl Default for Zone {
@@ -116,7 +109,6 @@ mod tests {
         let tokyo = zone("Asia/Tokyo");
         assert_eq!(tokyo.typed(at), "2026-07-25T17:00:01");
         assert_eq!(tokyo.read(&tokyo.typed(at)), Some(at));
-        assert_eq!(tokyo.midnight(at).map(|at| at.to_string()).as_deref(), Some("2026-07-24T15:00:00.000000Z"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod message_actions;
 mod messages;
 mod notices;
 mod openapi;
+mod overview;
 mod pki;
 mod policy;
 mod profile;
@@ -74,7 +75,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// What administrators, and in part users, ask for.
 fn administration() -> Router<Arc<App>> {
     Router::new()
-        .route(paths::PORTAL_MESSAGES, get(messages::list))
+        .route(paths::PORTAL_MESSAGES, get(messages::list).post(messages::submitting::submit))
+        .route(paths::PORTAL_MESSAGES_STREAM, get(messages::watching::watch))
+        .route(paths::PORTAL_OVERVIEW, get(overview::overview))
+        .route(paths::MESSAGES_EXPORT, get(messages::exporting::export))
         .route(paths::PORTAL_MESSAGE, get(messages::show))
         .route(paths::CLIENTS, get(clients::list))
         .route(paths::CLIENT, get(clients::show))

@@ -32,6 +32,12 @@ struct MessagesPage {
     failed: bool,
     /// Whether there is a client whose messages could be here.
     bound: bool,
+    /// Where the rows come from while they are brought up to date.
+    tail: Option<String>,
+    /// The same page with the live tail switched over.
+    switch: String,
+    /// The filter, for the form that exports what it finds.
+    pairs: Vec<(&'static str, String)>,
 }
 
 /// The filters as the form sends them: what is empty is no filter.
@@ -46,6 +52,7 @@ pub(crate) struct Filter {
     client_id: String,
     q: String,
     limit: String,
+    live: String,
     cursor: String,
     back: String,
 }
@@ -53,7 +60,8 @@ pub(crate) struct Filter {
 pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer {
     let admin = person.is_admin();
     let bound = admin || person.profile().client_id.is_some();
-    let place = Place::new(&filter.cursor, &filter.back);
+    // What is live begins at the newest.
+    let place = if filter.live == "on" { Place::default() } else { Place::new(&filter.cursor, &filter.back) };
     let (query, mut errors) = filter.parse(&place, &person.zone());
     let found = match (errors.is_empty(), bound) {
         (true, true) => match search(&person, query).await {
@@ -67,12 +75,20 @@ pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer 
     };
     let (rows, next) = found.map(|found| (found.data, found.next)).unwrap_or_default();
     let pairs = filter.pairs();
+    let live = filter.live == "on" && errors.is_empty() && bound;
     let view = MessagesPage {
         shell: person.shell(Section::Messages),
         above: errors.above(&pairs.map(|(name, _)| name)).map(str::to_owned),
         fields: filter.fields(&errors, admin),
         rows,
-        paging: Paging::new("/messages", &pairs, &place, next.as_deref()),
+        paging: Paging::new("/messages", &pairs, &place, next.as_deref().filter(|_| !live)),
+        tail: live.then(|| filter.address("/messages/stream", &[])),
+        switch: filter.address("/messages", if live { &[] } else { &[("live", "on")] }),
+        pairs: pairs
+            .iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| (*name, (*text).to_owned()))
+            .collect(),
         admin,
         filtered: pairs.iter().any(|(name, value)| *name != "limit" && !value.is_empty()),
         failed: !errors.is_empty(),
@@ -107,7 +123,12 @@ impl Filter {
         ]
     }
 
-    fn parse(&self, place: &Place, zone: &Zone) -> (MessageQuery, Errors) {
+    /// The address of this filter's first page at `path`, with more.
+    pub(super) fn address(&self, path: &str, more: &[(&str, &str)]) -> String {
+        Paging::address(path, &[&self.pairs()[..], more].concat())
+    }
+
+    pub(super) fn parse(&self, place: &Place, zone: &Zone) -> (MessageQuery, Errors) {
         let mut errors = Errors::default();
         let query = MessageQuery {
             status: given(&self.status, "status", "Choose a status", &mut errors, MessageState::parse),
