@@ -88,7 +88,7 @@ const fn tone(state: DeliveryState) -> &'static str {
 const fn outcome(outcome: AttemptOutcome) -> (&'static str, &'static str) {
     match outcome {
         AttemptOutcome::Delivered => ("delivered", "taken"),
-        AttemptOutcome::Retry => ("processing", "will be tried again"),
+        AttemptOutcome::Retry => ("warning", "not taken"),
         AttemptOutcome::Reject => ("failed", "refused"),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::Broker;
+use crate::harness::{Broker, PATIENCE};
 use crate::http::Connection;
 use crate::portal::browser::{ADMIN, PASSWORD, broker};
 
@@ -51,6 +51,11 @@ fn percentile(times: &mut [Duration], share: usize) -> Duration {
 
 fn filled(count: u64) -> Broker {
     let mut broker = broker();
+    let give_up = Instant::now() + PATIENCE;
+    while !broker.stdout().contains(ADMIN) {
+        assert!(Instant::now() < give_up, "no admin: {}", broker.stderr());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     broker.kill();
     broker.run_ok(&["generate", "--count", &count.to_string(), "--clients", "1000", "--yes"]);
     broker.restart();

@@ -24,8 +24,8 @@ const ASK_AXE: &str = "\nconst done = arguments[arguments.length - 1];\n\
     error => done(['axe failed: ' + error]));";
 
 /// Width, height, scheme.
-const SHOWN: [(u32, u64, &str); 4] =
-    [(1280, 800, "light"), (1280, 800, "dark"), (360, 740, "light"), (360, 740, "dark")];
+const SHOWN: [(u32, u64, &str); 5] =
+    [(1280, 800, "light"), (1280, 800, "dark"), (360, 740, "light"), (360, 740, "dark"), (3840, 2160, "light")];
 
 /// Pages beside those that the menu leads to.
 const ADMIN_PAGES: [&str; 16] = [
@@ -71,6 +71,10 @@ impl Gallery {
             }
             let tall = of("scrollHeight").unwrap_or(height).clamp(height, 6000);
             self.browser.show(width, tall, scheme);
+            if width > 3000 {
+                // How a wall of it looks is seen on few pages; that it fits, on each.
+                continue;
+            }
             let png = STANDARD.decode(self.browser.picture()).expect("base64");
             std::fs::write(self.folder.join(format!("{name}-{width}-{scheme}.png")), png).expect("written");
             let found = self.browser.script_async(&format!("{AXE}{ASK_AXE}"));
