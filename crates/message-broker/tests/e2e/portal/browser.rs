@@ -17,7 +17,13 @@ pub(super) fn broker() -> Broker {
 
 /// The same with more settings.
 pub(super) fn broker_with(settings: &[(&str, &str)]) -> Broker {
-    Broker::start_with(&[&[("ADMIN_EMAIL", ADMIN), ("ADMIN_PASSWORD", PASSWORD)], settings].concat())
+    let known = [
+        ("ADMIN_EMAIL", ADMIN),
+        ("ADMIN_PASSWORD", PASSWORD),
+        // Without it a notice says that no backups are made.
+        ("MB_BACKUP__PASSPHRASE", "what seals a backup"),
+    ];
+    Broker::start_with(&[&known[..], settings].concat())
 }
 
 /// A browser.
