@@ -157,9 +157,7 @@ impl<'a> Additions<'a> {
     }
 
     pub(crate) async fn write(self, tx: &mut Transaction) -> Result<(), StoreError> {
-        for (key, count) in self.tallies {
-            tallies::count_up(tx, key, count).await?;
-        }
+        tallies::count_up(tx, self.tallies).await?;
         for ((hour, domain, event, instance), count) in self.counters {
             let values = [
                 Value::Int(hour),

@@ -3,6 +3,8 @@
 //!
 //! They are read for the last weeks only, so those that are older are removed.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use mb_core::spread::Band;
@@ -10,6 +12,7 @@ use mb_core::{DomainName, Timestamp};
 
 use crate::Store;
 use crate::backend::Transaction;
+use crate::bulk::Bulk;
 use crate::counters::hour;
 use crate::error::StoreError;
 use crate::statement::Dialects;
@@ -33,12 +36,10 @@ pub(crate) type Key<'a> = (Tally<'a>, i64, &'a str, &'a str);
 const FAILURE: &str = "failure";
 const TOOK: &str = "took";
 
-const COUNT_UP: Dialects = Dialects {
-    sqlite: "INSERT INTO tallies (kind, hour, domain, value, instance, count) VALUES (?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (kind, hour, domain, value, instance) DO UPDATE SET count = count + excluded.count",
-    mysql: "INSERT INTO tallies (kind, hour, domain, value, instance, count) VALUES (?, ?, ?, ?, ?, ?) \
-            ON DUPLICATE KEY UPDATE count = count + VALUES(count)",
-};
+static COUNT_UP: LazyLock<Bulk<6>> = LazyLock::new(|| {
+    let columns = "tallies (kind, hour, domain, value, instance, count)";
+    Bulk::counting(columns, "kind, hour, domain, value, instance")
+});
 
 const SUMS: &str = "SELECT value, CAST(SUM(count) AS SIGNED) FROM tallies WHERE kind = ?1 AND hour >= ?2 AND hour < ?3 \
                     AND (?4 IS NULL OR domain = ?4) GROUP BY value";
@@ -54,25 +55,35 @@ pub(crate) fn took<'a>(queued_at: Timestamp, deliver_at: Option<Timestamp>, deli
     Tally::Took(Band::of(delivered_at.since(deliver_at.map_or(queued_at, |at| at.max(queued_at)))))
 }
 
-pub(crate) async fn count_up(tx: &mut Transaction, key: Key<'_>, count: i64) -> Result<(), StoreError> {
-    let (tally, hour, domain, instance) = key;
-    let number;
-    let (kind, value) = match tally {
-        Tally::Failure(reason) => (FAILURE, reason.get(..MAX_REASON).unwrap_or(reason)),
-        Tally::Took(band) => {
-            number = band.number().to_string();
-            (TOOK, number.as_str())
+/// Adds these, in few statements and always in the same order, so that of two transactions that count the same none waits
+/// for the other's end while the other waits for it.
+pub(crate) async fn count_up(tx: &mut Transaction, tallies: BTreeMap<Key<'_>, i64>) -> Result<(), StoreError> {
+    let bands: Vec<_> = tallies.keys().map(|(tally, ..)| tally.band()).collect();
+    let rows = tallies.iter().zip(&bands).map(|((&(tally, hour, domain, instance), &count), band)| {
+        let (kind, value) = match tally {
+            Tally::Failure(reason) => (FAILURE, reason.get(..MAX_REASON).unwrap_or(reason)),
+            Tally::Took(_) => (TOOK, band.as_str()),
+        };
+        [
+            Value::Text(kind),
+            Value::Int(hour),
+            Value::Text(domain),
+            Value::Text(value),
+            Value::Text(instance),
+            Value::Int(count),
+        ]
+    });
+    COUNT_UP.insert(tx, &rows.collect::<Vec<_>>()).await
+}
+
+impl Tally<'_> {
+    /// The band's number, as it is stored; nothing of a failure.
+    fn band(self) -> String {
+        match self {
+            Self::Failure(_) => String::new(),
+            Self::Took(band) => band.number().to_string(),
         }
-    };
-    let values = [
-        Value::Text(kind),
-        Value::Int(hour),
-        Value::Text(domain),
-        Value::Text(value),
-        Value::Text(instance),
-        Value::Int(count),
-    ];
-    tx.execute(COUNT_UP, values).await.map(drop)
+    }
 }
 
 impl Store {

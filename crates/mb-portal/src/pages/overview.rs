@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Portal;
 use crate::chart::Chart;
+use crate::field::spoken;
 use crate::live::{self, Say};
 use crate::person::Person;
 use crate::respond::page;
@@ -167,11 +168,4 @@ const fn called(period: OverviewPeriod) -> &'static str {
         OverviewPeriod::Week => "7 days",
         OverviewPeriod::Month => "30 days",
     }
-}
-
-/// A reason's code in words.
-fn reason(code: &str) -> String {
-    let text = code.replace('_', " ");
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mb_api::dto::{Metadata, SecretText, SubmitMessage};
 use mb_api::problem::ApiError;
-use mb_core::Timestamp;
 
 use crate::errors::Errors;
 use crate::field::{Field, Input};
@@ -107,7 +106,7 @@ impl Typed {
             message_body: SecretText::new(body),
             topic: given(&self.topic),
             metadata,
-            deliver_at: deliver_at.map(|at: Timestamp| at),
+            deliver_at,
             expires_in,
         })
     }

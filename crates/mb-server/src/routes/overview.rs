@@ -12,7 +12,7 @@ use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::spread::{Band, percentile};
 use mb_core::{ClientName, DestinationKind, DomainName, MessageState, Timestamp};
-use mb_store::{CounterEvent, ShortMessage};
+use mb_store::{CounterEvent, HourCount, ShortMessage};
 
 use super::store_fault;
 use crate::app::App;
@@ -62,6 +62,11 @@ impl Steps {
         Self { period, now, end, from: end.minus(HOUR * hours), step: HOUR * per_step }
     }
 
+    /// So many days before the end.
+    fn back(&self, days: u32) -> Timestamp {
+        self.end.minus(HOUR * (24 * days))
+    }
+
     fn points(&self) -> Vec<OverviewPoint> {
         let (hours, per_step) = self.period.hours();
         let at = |n: u32| OverviewPoint { at: self.from.plus(self.step * n), ..OverviewPoint::default() };
@@ -77,10 +82,10 @@ impl Steps {
 
 async fn of_all(app: &App, steps: &Steps, domain: Option<&DomainName>) -> Result<Overview, ApiError> {
     let (store, from, end) = (&app.store, steps.from, steps.end);
-    let hours = store.hour_counts(domain, from, end).await.map_err(store_fault)?;
+    let month = store.hour_counts(domain, steps.back(30), end).await.map_err(store_fault)?;
     let mut points = steps.points();
     let mut sums = BTreeMap::<CounterEvent, u64>::new();
-    for hour in hours {
+    for hour in month.iter().filter(|hour| hour.at >= from) {
         *sums.entry(hour.event).or_default() += hour.count;
         if let Some(point) = steps.place(hour.at).and_then(|place| points.get_mut(place)) {
             match hour.event {
@@ -91,12 +96,16 @@ async fn of_all(app: &App, steps: &Steps, domain: Option<&DomainName>) -> Result
             }
         }
     }
-    let messages = store.message_stats(domain).await.map_err(store_fault)?;
+    let accepted = |days: u32| {
+        let within = |hour: &&HourCount| hour.event == CounterEvent::Registered && hour.at >= steps.back(days);
+        month.iter().filter(within).map(|hour| hour.count).sum()
+    };
+    let standing = store.messages_by_status(domain).await.map_err(store_fault)?;
     let bands = store.times_to_deliver(domain, from, end).await.map_err(store_fault)?;
     let failures = store.failures(domain, from, end).await.map_err(store_fault)?;
     let figures = store.destination_figures().await.map_err(store_fault)?;
     let oldest = DestinationKind::ALL.into_iter().map(|kind| figures.overdue(kind).as_secs()).max();
-    let open = messages.by_status.iter().find(|(state, _)| *state == MessageState::Processing);
+    let open = standing.iter().find(|(state, _)| *state == MessageState::Processing);
     let of = |event| sums.get(&event).copied().unwrap_or(0);
     let closed = [
         (MessageState::Delivered, of(CounterEvent::Delivered)),
@@ -111,9 +120,9 @@ async fn of_all(app: &App, steps: &Steps, domain: Option<&DomainName>) -> Result
         period: steps.period,
         at: steps.now,
         newest_only: None,
-        messages_last_24h: messages.last_24h,
-        messages_last_7d: messages.last_7d,
-        messages_last_30d: messages.last_30d,
+        messages_last_24h: accepted(1),
+        messages_last_7d: accepted(7),
+        messages_last_30d: accepted(30),
         delivery_rate: rate(&by_status),
         messages_by_status: named(&by_status),
         time_to_deliver: time_to_deliver(&bands),
@@ -127,12 +136,10 @@ async fn of_all(app: &App, steps: &Steps, domain: Option<&DomainName>) -> Result
 }
 
 async fn of_client(app: &App, steps: &Steps, client: &ClientName) -> Result<Overview, ApiError> {
-    let (hours, _) = OverviewPeriod::Month.hours();
-    let since = steps.end.minus(HOUR * hours);
-    let newest = app.store.newest_messages(client, since, NEWEST).await.map_err(store_fault)?;
+    let newest = app.store.newest_messages(client, steps.back(30), NEWEST).await.map_err(store_fault)?;
     let cut = newest.len() >= NEWEST as usize;
     let within = |days: u32| {
-        let from = steps.end.minus(HOUR * (days * 24));
+        let from = steps.back(days);
         newest.iter().filter(|message| message.queued_at >= from).count() as u64
     };
     let mut points = steps.points();

@@ -79,7 +79,7 @@ fn pages_answer_however_many_messages_there_are() {
             assert_eq!(answer.status, 200, "{page}: {}", answer.text());
         }
         let (p50, p95) = (percentile(&mut times, 50), percentile(&mut times, 95));
-        println!("{page}: p50 {p50:?}, p95 {p95:?} with {count} messages");
+        eprintln!("{page}: p50 {p50:?}, p95 {p95:?} with {count} messages");
         if wanted().is_some() && p95 > BOUND {
             slow.push(format!("{page}: {p95:?}"));
         }

@@ -87,7 +87,8 @@ impl Gallery {
     fn visit(&mut self, path: &str) {
         self.browser.goto(path);
         let name: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        self.look(name.trim_matches('_').split_once("01").map_or(name.trim_matches('_'), |(before, _)| before));
+        let name = name.trim_matches('_');
+        self.look(if name.is_empty() { "overview" } else { name });
     }
 
     /// Where the menu leads to.
