@@ -92,6 +92,7 @@ impl Shell {
     }
 
     /// Shows a time as who looks reads it.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
     pub(crate) fn when(&self, at: &Timestamp) -> Moment {
         Moment::new(*at, self.zone.clone())
     }

@@ -74,9 +74,9 @@ pub(crate) fn span(ms: &u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", ms / unit, ms % unit * 10 / unit);
     match *ms {
         ms @ ..1000 => format!("{ms} ms"),
-        ..60_000 => format!("{} s", tenths(1000)),
-        ..3_600_000 => format!("{} min", tenths(60_000)),
-        ..172_800_000 => format!("{} h", tenths(3_600_000)),
+        1000..60_000 => format!("{} s", tenths(1000)),
+        60_000..3_600_000 => format!("{} min", tenths(60_000)),
+        3_600_000..172_800_000 => format!("{} h", tenths(3_600_000)),
         ms => format!("{} days", ms / 86_400_000),
     }
 }

@@ -21,8 +21,8 @@ use crate::authority::Order;
 
 /// How long such a certificate is good: so short that nobody is told of its end.
 const VALIDITY: Duration = Duration::from_hours(12);
-/// What is left of it when the next one is made.
-const LEFT: Duration = Duration::from_hours(1);
+/// How long one is used; then the next is made.
+const USED: Duration = Duration::from_hours(11);
 /// The most clients whose certificates are kept; beyond that one is made anew for each message.
 const HELD: usize = 256;
 
@@ -110,7 +110,7 @@ async fn make(app: &App, client: &ClientName, actor: &str) -> Result<Held, ApiEr
     let tls = tls::public_client_config(identity, &app.authority.ca_pem()).map_err(ApiError::internal)?;
     let way = |url: &String| Transport::mtls(tls.clone(), url).map(Client::new).map_err(ApiError::internal);
     let proxies = app.sending.proxies.iter().map(way).collect::<Result<Vec<_>, _>>()?;
-    let held = Held { proxies, until: now.plus(VALIDITY - LEFT) };
+    let held = Held { proxies, until: now.plus(USED) };
     app.sending.keep(client, &held, now);
     Ok(held)
 }

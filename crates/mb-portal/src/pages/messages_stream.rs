@@ -43,7 +43,7 @@ pub(crate) async fn get(
     }
     let events = person.client.watch_messages(&query).await?;
     let watching = Watching { person, events };
-    Ok(live::respond(watching, portal.stopping, |watching| watching.next()))
+    Ok(live::respond(watching, portal.stopping, Watching::next))
 }
 
 struct Watching {

@@ -110,7 +110,7 @@ pub(crate) async fn stream(
         last: String::new(),
         until: Instant::now() + LONGEST,
     };
-    Ok(live::respond(watching, portal.stopping, |watching| watching.next()))
+    Ok(live::respond(watching, portal.stopping, Watching::next))
 }
 
 struct Watching {
