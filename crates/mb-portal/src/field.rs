@@ -39,6 +39,8 @@ pub(crate) fn spoken(word: &str) -> String {
 pub(crate) enum Input {
     /// One line; the HTML input type.
     Line(&'static str),
+    /// Several lines; how many are shown.
+    Lines(u8),
     /// One of several.
     Choice(Vec<Choice>),
 }
@@ -106,14 +108,21 @@ impl Field {
     fn kind(&self) -> &'static str {
         match self.input {
             Input::Line(kind) => kind,
-            Input::Choice(_) => "",
+            Input::Lines(_) | Input::Choice(_) => "",
+        }
+    }
+
+    const fn lines(&self) -> Option<u8> {
+        match self.input {
+            Input::Lines(lines) => Some(lines),
+            Input::Line(_) | Input::Choice(_) => None,
         }
     }
 
     fn choices(&self) -> &[Choice] {
         match &self.input {
             Input::Choice(choices) => choices,
-            Input::Line(_) => &[],
+            Input::Line(_) | Input::Lines(_) => &[],
         }
     }
 

@@ -38,6 +38,17 @@ impl Insert {
     }
 }
 
+impl Insert {
+    /// The same for a table of counts: where the row with this key is there, its `count` grows by that of the new one.
+    fn counting(into: &str, key: &str, columns: usize, rows: usize) -> Self {
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        let text = format!("INSERT INTO {into} VALUES {}", vec![row; rows].join(", "));
+        let sqlite = format!("{text} ON CONFLICT ({key}) DO UPDATE SET count = count + excluded.count");
+        let mysql = format!("{text} ON DUPLICATE KEY UPDATE count = count + VALUES(count)");
+        Self { sqlite: AssertSqlSafe(sqlite).into_sql_str(), mysql: AssertSqlSafe(mysql).into_sql_str() }
+    }
+}
+
 impl Statement for Insert {
     fn sqlite(self) -> SqlStr {
         self.sqlite
@@ -52,6 +63,11 @@ impl<const COLUMNS: usize> Bulk<COLUMNS> {
     /// As [`Insert::new`].
     pub(crate) fn new(into: &str) -> Self {
         Self { statements: SIZES.map(|rows| Insert::new(into, COLUMNS, rows)) }
+    }
+
+    /// As [`Insert::counting`].
+    pub(crate) fn counting(into: &str, key: &str) -> Self {
+        Self { statements: SIZES.map(|rows| Insert::counting(into, key, COLUMNS, rows)) }
     }
 
     pub(crate) async fn insert(&self, tx: &mut Transaction, rows: &[[Value<'_>; COLUMNS]]) -> Result<(), StoreError> {

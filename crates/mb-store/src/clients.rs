@@ -55,6 +55,9 @@ pub(crate) async fn status(tx: &mut Transaction, name: &str) -> Result<Option<Cl
     let row = tx.fetch_optional(BY_NAME, [Value::Text(name)]).await?;
     row.map(|row| ClientStatus::parse(row.text(2)?).ok_or(StoreError::Damaged("client status"))).transpose()
 }
+const REVOKED: &str = "SELECT EXISTS (SELECT 1 FROM certificates WHERE name = ?1 AND role = 'client' \
+                       AND revoked_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM certificates WHERE name = ?1 \
+                       AND role = 'client' AND revoked_at IS NULL AND not_after >= ?2)";
 
 fn read(row: &Row) -> Result<Client, StoreError> {
     Ok(Client {
@@ -110,6 +113,13 @@ impl Store {
         audit::insert(&mut tx, &change.detail(json!({ "domain": domain }))).await?;
         tx.commit().await?;
         Ok(client)
+    }
+
+    /// Whether all certificates of a client are revoked or over, and one at least is revoked.
+    pub async fn client_is_revoked(&self, name: &ClientName) -> Result<bool, StoreError> {
+        let values = [Value::Text(name.as_str()), Value::Time(self.now())];
+        let row = self.backend().fetch_optional(REVOKED, values).await?;
+        row.map_or(Ok(false), |row| Ok(row.int(0)? != 0))
     }
 
     /// A client by name.

@@ -1,4 +1,4 @@
-//! Routes and the paths that are theirs.
+//! Which route a path is of, and the path of a route for an id.
 
 use std::fmt;
 
@@ -33,7 +33,8 @@ pub fn with_id(route: &str, id: &impl fmt::Display) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::*;
+    use super::*;
+    use crate::paths::{MESSAGE, MESSAGES, MESSAGES_BATCH, MESSAGES_STATUS, PROXY, SERVER, USER_ROLE};
 
     #[test]
     fn placeholders_stand_for_exactly_one_segment() {

@@ -2,7 +2,9 @@
 
 use axum::extract::Path;
 use mb_api::ClientError;
-use mb_api::dto::{SecretText, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserStatus};
+use mb_api::dto::{
+    SecretText, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserSending, SetUserStatus,
+};
 use mb_core::{ClientName, UserId, UserRole};
 
 use super::user::{again, id_of};
@@ -32,6 +34,11 @@ pub(crate) struct ExpiryForm {
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct StatusForm {
     active: String,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct SendingForm {
+    may_send: String,
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -65,7 +72,7 @@ pub(crate) async fn client(Admin(person): Admin, Path(id): Path<String>, Form(fo
 pub(crate) async fn expiry(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<ExpiryForm>) -> Answer {
     let id = id_of(&id)?;
     let mut errors = Errors::default();
-    let expires_at = end_of_account(&form.expires_at, &mut errors);
+    let expires_at = end_of_account(&form.expires_at, &person.zone(), &mut errors);
     if !errors.is_empty() {
         return again(&person, id, &errors).await;
     }
@@ -80,6 +87,12 @@ pub(crate) async fn status(
 ) -> Answer {
     let id = id_of(&id)?;
     let outcome = person.client.set_user_status(&id, &SetUserStatus { is_active: form.active == "yes" }).await;
+    changed(&person, id, outcome, Flash::UserChanged).await
+}
+
+pub(crate) async fn sending(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<SendingForm>) -> Answer {
+    let id = id_of(&id)?;
+    let outcome = person.client.set_user_sending(&id, &SetUserSending { may_send: form.may_send == "yes" }).await;
     changed(&person, id, outcome, Flash::UserChanged).await
 }
 

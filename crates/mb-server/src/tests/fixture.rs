@@ -205,6 +205,7 @@ fn parts(store: &Store, clock: &Clock, ca: Ca, master: MasterKey, place: &std::p
         instance: "test".into(),
         reporter: mb_core::KeyId::from_bytes([6; 16]),
         lease: std::time::Duration::from_secs(30),
+        proxies: Vec::new(),
         stopping: CancellationToken::new(),
     }
 }

@@ -118,6 +118,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("totp_secret", Blob),
             ("totp_enabled_at", Time),
             ("totp_last_step", Int),
+            ("time_zone", Text),
         ],
     },
     Table { name: "recovery_codes", columns: &[("id", Int), ("user_id", Int), ("hash", Blob)] },
@@ -258,6 +259,17 @@ pub(crate) const TABLES: &[Table] = &[
         ],
     },
     Table { name: "tombstones", columns: &[("message_id", Blob), ("expunged_at", Time)] },
+    Table {
+        name: "tallies",
+        columns: &[
+            ("kind", Text),
+            ("hour", Int),
+            ("domain", Text),
+            ("value", Text),
+            ("instance", Text),
+            ("count", Int),
+        ],
+    },
     Table {
         name: "counters",
         columns: &[("instance", Text), ("hour", Int), ("domain", Text), ("event", Text), ("count", Int)],

@@ -85,6 +85,7 @@ pub(crate) async fn what_is_not_done_with_stays(fixture: Fixture) {
         since: THEN,
         until: THEN.plus(HOUR),
         topics: None,
+        message: None,
         dry_run: false,
         after: Some((THEN, id(1))),
     };
@@ -126,7 +127,11 @@ pub(crate) async fn everything_about_a_message_goes_with_it(fixture: Fixture) {
     let letters = store.dead_letter_page(&DeadLetterFilter::default(), None, 9).await.expect("reads");
     let numbers = letters.iter().map(|letter| letter.id).collect::<Vec<_>>();
     let redriven = store.redrive_dead_letters(&numbers, &"one".into(), "ann").await.expect("asks");
-    assert_eq!((redriven.sent, status(store, 0).await.0), (1, MessageState::Failed), "there is nothing to send any more");
+    assert_eq!(
+        (redriven.sent, status(store, 0).await.0),
+        (1, MessageState::Failed),
+        "there is nothing to send any more"
+    );
     assert_eq!(retire(store, Retired::Messages, 10, Removal::Remove).await, 1, "the other one is on its way again");
     for (table, left) in [("messages", 1), ("deliveries", 1), ("attempts", 3), ("dead_letters", 0)] {
         assert_eq!(beside.number(&format!("SELECT COUNT(*) FROM {table}")).await, left, "{table}");

@@ -44,7 +44,7 @@ async fn retry(store: &Store) -> Retry {
 }
 
 fn everything() -> Replay {
-    Replay { since: NOW, until: NOW.plus(LEASE), topics: None, dry_run: false, after: None }
+    Replay { since: NOW, until: NOW.plus(LEASE), topics: None, message: None, dry_run: false, after: None }
 }
 
 pub(crate) async fn what_has_expired_is_not_sent_again(fixture: Fixture) {

@@ -2,7 +2,10 @@
 
 mod administration;
 mod certificates;
+mod gallery;
+mod live;
 mod messages;
 mod passwords;
+mod sending;
 mod signing_in;
 mod two_factor;
