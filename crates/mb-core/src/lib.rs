@@ -46,7 +46,7 @@ pub use envelope::{Envelope, Header};
 pub use field::FieldError;
 pub use id::{IdSource, KeyId, MessageId};
 pub use id_prefix::MessageIdPrefix;
-pub use journal::JournalFaults;
+pub use journal::{JournalBacklog, JournalFaults};
 pub use name::{ClientName, DestinationName, DomainName, Topic};
 pub use notice::{NoticeId, NoticeKind, NoticeLevel};
 pub use policy::Policy;

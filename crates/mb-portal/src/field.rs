@@ -39,6 +39,8 @@ pub(crate) fn spoken(word: &str) -> String {
 pub(crate) enum Input {
     /// One line; the HTML input type.
     Line(&'static str),
+    /// Several lines; how many are shown.
+    Area(u8),
     /// One of several.
     Choice(Vec<Choice>),
 }
@@ -106,14 +108,21 @@ impl Field {
     fn kind(&self) -> &'static str {
         match self.input {
             Input::Line(kind) => kind,
-            Input::Choice(_) => "",
+            Input::Area(_) | Input::Choice(_) => "",
+        }
+    }
+
+    fn rows(&self) -> Option<u8> {
+        match self.input {
+            Input::Area(rows) => Some(rows),
+            Input::Line(_) | Input::Choice(_) => None,
         }
     }
 
     fn choices(&self) -> &[Choice] {
         match &self.input {
             Input::Choice(choices) => choices,
-            Input::Line(_) => &[],
+            Input::Line(_) | Input::Area(_) => &[],
         }
     }
 
@@ -138,6 +147,12 @@ mod tests {
         assert!(field.contains("aria-describedby=\"new_password-error\""), "{field}");
         let field = Field::line("name", "Name", "\"><script>", &Errors::default()).to_string();
         assert!(!field.contains("<script>") && field.contains("for=\"name\""), "{field}");
+    }
+
+    #[test]
+    fn what_is_typed_into_several_lines_does_not_end_them() {
+        let field = Field::new("ca", "CA", Input::Area(6), "a\nb</textarea><script>", &Errors::default()).to_string();
+        assert!(field.contains("rows=\"6\"") && field.contains("a\nb") && !field.contains("<script>"), "{field}");
     }
 
     #[test]

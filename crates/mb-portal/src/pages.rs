@@ -9,6 +9,20 @@ mod certificates;
 mod client;
 mod client_status;
 mod clients;
+mod dead_letters;
+mod dead_letters_chosen;
+mod dead_letters_purge;
+mod dead_letters_redrive;
+mod destination;
+mod destination_delete;
+mod destination_edit;
+mod destination_form;
+mod destination_new;
+mod destination_replay;
+mod destination_secret;
+mod destination_state;
+mod destination_test;
+mod destinations;
 mod domain;
 mod domain_new;
 mod domains;
@@ -25,6 +39,7 @@ mod profile_codes;
 mod profile_password;
 mod profile_sessions;
 mod profile_two_factor;
+mod proxies;
 mod reset_password;
 mod user;
 mod user_change;
@@ -95,6 +110,22 @@ routes! {
     "/admin/domains" => get(domains::get),
     "/admin/domains/new" => get(domain_new::get).post(domain_new::post),
     "/admin/domains/{id}" => get(domain::get).post(domain::post),
+    "/admin/destinations" => get(destinations::get),
+    "/admin/destinations/new" => get(destination_new::get).post(destination_new::post),
+    "/admin/destinations/{id}" => get(destination::get),
+    "/admin/destinations/{id}/edit" => get(destination_edit::get).post(destination_edit::post),
+    "/admin/destinations/{id}/test" => post(destination_test::post),
+    "/admin/destinations/{id}/enable" => post(destination_state::enable),
+    "/admin/destinations/{id}/pause" => post(destination_state::pause),
+    "/admin/destinations/{id}/disable" => get(destination_state::get).post(destination_state::post),
+    "/admin/destinations/{id}/rotate" => get(destination_secret::get).post(destination_secret::post),
+    "/admin/destinations/{id}/secret" => get(destination_secret::shown),
+    "/admin/destinations/{id}/replay" => get(destination_replay::get).post(destination_replay::post),
+    "/admin/destinations/{id}/delete" => get(destination_delete::get).post(destination_delete::post),
+    "/admin/dead-letters" => get(dead_letters::get),
+    "/admin/dead-letters/redrive" => get(dead_letters_redrive::get).post(dead_letters_redrive::post),
+    "/admin/dead-letters/purge" => get(dead_letters_purge::get).post(dead_letters_purge::post),
+    "/admin/proxies" => get(proxies::get),
     "/admin/audit" => get(audit::get),
     "/admin/audit/verify" => post(audit_verify::post),
     "/admin/notices" => get(notices::get),

@@ -17,6 +17,10 @@ pub(crate) enum Section {
     Clients,
     Certificates,
     Domains,
+    Destinations,
+    DeadLetters,
+    Proxies,
+    Settings,
     Notices,
     Audit,
 }
@@ -33,6 +37,10 @@ impl Section {
             Self::Clients => "clients",
             Self::Certificates => "certificates",
             Self::Domains => "domains",
+            Self::Destinations => "destinations",
+            Self::DeadLetters => "dead-letters",
+            Self::Proxies => "proxies",
+            Self::Settings => "settings",
             Self::Notices => "notices",
             Self::Audit => "audit",
         }

@@ -1,6 +1,7 @@
 //! How single values are shown.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use askama::filters::HtmlSafe;
 use mb_api::dto::UserRow;
@@ -34,6 +35,20 @@ pub(crate) fn standing(user: &UserRow, now: Timestamp) -> (&'static str, &'stati
         _ if !user.is_active => ("cancelled", "disabled"),
         Some(end) if end <= now => ("cancelled", "ended"),
         _ => ("delivered", "active"),
+    }
+}
+
+/// How long something lasted, in its two largest units.
+pub(crate) fn lasted(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let two = |large: u64, one: &str, small: u64, other: &str| {
+        if small == 0 { format!("{large} {one}") } else { format!("{large} {one} {small} {other}") }
+    };
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds / 60 % 60, "min"),
+        86_400.. => two(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
     }
 }
 
@@ -80,6 +95,13 @@ mod tests {
         let shown = Moment(Timestamp::from_micros(1_709_164_800_123_456)).to_string();
         assert!(shown.contains(">2024-02-29 00:00:00<"), "{shown}");
         assert!(shown.contains("title=\"2024-02-29T00:00:00.123456Z\""), "{shown}");
+    }
+
+    #[test]
+    fn a_time_that_lasted_is_told_in_two_units_at_most() {
+        for (seconds, text) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_661, "1 h 1 min"), (180_000, "2 d 2 h")] {
+            assert_eq!(lasted(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

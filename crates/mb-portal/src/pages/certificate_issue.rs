@@ -42,7 +42,7 @@ pub(crate) async fn post(State(portal): State<Portal>, Admin(person): Admin, For
         Ok(certificate) => {
             let next = format!("/admin/certificates/{}/issued", certificate.id);
             let issued = Issued { name: ask.client_id, certificate };
-            portal.handing_out.put(person.profile().id, issued, Instant::now());
+            portal.certificates.put(person.profile().id, issued.certificate.id.clone(), issued, Instant::now());
             Ok(see_other(&next))
         }
         Err(error) => mend(&form(&person, &asked, &Errors::from_refusal(error)?)),

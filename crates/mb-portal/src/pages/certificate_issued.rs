@@ -35,7 +35,7 @@ impl IssuedPage {
 
 /// The page, or the list if it was shown before: loading it again shows nothing and issues nothing.
 pub(crate) async fn get(State(portal): State<Portal>, Admin(person): Admin, Path(id): Path<String>) -> Answer {
-    let Some(issued) = portal.handing_out.take(person.profile().id, &id, Instant::now()) else {
+    let Some(issued) = portal.certificates.take(person.profile().id, &id, Instant::now()) else {
         return Ok(done("/admin/certificates", Flash::CertificateShown));
     };
     let Issued { name, certificate } = issued;

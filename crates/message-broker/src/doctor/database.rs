@@ -161,6 +161,7 @@ mod tests {
                 policy_version: None,
                 clock_ahead_ms: Some(ahead),
                 faults: JournalFaults::default(),
+                backlog: None,
             },
             seen_at,
         };
