@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod backups;
 mod certificates;
 mod clients;
 mod confirm;
@@ -96,6 +97,9 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::KEYS_REWRAP, post(keys::rewrap))
         .route(paths::KEY, delete(keys::delete))
         .route(paths::KEY_PROXY, delete(keys::forget_proxy))
+        .route(paths::BACKUPS, get(backups::list).post(backups::create))
+        .route(paths::BACKUPS_VERIFY, post(backups::verify))
+        .route(paths::BACKUPS_JOB, get(backups::job))
 }
 
 /// Destinations, and what became of what they should take.

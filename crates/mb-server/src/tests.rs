@@ -3,6 +3,7 @@
 mod access;
 mod asking;
 mod auditing;
+mod backups;
 mod changing_ca;
 mod clients;
 mod delivering;

@@ -51,6 +51,9 @@ NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY', autocommit = 1, innodb_lock_wait_tim
 const BEGIN: &str = "START TRANSACTION; SELECT 1 FROM settings WHERE name = 'policy_version' FOR UPDATE";
 const BEGIN_BESIDE: &str = "START TRANSACTION";
 
+const SNAPSHOT: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                        START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+
 const NOW: &str = "SELECT UTC_TIMESTAMP(6)";
 
 const SIZE: &str = "SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS SIGNED) FROM information_schema.tables \
@@ -117,6 +120,14 @@ impl MySql {
     ) -> Result<Vec<Row>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         fetch(&mut connection, sql, values).await
+    }
+
+    /// A connection that sees what is there now until it is closed.
+    pub(crate) async fn snapshot(&self) -> Result<PoolConnection<Driver>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        connection.close_on_drop();
+        within(STATEMENT_TIMEOUT, connection.execute(sqlx::raw_sql(SNAPSHOT))).await?;
+        Ok(connection)
     }
 
     /// The time that all who share the database agree on.

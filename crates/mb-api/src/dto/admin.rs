@@ -1,6 +1,7 @@
 //! Administration, one file per resource (contract, section 4).
 
 mod audit;
+mod backups;
 mod certificates;
 mod clients;
 mod deliveries;
@@ -15,6 +16,10 @@ mod store;
 mod users;
 
 pub use audit::{AuditFault, AuditFaultKind, AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
+pub use backups::{
+    BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState, Backups, CreateBackup, VerifiedBackup,
+    VerifyBackup,
+};
 pub use certificates::{
     CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
     Revoked,

@@ -78,6 +78,7 @@ impl Fixture {
             people: PeopleConfig { portal_url: "https://portal.example".into() },
             retry: RetrySchedule::default(),
             mail,
+            backup: crate::backup::tests::config(directory.path()),
             clock: clock.clone(),
             instance: "test".into(),
             reporter: mb_core::KeyId::from_bytes([6; 16]),

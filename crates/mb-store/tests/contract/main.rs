@@ -3,6 +3,7 @@
 mod administration;
 #[path = "../server/alone.rs"]
 mod alone_server;
+mod archiving;
 mod auditing;
 mod delivering;
 mod enrolling;
@@ -85,6 +86,10 @@ on_every_backend! {
         a_newer_schema_is_refused,
         a_closed_store_says_so,
         a_fault_of_one_call_does_not_reach_the_others;
+    archiving:
+        an_archive_brings_every_row_and_no_sign_in,
+        half_an_archive_makes_no_store,
+        an_archive_is_of_one_moment;
     people:
         users_come_in_pages_by_each_filter,
         what_ends_sessions_ends_all_of_them_at_once,
