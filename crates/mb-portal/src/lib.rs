@@ -31,6 +31,7 @@ mod zip;
 
 use axum::Router;
 use mb_api::Client;
+use mb_api::dto::Enrolment;
 use mb_core::Clock;
 
 use handing_out::{HandingOut, Issued, SigningSecret};
@@ -45,6 +46,7 @@ pub struct Portal {
     clock: Clock,
     certificates: HandingOut<Issued>,
     secrets: HandingOut<SigningSecret>,
+    enrolments: HandingOut<Enrolment>,
 }
 
 impl Portal {

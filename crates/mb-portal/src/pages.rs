@@ -2,8 +2,11 @@
 
 mod audit;
 mod audit_verify;
+mod backup_file;
+mod backups;
 mod certificate_issue;
 mod certificate_issued;
+mod certificate_renew;
 mod certificate_revoke;
 mod certificates;
 mod client;
@@ -23,9 +26,12 @@ mod destination_secret;
 mod destination_state;
 mod destination_test;
 mod destinations;
+mod doctor;
 mod domain;
 mod domain_new;
 mod domains;
+mod enrolment;
+mod enrolment_new;
 mod forgot_password;
 mod login;
 mod login_code;
@@ -41,6 +47,7 @@ mod profile_sessions;
 mod profile_two_factor;
 mod proxies;
 mod reset_password;
+mod settings;
 mod user;
 mod user_change;
 mod user_delete;
@@ -94,6 +101,7 @@ routes! {
     "/admin/users/{id}/role" => post(user_change::role),
     "/admin/users/{id}/client" => post(user_change::client),
     "/admin/users/{id}/expiry" => post(user_change::expiry),
+    "/admin/users/{id}/sending" => post(user_change::sending),
     "/admin/users/{id}/status" => post(user_change::status),
     "/admin/users/{id}/password" => post(user_change::password),
     "/admin/users/{id}/two-factor" => post(user_change::two_factor),
@@ -103,8 +111,11 @@ routes! {
     "/admin/clients/{id}" => get(client::get),
     "/admin/clients/{id}/rate-limit" => post(client::post),
     "/admin/clients/{id}/{change}" => get(client_status::get).post(client_status::post),
+    "/admin/enrolments/new" => get(enrolment_new::get).post(enrolment_new::post),
+    "/admin/enrolments/{name}/token" => get(enrolment::get),
     "/admin/certificates" => get(certificates::get),
     "/admin/certificates/new" => get(certificate_issue::get).post(certificate_issue::post),
+    "/admin/certificates/renew" => get(certificate_renew::get).post(certificate_renew::post),
     "/admin/certificates/{serial}/issued" => get(certificate_issued::get),
     "/admin/certificates/{serial}/revoke" => get(certificate_revoke::get).post(certificate_revoke::post),
     "/admin/domains" => get(domains::get),
@@ -126,6 +137,12 @@ routes! {
     "/admin/dead-letters/redrive" => get(dead_letters_redrive::get).post(dead_letters_redrive::post),
     "/admin/dead-letters/purge" => get(dead_letters_purge::get).post(dead_letters_purge::post),
     "/admin/proxies" => get(proxies::get),
+    "/admin/backups" => get(backups::get).post(backups::create),
+    "/admin/backups/jobs/{id}" => get(backups::job),
+    "/admin/backups/{name}/verify" => post(backups::verify),
+    "/admin/backups/{name}/{file}" => get(backup_file::get),
+    "/admin/settings" => get(settings::get),
+    "/admin/doctor" => get(doctor::get).post(doctor::post),
     "/admin/audit" => get(audit::get),
     "/admin/audit/verify" => post(audit_verify::post),
     "/admin/notices" => get(notices::get),

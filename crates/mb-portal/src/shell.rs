@@ -21,6 +21,8 @@ pub(crate) enum Section {
     DeadLetters,
     Proxies,
     Settings,
+    Doctor,
+    Backups,
     Notices,
     Audit,
 }
@@ -41,6 +43,8 @@ impl Section {
             Self::DeadLetters => "dead-letters",
             Self::Proxies => "proxies",
             Self::Settings => "settings",
+            Self::Doctor => "doctor",
+            Self::Backups => "backups",
             Self::Notices => "notices",
             Self::Audit => "audit",
         }

@@ -3,4 +3,6 @@
 mod delivering;
 mod door;
 mod fixture;
+mod handing_out;
 mod pages;
+mod running;

@@ -52,6 +52,20 @@ pub(crate) fn lasted(time: Duration) -> String {
     }
 }
 
+/// How large something is (IEC 80000-13, prefixes for binary multiples).
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) fn size(bytes: &u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, shift)| *bytes >= 1 << shift) {
+        // In tenths, rounded down.
+        Some((unit, shift)) => {
+            let tenths = u128::from(*bytes) * 10 >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
+    }
+}
+
 /// A number with its thousands apart, as it is read most easily.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 pub(crate) fn grouped(number: &u64) -> String {
@@ -101,6 +115,13 @@ mod tests {
     fn a_time_that_lasted_is_told_in_two_units_at_most() {
         for (seconds, text) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_661, "1 h 1 min"), (180_000, "2 d 2 h")] {
             assert_eq!(lasted(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_size_is_told_in_a_unit_that_fits() {
+        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
+            assert_eq!(size(&bytes), text);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::audit::state::AuditState;
 use crate::authority::Authority;
 use crate::backup::Backups;
 use crate::delivering::Delivering;
+use crate::installation::Installation;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
 use crate::metrics::{ServerMetrics, as_f64};
@@ -36,6 +37,7 @@ pub(crate) struct App {
     pub(crate) reporter: KeyId,
     pub(crate) retry: RetrySchedule,
     pub(crate) mail: Mailer,
+    pub(crate) installation: Installation,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
     pub(crate) policy: PolicyFeed,
@@ -65,6 +67,7 @@ impl App {
             people,
             retry,
             mail,
+            installation,
             backup,
             clock,
             instance,
@@ -97,6 +100,7 @@ impl App {
             reporter,
             retry,
             mail,
+            installation,
             people,
             search,
             policy,

@@ -11,6 +11,7 @@ mod domains;
 mod errors;
 mod figures;
 mod fixture;
+mod installation;
 mod mail;
 mod matrix;
 mod messages;

@@ -8,6 +8,7 @@ mod deliveries;
 mod destinations;
 mod domains;
 mod enrolment;
+mod installation;
 mod keys;
 mod notices;
 mod proxies;
@@ -17,7 +18,7 @@ mod users;
 
 pub use audit::{AuditFault, AuditFaultKind, AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
 pub use backups::{
-    BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState, Backups, CreateBackup, VerifiedBackup,
+    BACKUP_PIECE, BackupFile, BackupFileQuery, BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState, Backups, CreateBackup, VerifiedBackup,
     VerifyBackup,
 };
 pub use certificates::{
@@ -37,6 +38,7 @@ pub use domains::{CreateDomain, DomainRow, DomainSettings};
 pub use enrolment::{
     CreateEnrolment, Enrol, Enrolment, Pkcs12File, RenewCertificate, SignCertificate, SignedCertificate,
 };
+pub use installation::{FindingRow, FindingStatus, SettingRow};
 pub use keys::{KeyProxy, KeyReport, KeyState, MasterKey, MasterKeyRow, MasterKeys, RewrapKeys, RewrapProgress};
 pub use notices::{NoticeQuery, NoticeRow};
 pub use proxies::ProxyRow;

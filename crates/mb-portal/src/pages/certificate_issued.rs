@@ -25,11 +25,17 @@ struct IssuedPage {
     issued: GeneratedCertificate,
     downloads: Vec<Download>,
     archive: Download,
+    pkcs12: Option<Download>,
 }
 
 impl IssuedPage {
     fn key(&self) -> &str {
         self.issued.private_key.secret().expose()
+    }
+
+    /// What opens the PKCS#12 file.
+    fn password(&self) -> Option<&str> {
+        self.issued.pkcs12.as_ref().map(|file| file.password.secret().expose().as_str())
     }
 }
 
@@ -43,6 +49,7 @@ pub(crate) async fn get(State(portal): State<Portal>, Admin(person): Admin, Path
         shell: person.shell(Section::Certificates),
         downloads: Download::each(name.as_str(), &certificate),
         archive: Download::archive(name.as_str(), &certificate),
+        pkcs12: Download::pkcs12(name.as_str(), &certificate),
         name,
         issued: certificate,
     })

@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use mb_api::ClientError;
-use mb_api::dto::{SecretText, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserStatus};
+use mb_api::dto::{SecretText, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserSending, SetUserStatus};
 use mb_core::{ClientName, UserId, UserRole};
 
 use super::user::{again, id_of};
@@ -27,6 +27,11 @@ pub(crate) struct ClientForm {
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct ExpiryForm {
     expires_at: String,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct SendingForm {
+    may_send: String,
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -70,6 +75,12 @@ pub(crate) async fn expiry(Admin(person): Admin, Path(id): Path<String>, Form(fo
         return again(&person, id, &errors).await;
     }
     let outcome = person.client.set_user_expiry(&id, &SetUserExpiry { expires_at }).await;
+    changed(&person, id, outcome, Flash::UserChanged).await
+}
+
+pub(crate) async fn sending(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<SendingForm>) -> Answer {
+    let id = id_of(&id)?;
+    let outcome = person.client.set_user_sending(&id, &SetUserSending { may_send: form.may_send == "yes" }).await;
     changed(&person, id, outcome, Flash::UserChanged).await
 }
 

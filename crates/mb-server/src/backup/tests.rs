@@ -94,7 +94,8 @@ async fn a_backup_holds_what_the_guide_lists_and_proves_itself() {
     let place = Place::new().await;
     let made = place.create().await.expect("made");
     assert_eq!(made.name, "backup_20261118_110640");
-    let found = Box::pin(verify::verify(Arc::clone(&place.config), &made.path, &place.clock, progress())).await.expect("whole");
+    let found =
+        Box::pin(verify::verify(Arc::clone(&place.config), &made.path, &place.clock, progress())).await.expect("whole");
     // Two pairs, the master key and its public half, the settings, a log.
     assert_eq!(found.files, 8);
     assert!(found.rows > 3, "{found:?}");

@@ -78,6 +78,7 @@ impl Fixture {
             people: PeopleConfig { portal_url: "https://portal.example".into() },
             retry: RetrySchedule::default(),
             mail,
+            installation: super::installation::described(),
             backup: crate::backup::tests::config(directory.path()),
             clock: clock.clone(),
             instance: "test".into(),

@@ -2,7 +2,9 @@
 
 mod administration;
 mod certificates;
+mod destinations;
 mod messages;
 mod passwords;
+mod running;
 mod signing_in;
 mod two_factor;
