@@ -16,6 +16,7 @@ mod installation;
 mod keys;
 mod messages;
 mod people;
+mod streaming;
 mod transport;
 mod users;
 
@@ -39,7 +40,9 @@ use crate::problem::Problem;
 use crate::request_id::{self, RequestId};
 
 pub use error::ClientError;
+pub use messages::IDEMPOTENCY_KEY;
 pub use people::SignIn;
+pub use streaming::{Event, Events};
 pub use transport::{InProcess, Mtls, NewIdentity, Transport};
 
 /// How long an ordinary call may take. Shorter than the time after which an unfinished queue entry is claimed by another
@@ -184,6 +187,12 @@ impl Client {
     }
 
     async fn exchange(&self, mut request: Request<Bytes>, deadline: Duration) -> Result<Response<Bytes>, ClientError> {
+        self.introduce(&mut request)?;
+        self.transport.call(request, deadline).await
+    }
+
+    /// Says for whom, and in which request, the call is made.
+    fn introduce(&self, request: &mut Request<Bytes>) -> Result<(), ClientError> {
         let headers = request.headers_mut();
         if let Some(credentials) = &self.credentials {
             let no_token = || ClientError::BadRequest("the token has characters that no token has".into());
@@ -192,7 +201,7 @@ impl Client {
         if let Some(id) = &self.request_id {
             headers.entry(request_id::HEADER).or_insert_with(|| id.as_header().clone());
         }
-        self.transport.call(request, deadline).await
+        Ok(())
     }
 }
 

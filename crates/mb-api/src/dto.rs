@@ -10,21 +10,28 @@ pub mod delivery;
 mod handover;
 mod health;
 mod message;
+mod overview;
 pub mod pull;
 mod secret;
 
 pub use admin::*;
-pub use archive::{AttemptOutcome, AttemptRow, MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata};
+pub use archive::{
+    AttemptOutcome, AttemptRow, ExportFormat, MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata,
+};
 pub use auth::{
     Accepted, ChangePassword, ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, ForgotPassword, Login, NewSession,
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
-    SessionRow, TokenType, Tokens, TwoFactorOffer,
+    SessionRow, SetTimeZone, TokenType, Tokens, TwoFactorOffer,
 };
 pub use handover::{
     ConfirmAnswer, ConfirmRequest, Epoch, KnownForGood, OpenForGood, PolicyQuery, RegisterAnswer, RegisterResult,
 };
 pub use health::{HealthReport, HealthStatus};
-pub use message::{InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer};
+pub use message::{
+    InternalStatusAnswer, InternalStatusRequest, MAX_STATUS_IDS, MessageStatus, StatusAnswer, SubmitMessage,
+    SubmittedMessage,
+};
+pub use overview::{FailureCount, Overview, OverviewPeriod, OverviewPoint, OverviewQuery, TimeToDeliver, Waiting};
 pub use secret::SecretText;
 
 #[cfg(test)]

@@ -55,10 +55,16 @@ pub const AUTH_RESET_PASSWORD: &str = "/portal/auth/reset-password";
 pub const PORTAL_MESSAGES: &str = "/portal/messages";
 /// Show one message.
 pub const PORTAL_MESSAGE: &str = "/portal/messages/{id}";
+/// The newest messages, as they come.
+pub const PORTAL_MESSAGES_STREAM: &str = "/portal/messages/stream";
+/// How things are, in figures.
+pub const PORTAL_OVERVIEW: &str = "/portal/overview";
 /// Show one's own account.
 pub const PROFILE: &str = "/portal/profile";
 /// Change one's own password.
 pub const PROFILE_PASSWORD: &str = "/portal/profile/password";
+/// Say in which time zone one reads times.
+pub const PROFILE_TIME_ZONE: &str = "/portal/profile/time-zone";
 /// Begin with a second factor.
 pub const PROFILE_TWO_FACTOR: &str = "/portal/profile/2fa";
 /// Switch the second factor on.
@@ -128,6 +134,8 @@ pub const DEAD_LETTERS: &str = "/admin/dead-letters";
 pub const DEAD_LETTERS_REDRIVE: &str = "/admin/dead-letters/redrive";
 /// Remove dead letters.
 pub const DEAD_LETTERS_PURGE: &str = "/admin/dead-letters/purge";
+/// All messages that match, as a file.
+pub const MESSAGES_EXPORT: &str = "/admin/messages/export";
 /// Have a message tried now.
 pub const MESSAGE_RETRY: &str = "/admin/messages/{id}/retry";
 /// Withdraw a message.
@@ -259,9 +267,12 @@ pub const SERVER: &[&str] = &[
     AUTH_FORGOT_PASSWORD,
     AUTH_RESET_PASSWORD,
     PORTAL_MESSAGES,
+    PORTAL_MESSAGES_STREAM,
     PORTAL_MESSAGE,
+    PORTAL_OVERVIEW,
     PROFILE,
     PROFILE_PASSWORD,
+    PROFILE_TIME_ZONE,
     PROFILE_TWO_FACTOR,
     PROFILE_TWO_FACTOR_CONFIRM,
     PROFILE_TWO_FACTOR_DISABLE,
@@ -294,6 +305,7 @@ pub const SERVER: &[&str] = &[
     DEAD_LETTERS,
     DEAD_LETTERS_REDRIVE,
     DEAD_LETTERS_PURGE,
+    MESSAGES_EXPORT,
     MESSAGE_RETRY,
     MESSAGE_CANCEL,
     MESSAGE_EXPUNGE,

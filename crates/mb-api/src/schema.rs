@@ -54,6 +54,8 @@ stand_ins! {
     DomainName => name("A domain's name");
     /// [`mb_core::DestinationName`].
     DestinationName => name("A destination's name");
+    /// [`mb_core::ZoneName`].
+    ZoneName => pattern("^[A-Za-z][A-Za-z0-9_+/-]{0,63}$", "A time zone's name in the IANA database");
     /// [`mb_core::DestinationId`].
     DestinationId => integer().description(Some("A destination's id"));
     /// [`mb_core::DestinationKind`].

@@ -1,4 +1,4 @@
-//! Names of clients, domains, destinations and topics.
+//! Names of clients, domains, destinations, topics and time zones.
 //!
 //! A client's name becomes a certificate's CN, a folder on Windows and a key in the store, so it is held to what all
 //! three take without escaping.
@@ -73,6 +73,19 @@ text_type!(
     "not a valid topic"
 );
 
+text_type!(
+    /// A time zone by its name in the IANA database. That there is such a one knows whoever has that database.
+    ZoneName,
+    is_zone,
+    "not a valid time zone's name"
+);
+
+impl Default for ZoneName {
+    fn default() -> Self {
+        Self("UTC".into())
+    }
+}
+
 impl Default for DomainName {
     fn default() -> Self {
         Self("default".into())
@@ -113,6 +126,16 @@ fn is_topic(text: &str) -> bool {
         && bytes.iter().all(|b| edge(*b) || matches!(b, b'.' | b'_' | b'-'))
 }
 
+/// The names of the database: parts of letters, digits and few marks, divided by slashes ("Theory and pragmatics of the tz
+/// code and data", section "Timezone identifiers").
+fn is_zone(text: &str) -> bool {
+    let part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-'))
+    };
+    text.len() <= 64 && text.split('/').all(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +159,15 @@ mod tests {
         }
         for bad in ["", ".a", "a.", "A", "a/b", &"t".repeat(129), "a\n"] {
             assert!(Topic::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+    #[test]
+    fn a_zone_is_named_and_leads_to_no_file() {
+        for good in ["UTC", "Europe/Berlin", "America/Argentina/Ushuaia", "Etc/GMT+5", "EST5EDT"] {
+            assert!(ZoneName::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "/UTC", "Europe/", "../etc/passwd", "Europe//Berlin", "a b", "+1", &"x".repeat(65)] {
+            assert!(ZoneName::parse(bad).is_none(), "{bad:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Where a message stands (contract, section 3). The order of the variants is not an order of states.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
     /// Accepted; not yet registered, or before `deliver_at`.

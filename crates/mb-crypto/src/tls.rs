@@ -59,10 +59,29 @@ pub fn client_config(
     ca_pem: &str,
     alpn: &[&[u8]],
 ) -> Result<ClientConfig, CryptoError> {
+    trusting(roots(ca_pem)?, identity, alpn)
+}
+
+/// The same for a caller of servers that may show a certificate of another authority: those that this machine trusts count
+/// as well.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn public_client_config(identity: (&str, &str), ca_pem: &str) -> Result<ClientConfig, CryptoError> {
+    let mut trusted = system_roots();
+    trusted.extend(roots(ca_pem)?.roots);
+    trusting(trusted, Some(identity), &[])
+}
+
+fn trusting(
+    trusted: RootCertStore,
+    identity: Option<(&str, &str)>,
+    alpn: &[&[u8]],
+) -> Result<ClientConfig, CryptoError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
         .map_err(|_| CryptoError::Library("set up TLS"))?
-        .with_root_certificates(roots(ca_pem)?);
+        .with_root_certificates(trusted);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some((chain_pem, key_pem)) => builder

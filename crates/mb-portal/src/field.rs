@@ -40,7 +40,7 @@ pub(crate) enum Input {
     /// One line; the HTML input type.
     Line(&'static str),
     /// Several lines; how many are shown.
-    Area(u8),
+    Lines(u8),
     /// One of several.
     Choice(Vec<Choice>),
 }
@@ -108,13 +108,13 @@ impl Field {
     fn kind(&self) -> &'static str {
         match self.input {
             Input::Line(kind) => kind,
-            Input::Area(_) | Input::Choice(_) => "",
+            Input::Lines(_) | Input::Choice(_) => "",
         }
     }
 
-    fn rows(&self) -> Option<u8> {
+    const fn lines(&self) -> Option<u8> {
         match self.input {
-            Input::Area(rows) => Some(rows),
+            Input::Lines(lines) => Some(lines),
             Input::Line(_) | Input::Choice(_) => None,
         }
     }
@@ -122,7 +122,7 @@ impl Field {
     fn choices(&self) -> &[Choice] {
         match &self.input {
             Input::Choice(choices) => choices,
-            Input::Line(_) | Input::Area(_) => &[],
+            Input::Line(_) | Input::Lines(_) => &[],
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_typed_into_several_lines_does_not_end_them() {
-        let field = Field::new("ca", "CA", Input::Area(6), "a\nb</textarea><script>", &Errors::default()).to_string();
+        let field = Field::new("ca", "CA", Input::Lines(6), "a\nb</textarea><script>", &Errors::default()).to_string();
         assert!(field.contains("rows=\"6\"") && field.contains("a\nb") && !field.contains("<script>"), "{field}");
     }
 

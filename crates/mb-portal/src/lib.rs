@@ -6,6 +6,7 @@
 
 mod assets;
 mod certificate_files;
+mod chart;
 mod cookies;
 mod csrf;
 mod door;
@@ -16,6 +17,7 @@ mod flash;
 mod form;
 mod form_page;
 mod handing_out;
+mod live;
 mod next;
 mod pages;
 mod paging;
@@ -28,11 +30,13 @@ mod view;
 mod visit;
 mod work;
 mod zip;
+mod zone;
 
 use axum::Router;
 use mb_api::Client;
 use mb_api::dto::Enrolment;
 use mb_core::Clock;
+use tokio_util::sync::CancellationToken;
 
 use handing_out::{HandingOut, Issued, SigningSecret};
 
@@ -44,6 +48,8 @@ pub use pages::ROUTES;
 pub struct Portal {
     client: Client,
     clock: Clock,
+    /// Cancelled when the process stops: streams end then.
+    stopping: CancellationToken,
     certificates: HandingOut<Issued>,
     secrets: HandingOut<SigningSecret>,
     enrolments: HandingOut<Enrolment>,
@@ -51,8 +57,15 @@ pub struct Portal {
 
 impl Portal {
     /// A portal that asks the main server through `client`, which speaks as a component of role `portal`.
-    pub fn new(client: Client, clock: Clock) -> Self {
-        Self { client, clock, certificates: HandingOut::default(), secrets: HandingOut::default() }
+    pub fn new(client: Client, clock: Clock, stopping: CancellationToken) -> Self {
+        Self {
+            client,
+            clock,
+            stopping,
+            certificates: HandingOut::default(),
+            secrets: HandingOut::default(),
+            enrolments: HandingOut::default(),
+        }
     }
 
     /// The pages. Serve them with [`error_page`], so that refusals are pages too.

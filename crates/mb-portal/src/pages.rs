@@ -37,16 +37,21 @@ mod login;
 mod login_code;
 mod logout;
 mod message;
+mod message_actions;
 mod messages;
+mod messages_export;
+mod messages_stream;
 mod notices;
 mod overview;
 mod profile;
 mod profile_codes;
 mod profile_password;
 mod profile_sessions;
+mod profile_time_zone;
 mod profile_two_factor;
 mod proxies;
 mod reset_password;
+mod send;
 mod settings;
 mod user;
 mod user_change;
@@ -80,8 +85,15 @@ macro_rules! routes {
 
 routes! {
     "/" => get(overview::get),
+    "/overview/stream" => get(overview::stream),
     "/messages" => get(messages::get),
+    "/messages/stream" => get(messages_stream::get),
+    "/messages/export" => post(messages_export::post),
     "/messages/{id}" => get(message::get).post(message::post),
+    "/messages/{id}/retry" => post(message_actions::retry),
+    "/messages/{id}/cancel" => get(message_actions::ask_cancel).post(message_actions::cancel),
+    "/messages/{id}/replay" => get(message_actions::ask_replay).post(message_actions::replay),
+    "/send" => get(send::get).post(send::post),
     "/login" => get(login::get).post(login::post),
     "/login/code" => get(login_code::get).post(login_code::post),
     "/logout" => post(logout::post),
@@ -89,6 +101,7 @@ routes! {
     "/reset-password" => get(reset_password::get).post(reset_password::post),
     "/profile" => get(profile::get),
     "/profile/password" => get(profile_password::get).post(profile_password::post),
+    "/profile/time-zone" => get(profile_time_zone::get).post(profile_time_zone::post),
     "/profile/two-factor" => get(profile_two_factor::get).post(profile_two_factor::post),
     "/profile/two-factor/confirm" => post(profile_two_factor::confirm),
     "/profile/two-factor/disable" => post(profile_two_factor::disable),

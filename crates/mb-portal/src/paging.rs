@@ -53,6 +53,11 @@ impl Paging {
         let link = |place: &Place| address(path, filters, place);
         Self { back: place.before().as_ref().map(link), next: next.map(|next| link(&place.after(next))) }
     }
+
+    /// The first page of the list at `path` with these filters.
+    pub(crate) fn address(path: &str, filters: &[(&str, &str)]) -> String {
+        address(path, filters, &Place::default())
+    }
 }
 
 fn address(path: &str, filters: &[(&str, &str)], place: &Place) -> String {

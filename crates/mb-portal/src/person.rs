@@ -16,6 +16,7 @@ use crate::next::LocalPath;
 use crate::shell::{Section, Shell};
 use crate::stop::Stop;
 use crate::visit::Visit;
+use crate::zone::Zone;
 
 /// The most open notices that are counted for the badge.
 const COUNTED: u32 = 99;
@@ -50,6 +51,16 @@ impl Person {
     /// Whether the person is an admin.
     pub(crate) fn is_admin(&self) -> bool {
         self.profile().role == UserRole::Admin
+    }
+
+    /// Whether the person may send messages as its client.
+    pub(crate) fn may_send(&self) -> bool {
+        self.profile().may_send && self.profile().client_id.is_some()
+    }
+
+    /// In which time zone the person reads and writes times.
+    pub(crate) fn zone(&self) -> Zone {
+        Zone::of(&self.profile().time_zone)
     }
 
     /// The frame of a page.

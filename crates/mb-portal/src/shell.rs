@@ -1,10 +1,12 @@
 //! The frame around a page: where one is, who one is, where one may go.
 
 use mb_api::dto::Profile;
-use mb_core::UserRole;
+use mb_core::{Timestamp, UserRole, ZoneName};
 
 use crate::csrf::CsrfToken;
+use crate::view::Moment;
 use crate::visit::Visit;
+use crate::zone::Zone;
 
 /// The part of the portal that a page belongs to, as the menu marks it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +14,7 @@ pub(crate) enum Section {
     None,
     Overview,
     Messages,
+    Send,
     Profile,
     Users,
     Clients,
@@ -34,6 +37,7 @@ impl Section {
             Self::None => "",
             Self::Overview => "overview",
             Self::Messages => "messages",
+            Self::Send => "send",
             Self::Profile => "profile",
             Self::Users => "users",
             Self::Clients => "clients",
@@ -56,6 +60,7 @@ impl Section {
 struct Who {
     email: String,
     role: UserRole,
+    may_send: bool,
     open_notices: Option<String>,
 }
 
@@ -66,19 +71,21 @@ pub(crate) struct Shell {
     flash: Option<&'static str>,
     section: Section,
     who: Option<Who>,
+    zone: Zone,
 }
 
 impl Shell {
     /// For somebody who is not signed in.
     pub(crate) fn guest(visit: &Visit) -> Self {
         let flash = visit.flash().map(crate::flash::Flash::text);
-        Self { csrf: visit.csrf().clone(), flash, section: Section::None, who: None }
+        Self { csrf: visit.csrf().clone(), flash, section: Section::None, who: None, zone: Zone::default() }
     }
 
     /// For somebody signed in; `open_notices` is what the badge shows.
     pub(crate) fn of(visit: &Visit, profile: &Profile, open_notices: Option<String>, section: Section) -> Self {
-        let who = Who { email: profile.email.to_string(), role: profile.role, open_notices };
-        Self { section, who: Some(who), ..Self::guest(visit) }
+        let may_send = profile.may_send && profile.client_id.is_some();
+        let who = Who { email: profile.email.to_string(), role: profile.role, may_send, open_notices };
+        Self { section, who: Some(who), zone: Zone::of(&profile.time_zone), ..Self::guest(visit) }
     }
 
     /// The token for forms.
@@ -96,6 +103,16 @@ impl Shell {
         self.who.as_ref().map(|who| who.email.as_str())
     }
 
+    /// Shows a time as who looks reads it.
+    pub(crate) fn when(&self, at: &Timestamp) -> Moment {
+        Moment::new(*at, self.zone.clone())
+    }
+
+    /// The time zone of who looks.
+    pub(crate) const fn zone(&self) -> &ZoneName {
+        self.zone.name()
+    }
+
     /// Whether the page belongs to this part.
     pub(crate) fn at(&self, section: &str) -> bool {
         self.section.as_str() == section
@@ -109,6 +126,11 @@ impl Shell {
     /// Whether the menu shows messages: user managers never see any.
     pub(crate) fn sees_messages(&self) -> bool {
         self.who.as_ref().is_some_and(|who| who.role != UserRole::UserManager)
+    }
+
+    /// Whether the menu shows the form for a message.
+    pub(crate) fn sends(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.may_send)
     }
 
     /// Whether the menu shows the users.

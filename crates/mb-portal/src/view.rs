@@ -7,26 +7,35 @@ use askama::filters::HtmlSafe;
 use mb_api::dto::UserRow;
 use mb_core::Timestamp;
 
-/// A time: to the second in UTC, exactly on hover.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment(Timestamp);
+use crate::zone::Zone;
+
+/// A time: to the second in a person's zone, exactly and in UTC on hover.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    at: Timestamp,
+    zone: Zone,
+}
 
 /// Made of digits and marks that need no escaping.
 impl HtmlSafe for Moment {}
 
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = self.0.to_string();
-        let (day, time) = exact.split_once('T').unwrap_or((&exact, ""));
-        let time = time.get(..8).unwrap_or(time);
-        write!(f, "<time datetime=\"{exact}\" title=\"{exact}\">{day} {time}</time>")
+impl Moment {
+    /// A time as it is read in `zone`.
+    pub(crate) const fn new(at: Timestamp, zone: Zone) -> Self {
+        Self { at, zone }
     }
 }
 
-/// Shows a time.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
-pub(crate) const fn when(at: &Timestamp) -> Moment {
-    Moment(*at)
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = self.at.to_string();
+        write!(f, "<time datetime=\"{exact}\" title=\"{exact}\">")?;
+        match self.zone.local(self.at) {
+            Some(local) => write!(f, "{}", local.strftime("%Y-%m-%d %H:%M:%S"))?,
+            None => f.write_str(&exact)?,
+        }
+        f.write_str("</time>")
+    }
 }
 
 /// How an account stands: the badge's tone and word.
@@ -81,6 +90,26 @@ pub(crate) fn grouped(number: &u64) -> String {
     out
 }
 
+/// A share from 0 to 1 in per cent, never rounded up to all of them.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) fn percent(share: &f64) -> String {
+    let tenths = (share.clamp(0.0, 1.0) * 1000.0).floor() / 10.0;
+    if tenths >= 100.0 { "100 %".to_owned() } else { format!("{tenths:.1} %") }
+}
+
+/// Milliseconds as they are read most easily.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) fn span(ms: &u64) -> String {
+    let tenths = |unit: u64| format!("{}.{}", ms / unit, ms % unit * 10 / unit);
+    match *ms {
+        ms @ ..1000 => format!("{ms} ms"),
+        ..60_000 => format!("{} s", tenths(1000)),
+        ..3_600_000 => format!("{} min", tenths(60_000)),
+        ..172_800_000 => format!("{} h", tenths(3_600_000)),
+        ms => format!("{} days", ms / 86_400_000),
+    }
+}
+
 /// Text of strangers: characters that turn the direction of what follows (UAX #9) are named, so that nothing reads as what
 /// it is not.
 pub(crate) fn plain(text: &str) -> String {
@@ -97,6 +126,8 @@ pub(crate) fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mb_core::ZoneName;
+
     use super::*;
 
     #[test]
@@ -105,10 +136,27 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_short_to_read_and_exact_on_hover() {
-        let shown = Moment(Timestamp::from_micros(1_709_164_800_123_456)).to_string();
-        assert!(shown.contains(">2024-02-29 00:00:00<"), "{shown}");
-        assert!(shown.contains("title=\"2024-02-29T00:00:00.123456Z\""), "{shown}");
+    fn a_time_is_read_in_the_persons_zone_and_exact_in_utc_on_hover() {
+        for (zone, read) in [("UTC", "2024-02-29 00:00:00"), ("Asia/Tokyo", "2024-02-29 09:00:00")] {
+            let zone = Zone::of(&ZoneName::parse(zone).expect("a name"));
+            let shown = Moment::new(Timestamp::from_micros(1_709_164_800_123_456), zone).to_string();
+            assert!(shown.contains(&format!(">{read}<")), "{shown}");
+            assert!(shown.contains("title=\"2024-02-29T00:00:00.123456Z\""), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_all_is_not_said_to_be_all() {
+        for (share, text) in [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %"), (0.0, "0.0 %")] {
+            assert_eq!(percent(&share), text);
+        }
+    }
+
+    #[test]
+    fn a_span_has_one_unit() {
+        for (ms, text) in [(0, "0 ms"), (999, "999 ms"), (1250, "1.2 s"), (90_000, "1.5 min"), (7_200_000, "2.0 h")] {
+            assert_eq!(span(&ms), text);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
 use mb_store::{Instance, Store, StoreError};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::state::AuditState;
@@ -22,7 +23,11 @@ use crate::mail::Mailer;
 use crate::metrics::{ServerMetrics, as_f64};
 use crate::people::People;
 use crate::policy::PolicyFeed;
+use crate::sending::Sending;
 use crate::{Parts, ServerError, shared_secrets};
+
+/// The most who watch messages at a time.
+const WATCHERS: usize = 256;
 
 pub(crate) struct App {
     pub(crate) store: Store,
@@ -40,6 +45,9 @@ pub(crate) struct App {
     pub(crate) installation: Installation,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
+    pub(crate) sending: Sending,
+    /// Turns for those who watch messages.
+    pub(crate) watchers: Arc<Semaphore>,
     pub(crate) policy: PolicyFeed,
     pub(crate) metrics: ServerMetrics,
     pub(crate) clock: Clock,
@@ -73,6 +81,7 @@ impl App {
             instance,
             reporter,
             lease,
+            proxies,
             stopping,
         } = parts;
         let search = shared_secrets::search_key(&store, &master).await?;
@@ -103,6 +112,8 @@ impl App {
             installation,
             people,
             search,
+            sending: Sending::new(proxies),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
             policy,
             metrics,
             clock,

@@ -101,7 +101,7 @@ impl Caller {
         }
     }
 
-    fn of_person(session: Session, user: User) -> Self {
+    pub(crate) fn of_person(session: Session, user: User) -> Self {
         Self { actor: Actor::user(&user.email), person: Some(Person { user, session }) }
     }
 }

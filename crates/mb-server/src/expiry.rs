@@ -47,6 +47,9 @@ pub(crate) async fn ending(app: &App, days: u32) -> Result<Vec<CertificateRow>, 
     Ok(ending)
 }
 
+/// A certificate that was made for no longer is made anew when it is needed: nobody has to be told of its end.
+const PASSING: Duration = Duration::from_hours(13);
+
 /// The certificate of each name and role that is not revoked and lasts longest.
 async fn longest(app: &App) -> Result<Vec<CertificateRow>, StoreError> {
     let mut longest: BTreeMap<(Role, String), CertificateRow> = BTreeMap::new();
@@ -55,7 +58,8 @@ async fn longest(app: &App) -> Result<Vec<CertificateRow>, StoreError> {
         let page = app.store.certificate_page(after, PAGE).await?;
         after = page.last().map(|(place, _)| *place);
         let full = page.len() == PAGE as usize;
-        for (_, row) in page.into_iter().filter(|(_, row)| row.revocation.is_none()) {
+        let lasting = |row: &CertificateRow| row.not_after.since(row.not_before) > PASSING;
+        for (_, row) in page.into_iter().filter(|(_, row)| row.revocation.is_none() && lasting(row)) {
             let kept = longest.entry((row.role, row.name.clone())).or_insert_with(|| row.clone());
             if row.not_after > kept.not_after {
                 *kept = row;

@@ -23,6 +23,7 @@ mod opening;
 mod people;
 mod policy;
 mod routes;
+mod sending;
 mod shared_secrets;
 #[cfg(test)]
 mod tests;
@@ -122,6 +123,8 @@ pub struct Parts {
     pub reporter: KeyId,
     /// How long its leadership lasts without being prolonged: so long nobody leads after it was killed.
     pub lease: Duration,
+    /// Where proxies are reached, `https://host[:port]`, for messages that people submit.
+    pub proxies: Vec<String>,
     /// Cancelled when the process stops: long polls end then.
     pub stopping: CancellationToken,
 }

@@ -18,6 +18,7 @@ mod message_actions;
 mod messages;
 mod notices;
 mod openapi;
+mod overview;
 mod pki;
 mod policy;
 mod profile;
@@ -77,7 +78,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// What administrators, and in part users, ask for.
 fn administration() -> Router<Arc<App>> {
     Router::new()
-        .route(paths::PORTAL_MESSAGES, get(messages::list))
+        .route(paths::PORTAL_MESSAGES, get(messages::list).post(messages::submitting::submit))
+        .route(paths::PORTAL_MESSAGES_STREAM, get(messages::watching::watch))
+        .route(paths::PORTAL_OVERVIEW, get(overview::overview))
+        .route(paths::MESSAGES_EXPORT, get(messages::exporting::export))
         .route(paths::PORTAL_MESSAGE, get(messages::show))
         .route(paths::CLIENTS, get(clients::list))
         .route(paths::CLIENT, get(clients::show))
@@ -154,6 +158,7 @@ fn people() -> Router<Arc<App>> {
         .route(paths::SESSIONS_OTP, post(sessions::open_with_otp))
         .route(paths::PROFILE, get(profile::show))
         .route(paths::PROFILE_PASSWORD, put(profile::change_password))
+        .route(paths::PROFILE_TIME_ZONE, put(profile::set_time_zone))
         .route(paths::PROFILE_TWO_FACTOR, post(two_factor::offer))
         .route(paths::PROFILE_TWO_FACTOR_CONFIRM, post(two_factor::confirm))
         .route(paths::PROFILE_TWO_FACTOR_DISABLE, post(two_factor::disable))

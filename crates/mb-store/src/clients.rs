@@ -48,6 +48,10 @@ const PAGE: &str = select!("WHERE name > ? AND (status = ? OR (? IS NULL AND sta
 const PAGE_OF_DOMAIN: &str =
     select!("WHERE name > ? AND (status = ? OR (? IS NULL AND status <> ?)) AND domain = ? ORDER BY name LIMIT ?");
 
+const REVOKED: &str = "SELECT EXISTS (SELECT 1 FROM certificates WHERE name = ?1 AND role = 'client' \
+                       AND revoked_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM certificates WHERE name = ?1 \
+                       AND role = 'client' AND revoked_at IS NULL AND not_after >= ?2)";
+
 fn read(row: &Row) -> Result<Client, StoreError> {
     Ok(Client {
         name: row.client(0)?,
@@ -102,6 +106,13 @@ impl Store {
         audit::insert(&mut tx, &change.detail(json!({ "domain": domain }))).await?;
         tx.commit().await?;
         Ok(client)
+    }
+
+    /// Whether all certificates of a client are revoked or over, and one at least is revoked.
+    pub async fn client_is_revoked(&self, name: &ClientName) -> Result<bool, StoreError> {
+        let values = [Value::Text(name.as_str()), Value::Time(self.now())];
+        let row = self.backend().fetch_optional(REVOKED, values).await?;
+        row.map_or(Ok(false), |row| Ok(row.int(0)? != 0))
     }
 
     /// A client by name.

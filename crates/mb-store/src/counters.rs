@@ -1,5 +1,5 @@
 //! Counters: what happened, per writer instance, hour, domain and event. They only count up, and only in the transaction
-//! of the rows that they count, so dashboards never have to count messages.
+//! of the rows that they count, so dashboards never have to count messages. Beside them stand the [`tallies`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +9,10 @@ use mb_core::{DomainName, MessageState, Timestamp};
 use crate::Store;
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::register::NewMessage;
 use crate::statement::Dialects;
-use crate::value::Value;
+use crate::tallies::{self, Tally};
+use crate::value::{Row, Value};
 
 /// What is counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -98,14 +100,22 @@ const COUNT_UP: Dialects = Dialects {
 
 /// Additions that wait for the end of their transaction.
 #[derive(Debug, Default)]
-pub(crate) struct Additions<'a>(BTreeMap<Key<'a>, i64>);
+pub(crate) struct Additions<'a> {
+    counters: BTreeMap<Key<'a>, i64>,
+    tallies: BTreeMap<tallies::Key<'a>, i64>,
+}
 
 type Key<'a> = (i64, &'a str, CounterEvent, &'a str);
 
 impl<'a> Additions<'a> {
-    pub(crate) fn message(&mut self, instance: &'a str, domain: &'a DomainName, state: MessageState, at: Timestamp) {
-        self.add(instance, domain.as_str(), CounterEvent::Registered, at);
-        self.finished(instance, domain, state, at);
+    pub(crate) fn message(&mut self, instance: &'a str, message: &'a NewMessage) {
+        let (header, at) = (&message.header, message.registered_at);
+        self.add(instance, header.domain.as_str(), CounterEvent::Registered, at);
+        self.finished(instance, &header.domain, message.status, at);
+        if let Some(delivered_at) = message.delivered_at {
+            let took = tallies::took(header.queued_at, header.deliver_at, delivered_at);
+            self.tally(instance, &header.domain, took, at);
+        }
     }
 
     /// A message that was not final became so.
@@ -125,16 +135,32 @@ impl<'a> Additions<'a> {
         self.add(instance, domain.as_str(), CounterEvent::Withdrawn, at);
     }
 
-    pub(crate) fn dead_letter(&mut self, instance: &'a str, domain: Option<&'a DomainName>, at: Timestamp) {
-        self.add(instance, domain.map_or(NO_DOMAIN, DomainName::as_str), CounterEvent::DeadLettered, at);
+    pub(crate) fn dead_letter(
+        &mut self,
+        instance: &'a str,
+        domain: Option<&'a DomainName>,
+        reason: &'a str,
+        at: Timestamp,
+    ) {
+        let domain = domain.map_or(NO_DOMAIN, DomainName::as_str);
+        self.add(instance, domain, CounterEvent::DeadLettered, at);
+        *self.tallies.entry((Tally::Failure(reason), hour(at), domain, instance)).or_default() += 1;
+    }
+
+    /// What else is known of something that was counted.
+    pub(crate) fn tally(&mut self, instance: &'a str, domain: &'a DomainName, tally: Tally<'a>, at: Timestamp) {
+        *self.tallies.entry((tally, hour(at), domain.as_str(), instance)).or_default() += 1;
     }
 
     fn add(&mut self, instance: &'a str, domain: &'a str, event: CounterEvent, at: Timestamp) {
-        *self.0.entry((hour(at), domain, event, instance)).or_default() += 1;
+        *self.counters.entry((hour(at), domain, event, instance)).or_default() += 1;
     }
 
     pub(crate) async fn write(self, tx: &mut Transaction) -> Result<(), StoreError> {
-        for ((hour, domain, event, instance), count) in self.0 {
+        for (key, count) in self.tallies {
+            tallies::count_up(tx, key, count).await?;
+        }
+        for ((hour, domain, event, instance), count) in self.counters {
             let values = [
                 Value::Int(hour),
                 Value::Text(domain),
@@ -149,11 +175,46 @@ impl<'a> Additions<'a> {
 }
 
 /// Hours since 1970.
-fn hour(at: Timestamp) -> i64 {
+pub(crate) fn hour(at: Timestamp) -> i64 {
     at.seconds().div_euclid(3600)
 }
 
+/// Sums of every event of each hour.
+const BY_HOUR: &str = "SELECT hour, event, CAST(SUM(count) AS SIGNED) FROM counters \
+                       WHERE hour >= ?1 AND hour < ?2 AND (?3 IS NULL OR domain = ?3) GROUP BY hour, event";
+
+/// What happened in one hour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HourCount {
+    /// When the hour began.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: CounterEvent,
+    /// How often.
+    pub count: u64,
+}
+
 impl Store {
+    /// Every event of each hour from the one that contains `from` up to, not including, the one that contains `to`, over
+    /// one domain or all; in no particular order, and none of an hour in which nothing happened.
+    pub async fn hour_counts(
+        &self,
+        domain: Option<&DomainName>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<HourCount>, StoreError> {
+        let values = [Value::Int(hour(from)), Value::Int(hour(to)), Value::text(domain.map(DomainName::as_str))];
+        let rows = self.backend().fetch(BY_HOUR, values).await?;
+        let count = |row: &Row| {
+            Ok(HourCount {
+                at: Timestamp::from_micros(row.int(0)?.saturating_mul(3_600_000_000)),
+                event: CounterEvent::parse(row.text(1)?).ok_or(StoreError::Damaged("counter event"))?,
+                count: row.unsigned(2)?,
+            })
+        };
+        rows.iter().map(count).collect()
+    }
+
     /// Sums of every event from the hour that contains `from` up to, not including, the hour that contains `to`, over
     /// one domain or all.
     pub async fn event_counts(

@@ -219,7 +219,7 @@ async fn write(
     for batch in batches {
         for message in &batch.messages {
             if !duplicates.contains(&at) {
-                counters.message(&batch.instance, &message.header.domain, message.status, message.registered_at);
+                counters.message(&batch.instance, message);
             }
             at += 1;
         }
@@ -228,7 +228,7 @@ async fn write(
                 || (letter.yields_to_message() && known.contains_key(&letter.message_id));
             if !superfluous && dead_letters::insert(tx, letter).await? {
                 let domain = letter.header.as_ref().map(|header| &header.domain);
-                counters.dead_letter(&batch.instance, domain, letter.created_at);
+                counters.dead_letter(&batch.instance, domain, &letter.reason, letter.created_at);
             }
         }
     }
@@ -297,7 +297,7 @@ async fn insert_deliveries<'a>(
     }
     for (batch, header, destination, reason) in dead {
         if dead_letters::insert_delivery(tx, header.message_id, destination, reason, now).await? {
-            counters.dead_letter(&batch.instance, Some(&header.domain), now);
+            counters.dead_letter(&batch.instance, Some(&header.domain), reason, now);
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 //! those named is not touched, whatever it became since the caller looked. The last admin who is active and whose
 //! account does not end stays. Removing is real: the address is free again, the audit log keeps what was done.
 
-use mb_core::{ClientName, Timestamp, UserId, UserRole};
+use mb_core::{ClientName, Timestamp, UserId, UserRole, ZoneName};
 use serde_json::json;
 
 use crate::Store;
@@ -31,6 +31,8 @@ pub enum UserChange {
     ExpiresAt(Option<Timestamp>),
     /// Whether it may send.
     MaySend(bool),
+    /// In which time zone it reads times.
+    TimeZone(ZoneName),
     /// Ends all sessions, nothing else.
     EndSessions,
 }
@@ -45,6 +47,7 @@ impl UserChange {
             Self::PasswordHash(_) => "user.set_password",
             Self::ExpiresAt(_) => "user.set_expiry",
             Self::MaySend(_) => "user.set_may_send",
+            Self::TimeZone(_) => "user.set_time_zone",
             Self::EndSessions => "user.end_sessions",
         }
     }
@@ -56,12 +59,13 @@ impl UserChange {
             Self::Client(client) => json!({ "from": before.client, "to": client }),
             Self::ExpiresAt(at) => json!({ "from": before.expires_at, "to": at }),
             Self::MaySend(may) => json!({ "from": before.may_send, "to": may }),
+            Self::TimeZone(zone) => json!({ "from": before.time_zone, "to": zone }),
             Self::Active(_) | Self::PasswordHash(_) | Self::EndSessions => json!({}),
         }
     }
 
     const fn ends_sessions(&self) -> bool {
-        !matches!(self, Self::Active(true) | Self::ExpiresAt(_) | Self::MaySend(_))
+        !matches!(self, Self::Active(true) | Self::ExpiresAt(_) | Self::MaySend(_) | Self::TimeZone(_))
     }
 
     fn apply(&self, user: &mut User, now: Timestamp) {
@@ -75,6 +79,7 @@ impl UserChange {
             }
             Self::ExpiresAt(at) => user.expires_at = *at,
             Self::MaySend(may) => user.may_send = *may,
+            Self::TimeZone(zone) => user.time_zone.clone_from(zone),
             Self::EndSessions => {}
         }
         if self.ends_sessions() {
@@ -185,7 +190,7 @@ pub(crate) async fn set_password(
 
 async fn write(tx: &mut Transaction, user: &User) -> Result<(), StoreError> {
     let sql = "UPDATE users SET password_hash = ?, role = ?, client = ?, active = ?, may_send = ?, expires_at = ?, \
-               password_changed_at = ?, generation = ? WHERE id = ?";
+               password_changed_at = ?, generation = ?, time_zone = ? WHERE id = ?";
     let values = [
         Value::Text(&user.password_hash),
         Value::Text(user.role.as_str()),
@@ -195,6 +200,7 @@ async fn write(tx: &mut Transaction, user: &User) -> Result<(), StoreError> {
         Value::time(user.expires_at),
         Value::Time(user.password_changed_at),
         Value::unsigned(user.generation),
+        Value::Text(user.time_zone.as_str()),
         Value::Int(user.id.get()),
     ];
     tx.execute(sql, values).await.map(drop)

@@ -1,6 +1,6 @@
 //! Users: people who sign in. E-mail addresses are kept lower-cased, so that one address is one account.
 
-use mb_core::{ClientName, Timestamp, UserId, UserRole};
+use mb_core::{ClientName, Timestamp, UserId, UserRole, ZoneName};
 use serde_json::json;
 
 use crate::Store;
@@ -53,6 +53,8 @@ pub struct User {
     pub generation: u64,
     /// The second factor.
     pub totp: Totp,
+    /// In which time zone the user reads times.
+    pub time_zone: ZoneName,
 }
 
 /// Where a user's second factor stands.
@@ -90,7 +92,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, email, password_hash, role, client, active, created_at, may_send, expires_at, \
-             password_changed_at, generation, totp_secret, totp_enabled_at FROM users ",
+             password_changed_at, generation, totp_secret, totp_enabled_at, time_zone FROM users ",
             $rest
         )
     };
@@ -124,6 +126,7 @@ pub(crate) fn read(row: &Row) -> Result<User, StoreError> {
             (Some(secret), None) => Totp::Pending { secret: secret.to_vec() },
             (Some(secret), Some(since)) => Totp::On { secret: secret.to_vec(), since },
         },
+        time_zone: ZoneName::parse(row.text(13)?).ok_or(StoreError::Damaged("time zone"))?,
     })
 }
 

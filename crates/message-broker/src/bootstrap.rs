@@ -212,6 +212,7 @@ pub async fn main_server(
         instance,
         reporter: mb_crypto::files::kept_id(&layout.server_id()).context("read the main server's id")?,
         lease: Duration::from_secs(resolved.config.server.lease),
+        proxies: resolved.config.proxy.reached_at(),
         stopping,
     };
     let server = MainServer::open(parts, metrics).await.context("open the main server")?;

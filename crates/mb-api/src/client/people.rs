@@ -7,7 +7,7 @@ use super::{Client, ClientError, DEADLINE, JSON, build, decode, encode};
 use crate::dto::{
     ChangePassword, ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, ForgotPassword, Login, NewSession,
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
-    SessionRow, Tokens, TwoFactorOffer,
+    SessionRow, SetTimeZone, Tokens, TwoFactorOffer,
 };
 use crate::page::Page;
 use crate::paths;
@@ -88,6 +88,11 @@ impl Client {
     /// Changes the password.
     pub async fn change_password(&self, ask: &ChangePassword) -> Result<(), ClientError> {
         self.put(paths::PROFILE_PASSWORD, ask).await
+    }
+
+    /// Says in which time zone its owner reads times.
+    pub async fn set_time_zone(&self, ask: &SetTimeZone) -> Result<(), ClientError> {
+        self.put(paths::PROFILE_TIME_ZONE, ask).await
     }
 
     /// Begins with a second factor.

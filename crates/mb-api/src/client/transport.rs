@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -92,6 +93,21 @@ impl Transport {
         }
     }
 
+    /// The answer as soon as it begins; `deadline` is for that. Its body comes as it is made.
+    pub(super) async fn open(
+        &self,
+        request: Request<Bytes>,
+        deadline: Duration,
+    ) -> Result<Response<Body>, ClientError> {
+        let call = async {
+            match self {
+                Self::Mtls(mtls) => mtls.request(request).await.map(|response| response.map(Body::new)),
+                Self::InProcess(inner) => Ok(inner.request(request).await),
+            }
+        };
+        tokio::time::timeout(deadline, call).await.unwrap_or(Err(ClientError::Timeout))
+    }
+
     pub(super) async fn call(
         &self,
         request: Request<Bytes>,
@@ -119,6 +135,11 @@ impl Mtls {
     }
 
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
+        let (parts, body) = self.request(request).await?.into_parts();
+        Ok(Response::from_parts(parts, read(body).await?))
+    }
+
+    async fn request(&self, request: Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
         let (mut parts, body) = request.into_parts();
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(Scheme::HTTPS);
@@ -127,23 +148,23 @@ impl Mtls {
             Some(parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
         parts.uri = Uri::from_parts(uri).map_err(|error| ClientError::BadRequest(error.to_string()))?;
         let request = Request::from_parts(parts, Full::new(body));
-        let response =
-            self.pool.load_full().request(request).await.map_err(|error| ClientError::Unreachable(error.into()))?;
-        let (parts, body) = response.into_parts();
-        Ok(Response::from_parts(parts, read(body).await?))
+        self.pool.load_full().request(request).await.map_err(|error| ClientError::Unreachable(error.into()))
     }
 }
 
 impl InProcess {
     async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
+        let (parts, body) = self.request(request).await.into_parts();
+        Ok(Response::from_parts(parts, read(body).await?))
+    }
+
+    async fn request(&self, request: Request<Bytes>) -> AxumResponse {
         let mut request = request.map(Body::from);
         request.extensions_mut().insert(Peer::clone(&self.peer.load()));
-        let response = match self.service.clone().oneshot(request).await {
+        match self.service.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
-        };
-        let (parts, body) = response.into_parts();
-        Ok(Response::from_parts(parts, read(body).await?))
+        }
     }
 }
 
@@ -169,7 +190,7 @@ fn pool(mut tls: rustls::ClientConfig) -> Pool {
         .build(connector)
 }
 
-async fn read<B>(body: B) -> Result<Bytes, ClientError>
+pub(super) async fn read<B>(body: B) -> Result<Bytes, ClientError>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -211,6 +211,36 @@ pub struct AttemptRow {
     pub detail: Option<String>,
 }
 
+/// What exported messages are written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExportFormat {
+    /// RFC 4180 with a header line.
+    Csv,
+    /// A JSON object in each line.
+    Ndjson,
+}
+
+impl ExportFormat {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Csv, Self::Ndjson];
+
+    /// The ending of a file's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+        }
+    }
+
+    /// The media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

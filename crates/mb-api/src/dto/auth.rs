@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use mb_core::{ClientName, Email, SessionId, SessionKind, Timestamp, UserId, UserRole};
+use mb_core::{ClientName, Email, SessionId, SessionKind, Timestamp, UserId, UserRole, ZoneName};
 use utoipa::ToSchema;
 
 use super::SecretText;
@@ -186,6 +186,19 @@ pub struct Profile {
     /// When its password was last set.
     #[schema(value_type = schema::Timestamp)]
     pub password_changed_at: Timestamp,
+    /// In which time zone its owner reads times; the API's own times are UTC.
+    #[serde(default)]
+    #[schema(value_type = schema::ZoneName)]
+    pub time_zone: ZoneName,
+}
+
+/// Says in which time zone one reads times.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetTimeZone {
+    /// Its name.
+    #[schema(value_type = schema::ZoneName)]
+    pub time_zone: ZoneName,
 }
 
 /// Changes one's own password. Ends all sessions, also the one that asks.

@@ -3,6 +3,7 @@
 use mb_core::{ClientName, MessageId, MessageState, Timestamp, Topic};
 use utoipa::ToSchema;
 
+use super::{Metadata, SecretText};
 use crate::schema;
 
 /// The most ids in one question for statuses by a client.
@@ -48,6 +49,51 @@ pub struct MessageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Timestamp>)]
     pub expires_at: Option<Timestamp>,
+}
+
+/// A message to submit.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitMessage {
+    /// The sender's number (E.164); needed unless the domain says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_number: Option<SecretText>,
+    /// The text.
+    pub message_body: SecretText,
+    /// What it is about; `default` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Topic>)]
+    pub topic: Option<String>,
+    /// Any JSON object up to 4 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::AnyObject>)]
+    pub metadata: Option<Metadata>,
+    /// Not to be delivered before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub deliver_at: Option<Timestamp>,
+    /// Seconds after which it is not delivered any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+}
+
+/// The answer 202: the message is on a disk and will not be lost.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct SubmittedMessage {
+    /// Its id.
+    #[schema(value_type = schema::MessageId)]
+    pub message_id: MessageId,
+    /// Its state.
+    #[schema(value_type = schema::MessageState)]
+    pub status: MessageState,
+    /// Whose it is.
+    #[schema(value_type = schema::ClientName)]
+    pub client_id: ClientName,
+    /// When it was accepted.
+    #[schema(value_type = schema::Timestamp)]
+    pub queued_at: Timestamp,
+    /// How many wait before it; `null` where that is not known.
+    pub position: Option<u64>,
 }
 
 /// A proxy's question on behalf of a client.

@@ -4,7 +4,6 @@ use askama::Template;
 use mb_api::Query;
 use mb_api::dto::{AuditQuery, AuditRow};
 
-use super::messages::time;
 use crate::errors::Errors;
 use crate::field::{Field, Input};
 use crate::paging::{Paging, Place};
@@ -12,7 +11,7 @@ use crate::person::Admin;
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
+use crate::zone::Zone;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -40,7 +39,7 @@ pub(crate) struct Filter {
 
 pub(crate) async fn get(Admin(person): Admin, Query(filter): Query<Filter>) -> Answer {
     let place = Place::new(&filter.cursor, &filter.back);
-    let (query, mut errors) = filter.parse(&place);
+    let (query, mut errors) = filter.parse(&place, &person.zone());
     let found = if errors.is_empty() {
         match person.client.audit(&query).await {
             Ok(found) => Some(found),
@@ -76,11 +75,11 @@ impl Filter {
         ]
     }
 
-    fn parse(&self, place: &Place) -> (AuditQuery, Errors) {
+    fn parse(&self, place: &Place, zone: &Zone) -> (AuditQuery, Errors) {
         let mut errors = Errors::default();
         let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let mut moment = |given: &str, name: &str| {
-            text(given).and_then(|given| errors.need(name, time(&given), "Enter a day and a time"))
+            text(given).and_then(|given| errors.need(name, zone.read(&given), "Enter a day and a time"))
         };
         let (from, to) = (moment(&self.from, "from"), moment(&self.to, "to"));
         let query = AuditQuery {
@@ -100,8 +99,8 @@ impl Filter {
             Field::line("actor", "Who", &self.actor, errors),
             Field::line("action", "Action begins with", &self.action, errors),
             Field::line("object", "To what", &self.object, errors),
-            Field::new("from", "From (UTC)", Input::Line("datetime-local"), &self.from, errors),
-            Field::new("to", "Until (UTC)", Input::Line("datetime-local"), &self.to, errors),
+            Field::new("from", "From", Input::Line("datetime-local"), &self.from, errors),
+            Field::new("to", "Until", Input::Line("datetime-local"), &self.to, errors),
         ];
         fields.into_iter().map(|field| Field { required: false, quiet: true, ..field }).collect()
     }

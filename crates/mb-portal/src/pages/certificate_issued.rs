@@ -15,7 +15,6 @@ use crate::person::Admin;
 use crate::respond::{done, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
 
 #[derive(Template)]
 #[template(path = "certificate_issued.html")]

@@ -12,7 +12,6 @@ use crate::person::Admin;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
 
 /// From then on a notice tells of it, too.
 const SOON: Duration = Duration::from_hours(30 * 24);

@@ -12,7 +12,6 @@ use crate::person::Admin;
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
 
 #[derive(Template)]
 #[template(path = "clients.html")]

@@ -8,7 +8,6 @@ use mb_api::dto::{DeadLetterQuery, DeadLetterRow, DestinationQuery, DestinationR
 use mb_core::{DestinationId, DomainName, MessageId};
 
 use super::domains::domain_field;
-use super::messages::time;
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input, spoken};
 use crate::paging::{Paging, Place};
@@ -16,7 +15,8 @@ use crate::person::{Admin, Person};
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::{plain, when};
+use crate::view::plain;
+use crate::zone::Zone;
 
 /// The most destinations that are offered to choose from, and whose names are known.
 const OFFERED: u32 = 250;
@@ -64,7 +64,7 @@ pub(crate) async fn get(Admin(person): Admin, Query(at): Query<At>) -> Answer {
     let At { domain, destination, reason, message, since, cursor, back } = at;
     let filter = Filter { domain, destination, reason, message, since };
     let place = Place::new(&cursor, &back);
-    let (query, errors) = filter.parse();
+    let (query, errors) = filter.parse(&person.zone());
     let query = DeadLetterQuery { cursor: place.cursor.clone(), ..query };
     let found = if errors.is_empty() { Some(person.client.dead_letters(&query).await?) } else { None };
     let (rows, next) = found.map(|found| (found.data, found.next)).unwrap_or_default();
@@ -97,7 +97,7 @@ impl Filter {
     }
 
     /// As the main server takes it.
-    pub(super) fn parse(&self) -> (DeadLetterQuery, Errors) {
+    pub(super) fn parse(&self, zone: &Zone) -> (DeadLetterQuery, Errors) {
         let mut errors = Errors::default();
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let domain = given(&self.domain)
@@ -107,7 +107,7 @@ impl Filter {
         });
         let message = given(&self.message)
             .and_then(|text| errors.need("message", MessageId::parse(&text), "Enter a message's whole id"));
-        let since = given(&self.since).and_then(|text| errors.need("since", time(&text), "Enter a day and a time"));
+        let since = given(&self.since).and_then(|text| errors.need("since", zone.read(&text), "Enter a day and a time"));
         let reason = given(&self.reason).map(|text| text.replace(' ', "_"));
         (DeadLetterQuery { domain, destination, reason, message, since, limit: None, cursor: None }, errors)
     }
@@ -124,7 +124,7 @@ impl Filter {
             Field::new("destination", "Destination", names.input(&self.destination), &self.destination, errors),
             Field::line("reason", "Reason", &self.reason, errors),
             Field::line("message", "Message, whole id", &self.message, errors),
-            Field::new("since", "Since (UTC)", Input::Line("datetime-local"), &self.since, errors),
+            Field::new("since", "Since", Input::Line("datetime-local"), &self.since, errors),
         ];
         Ok(fields.into_iter().map(|field| Field { required: false, quiet: true, ..field }).collect())
     }

@@ -8,6 +8,7 @@ use mb_api::dto::{ChooseDeadLetters, MAX_LETTERS};
 
 use super::dead_letters::{Filter, Names};
 use crate::errors::Errors;
+use crate::zone::Zone;
 
 /// What the name of a letter's box begins with.
 const LETTER: &str = "letter-";
@@ -47,12 +48,12 @@ impl Chosen {
     ///
     /// # Errors
     /// The filter does not read.
-    pub(super) fn ask(&self) -> Result<Option<ChooseDeadLetters>, Errors> {
+    pub(super) fn ask(&self, zone: &Zone) -> Result<Option<ChooseDeadLetters>, Errors> {
         match self {
             Self::Ticked(ids) if ids.is_empty() => Ok(None),
             Self::Ticked(ids) => Ok(Some(ChooseDeadLetters { ids: ids.clone(), ..ChooseDeadLetters::default() })),
             Self::All(filter) => {
-                let (matching, errors) = filter.parse();
+                let (matching, errors) = filter.parse(zone);
                 let ask = ChooseDeadLetters { matching, ..ChooseDeadLetters::default() };
                 if errors.is_empty() { Ok(Some(ask)) } else { Err(errors) }
             }
@@ -108,9 +109,9 @@ mod tests {
     #[test]
     fn ticking_none_never_means_all() {
         for nothing in [&[][..], &[("domain", "acme")], &[("letter-x", "yes")], &[("ids", "")]] {
-            assert_eq!(of(nothing).ask().expect("read"), None, "{nothing:?}");
+            assert_eq!(of(nothing).ask(&Zone::default()).expect("read"), None, "{nothing:?}");
         }
-        let ask = of(&[("all", "yes"), ("domain", "acme")]).ask().expect("read").expect("some");
+        let ask = of(&[("all", "yes"), ("domain", "acme")]).ask(&Zone::default()).expect("read").expect("some");
         assert!(ask.ids.is_empty() && ask.matching.domain.is_some());
     }
 
@@ -127,6 +128,6 @@ mod tests {
 
     #[test]
     fn a_filter_that_does_not_read_chooses_nothing() {
-        assert!(of(&[("all", "yes"), ("domain", "No Domain")]).ask().is_err());
+        assert!(of(&[("all", "yes"), ("domain", "No Domain")]).ask(&Zone::default()).is_err());
     }
 }

@@ -15,7 +15,7 @@ use crate::work::{Patience, Step, WorkPage};
 
 pub(crate) async fn get(Admin(person): Admin, Query(pairs): Query<Pairs>) -> Answer {
     let chosen = Chosen::of(&pairs);
-    let Some(ask) = chosen.ask().map_err(unreadable)? else { return page(&nothing(&person, "redriven")) };
+    let Some(ask) = chosen.ask(&person.zone()).map_err(unreadable)? else { return page(&nothing(&person, "redriven")) };
     let found = person.client.redrive_dead_letters(&ChooseDeadLetters { preview: true, ..ask }).await?;
     let names = Names::of(&person).await?;
     let work = WorkPage {
@@ -33,7 +33,7 @@ pub(crate) async fn get(Admin(person): Admin, Query(pairs): Query<Pairs>) -> Ans
 
 pub(crate) async fn post(Admin(person): Admin, Form(pairs): Form<Pairs>) -> Answer {
     let chosen = Chosen::of(&pairs);
-    let Some(ask) = chosen.ask().map_err(unreadable)? else { return page(&nothing(&person, "redriven")) };
+    let Some(ask) = chosen.ask(&person.zone()).map_err(unreadable)? else { return page(&nothing(&person, "redriven")) };
     let before: u64 = pairs.get("so_far").and_then(|text| text.parse().ok()).unwrap_or_default();
     let done = go(&person, &ask).await?;
     let total = before.saturating_add(done.done);

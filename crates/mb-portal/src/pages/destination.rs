@@ -10,7 +10,7 @@ use crate::person::{Admin, Person};
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::{grouped, when};
+use crate::view::grouped;
 
 #[derive(Template)]
 #[template(path = "destination.html")]

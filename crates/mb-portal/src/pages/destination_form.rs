@@ -219,14 +219,14 @@ impl Typed {
                 &self.own_ca,
                 errors,
             ),
-            Field::new("ca", "CA certificates, PEM", Input::Area(4), &self.ca, errors)
+            Field::new("ca", "CA certificates, PEM", Input::Lines(4), &self.ca, errors)
                 .optional()
                 .hint("If it has its own. Left empty, those that are there stay."),
             Field::new("shows", "Show it a certificate", choice("No", "This one"), &self.shows, errors),
-            Field::new("client_certificate", "Certificate, PEM", Input::Area(4), &self.client_certificate, errors)
+            Field::new("client_certificate", "Certificate, PEM", Input::Lines(4), &self.client_certificate, errors)
                 .optional()
                 .hint("Left empty, the one that is there stays, with its key."),
-            Field::new("client_key", "Its private key, PEM", Input::Area(4), "", errors)
+            Field::new("client_key", "Its private key, PEM", Input::Lines(4), "", errors)
                 .optional()
                 .hint("Kept sealed, and never shown again."),
         ]

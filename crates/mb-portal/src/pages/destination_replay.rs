@@ -5,7 +5,6 @@ use mb_api::dto::{DestinationRow, ReplayMessages, Replayed};
 use mb_core::{Timestamp, TopicGlob};
 
 use super::destination::find;
-use super::messages::time;
 use crate::errors::Errors;
 use crate::field::{Field, Input};
 use crate::form::Form;
@@ -16,6 +15,7 @@ use crate::shell::Section;
 use crate::stop::Answer;
 use crate::view::grouped;
 use crate::work::{Patience, Step, WorkPage};
+use crate::zone::Zone;
 
 /// Which messages, and how far it is.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -37,7 +37,7 @@ pub(crate) async fn get(Admin(person): Admin, Path(id): Path<String>) -> Answer 
 
 pub(crate) async fn post(Admin(person): Admin, Path(id): Path<String>, Form(asked): Form<Asked>) -> Answer {
     let row = find(&person, &id).await?;
-    let ask = match asked.parse() {
+    let ask = match asked.parse(&person.zone()) {
         Ok(ask) => ask,
         Err(errors) => return mend(&form(&person, &row, &asked, &errors)),
     };
@@ -64,12 +64,12 @@ async fn go(person: &Person, row: &DestinationRow, ask: &ReplayMessages) -> Resu
 }
 
 impl Asked {
-    fn parse(&self) -> Result<ReplayMessages, Errors> {
+    fn parse(&self, zone: &Zone) -> Result<ReplayMessages, Errors> {
         let mut errors = Errors::default();
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let since = errors.need("since", time(self.since.trim()), "Enter a day and a time");
+        let since = errors.need("since", zone.read(self.since.trim()), "Enter a day and a time");
         let until = given(&self.until)
-            .and_then(|until| errors.need("until", time(&until), "Enter a day and a time, or nothing"));
+            .and_then(|until| errors.need("until", zone.read(&until), "Enter a day and a time, or nothing"));
         let topics = given(&self.topics)
             .and_then(|glob| errors.need("topics", TopicGlob::parse(&glob), "A topic is words with dots between them"));
         match since {
@@ -95,8 +95,8 @@ fn form(person: &Person, row: &DestinationRow, asked: &Asked, errors: &Errors) -
                 .into(),
         ),
         fields: vec![
-            Field::new("since", "From (UTC)", moment(), &asked.since, errors),
-            Field::new("until", "Until (UTC)", moment(), &asked.until, errors).optional().hint("Empty: until now."),
+            Field::new("since", "From", moment(), &asked.since, errors),
+            Field::new("until", "Until", moment(), &asked.until, errors).optional().hint("Empty: until now."),
             Field::line("topics", "Topic", &asked.topics, errors)
                 .optional()
                 .hint("* stands for one word, ** for any. Empty: all that it takes."),

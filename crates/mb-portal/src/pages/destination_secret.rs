@@ -17,7 +17,6 @@ use crate::person::{Admin, Person};
 use crate::respond::{done, mend, page, see_other};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
 
 #[derive(Template)]
 #[template(path = "destination_secret.html")]

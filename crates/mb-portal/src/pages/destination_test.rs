@@ -12,7 +12,7 @@ use crate::person::Admin;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::{grouped, plain, when};
+use crate::view::{grouped, plain};
 
 #[derive(Template)]
 #[template(path = "destination_test.html")]

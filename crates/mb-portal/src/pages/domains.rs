@@ -11,7 +11,6 @@ use crate::person::{Admin, Person};
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::when;
 
 /// The most domains that are offered to choose from; where there are more, the name is typed.
 const OFFERED: u32 = 100;

@@ -5,14 +5,15 @@ use askama::Template;
 use axum::extract::Path;
 use mb_api::dto::{AttemptOutcome, MessageDetail, MessageDetailQuery};
 use mb_api::problem::ProblemCode;
-use mb_core::MessageId;
+use mb_core::{DeliveryState, MessageId, MessageState};
 
+use crate::errors::sentence;
 use crate::form::{Empty, Form};
 use crate::person::Person;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::{grouped, plain, when};
+use crate::view::{grouped, plain};
 
 #[derive(Template)]
 #[template(path = "message.html")]
@@ -49,6 +50,16 @@ impl MessagePage {
         self.message.sender_number.as_ref().map(|number| number.secret().expose().as_str())
     }
 
+    /// Whether there may be something to try now: what waits, and what was given up.
+    fn may_retry(&self) -> bool {
+        self.admin && matches!(self.message.row.status, MessageState::Processing | MessageState::Failed)
+    }
+
+    /// Whether it can be withdrawn, as far as is known here.
+    fn may_cancel(&self) -> bool {
+        self.admin && !self.message.row.status.is_final()
+    }
+
     fn body(&self) -> Option<String> {
         self.message.message_body.as_ref().map(|body| plain(body.secret().expose()))
     }
@@ -59,6 +70,17 @@ impl MessagePage {
             .as_ref()
             .and_then(|metadata| serde_json::to_string_pretty(metadata).ok())
             .map(|text| plain(&text))
+    }
+}
+
+/// The badge's tone for a delivery.
+const fn tone(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Open => "processing",
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::Dead => "failed",
+        DeliveryState::Expired => "expired",
+        DeliveryState::Cancelled => "cancelled",
     }
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use mb_api::dto::{MessageQuery, MessageRow, SecretText};
 use mb_api::{ClientError, Page, Query};
-use mb_core::{ClientName, MessageIdPrefix, MessageState, Timestamp, Topic, submission};
+use mb_core::{ClientName, MessageIdPrefix, MessageState, Topic, submission};
 
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input};
@@ -12,7 +12,7 @@ use crate::person::Person;
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
+use crate::zone::Zone;
 
 /// How many empty pages are passed over.
 const MAX_EMPTY: u32 = 5;
@@ -32,6 +32,12 @@ struct MessagesPage {
     failed: bool,
     /// Whether there is a client whose messages could be here.
     bound: bool,
+    /// Where the rows come from while they are brought up to date.
+    tail: Option<String>,
+    /// The same page with the live tail switched over.
+    switch: String,
+    /// The filter, for the form that exports what it finds.
+    pairs: Vec<(&'static str, String)>,
 }
 
 /// The filters as the form sends them: what is empty is no filter.
@@ -46,6 +52,7 @@ pub(crate) struct Filter {
     client_id: String,
     q: String,
     limit: String,
+    live: String,
     cursor: String,
     back: String,
 }
@@ -53,8 +60,9 @@ pub(crate) struct Filter {
 pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer {
     let admin = person.is_admin();
     let bound = admin || person.profile().client_id.is_some();
-    let place = Place::new(&filter.cursor, &filter.back);
-    let (query, mut errors) = filter.parse(&place);
+    // What is live begins at the newest.
+    let place = if filter.live == "on" { Place::default() } else { Place::new(&filter.cursor, &filter.back) };
+    let (query, mut errors) = filter.parse(&place, &person.zone());
     let found = match (errors.is_empty(), bound) {
         (true, true) => match search(&person, query).await {
             Ok(found) => Some(found),
@@ -67,12 +75,20 @@ pub(crate) async fn get(person: Person, Query(filter): Query<Filter>) -> Answer 
     };
     let (rows, next) = found.map(|found| (found.data, found.next)).unwrap_or_default();
     let pairs = filter.pairs();
+    let live = filter.live == "on" && errors.is_empty() && bound;
     let view = MessagesPage {
         shell: person.shell(Section::Messages),
         above: errors.above(&pairs.map(|(name, _)| name)).map(str::to_owned),
         fields: filter.fields(&errors, admin),
         rows,
-        paging: Paging::new("/messages", &pairs, &place, next.as_deref()),
+        paging: Paging::new("/messages", &pairs, &place, next.as_deref().filter(|_| !live)),
+        tail: live.then(|| filter.address("/messages/stream", &[])),
+        switch: filter.address("/messages", if live { &[] } else { &[("live", "on")] }),
+        pairs: pairs
+            .iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| (*name, (*text).to_owned()))
+            .collect(),
         admin,
         filtered: pairs.iter().any(|(name, value)| *name != "limit" && !value.is_empty()),
         failed: !errors.is_empty(),
@@ -107,12 +123,17 @@ impl Filter {
         ]
     }
 
-    fn parse(&self, place: &Place) -> (MessageQuery, Errors) {
+    /// The address of this filter's first page at `path`, with more.
+    pub(super) fn address(&self, path: &str, more: &[(&str, &str)]) -> String {
+        Paging::address(path, &[&self.pairs()[..], more].concat())
+    }
+
+    pub(super) fn parse(&self, place: &Place, zone: &Zone) -> (MessageQuery, Errors) {
         let mut errors = Errors::default();
         let query = MessageQuery {
             status: given(&self.status, "status", "Choose a status", &mut errors, MessageState::parse),
-            from: given(&self.from, "from", "Enter a day and a time", &mut errors, time),
-            to: given(&self.to, "to", "Enter a day and a time", &mut errors, time),
+            from: given(&self.from, "from", "Enter a day and a time", &mut errors, |text| zone.read(text)),
+            to: given(&self.to, "to", "Enter a day and a time", &mut errors, |text| zone.read(text)),
             topic: given(&self.topic, "topic", "A topic is words with dots between them", &mut errors, Topic::parse),
             sender: given(&self.sender, "sender", "Enter the whole number, +49...", &mut errors, number),
             client_id: given(&self.client_id, "client_id", "No client has such a name", &mut errors, ClientName::parse),
@@ -129,8 +150,8 @@ impl Filter {
         let moment = || Input::Line("datetime-local");
         let mut fields = vec![
             Field::new("status", "Status", Input::Choice(states), &self.status, errors),
-            Field::new("from", "From (UTC)", moment(), &self.from, errors),
-            Field::new("to", "Until (UTC)", moment(), &self.to, errors),
+            Field::new("from", "From", moment(), &self.from, errors),
+            Field::new("to", "Until", moment(), &self.to, errors),
             Field::line("topic", "Topic", &self.topic, errors),
             Field::new("sender", "Sender, whole number", Input::Line("tel"), &self.sender, errors),
         ];
@@ -157,12 +178,6 @@ fn given<T>(
     if text.is_empty() { None } else { errors.need(name, parse(text), complaint) }
 }
 
-/// What `<input type="datetime-local">` sends, read as UTC, or RFC 3339.
-pub(super) fn time(text: &str) -> Option<Timestamp> {
-    let seconds = if text.len() == "2026-11-25T10:00".len() { ":00" } else { "" };
-    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{text}{seconds}Z")))
-}
-
 fn number(text: &str) -> Option<SecretText> {
     let plain: String = text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '/' | '(' | ')')).collect();
     submission::is_e164(&plain).then(|| SecretText::new(plain))
@@ -174,23 +189,14 @@ mod tests {
 
     #[test]
     fn empty_filters_are_none_and_wrong_ones_are_named() {
-        let (query, errors) = Filter::default().parse(&Place::default());
+        let (query, errors) = Filter::default().parse(&Place::default(), &Zone::default());
         assert!(errors.is_empty() && query.status.is_none() && query.limit.is_none());
         let filter = Filter { status: "lost".into(), sender: "123".into(), q: "xyz".into(), ..Filter::default() };
-        let (_, errors) = filter.parse(&Place::default());
+        let (_, errors) = filter.parse(&Place::default(), &Zone::default());
         for name in ["status", "sender", "q"] {
             assert!(errors.of(name).is_some(), "{name}");
         }
         assert_eq!(errors.of("topic"), None);
-    }
-
-    #[test]
-    fn times_of_the_browsers_field_are_utc() {
-        let shown = |text: &str| time(text).map(|at| at.to_string());
-        assert_eq!(shown("2026-11-25T10:00").as_deref(), Some("2026-11-25T10:00:00.000000Z"));
-        assert_eq!(shown("2026-11-25T10:00:07").as_deref(), Some("2026-11-25T10:00:07.000000Z"));
-        assert_eq!(shown("2026-11-25T10:00:00+01:00").as_deref(), Some("2026-11-25T09:00:00.000000Z"));
-        assert_eq!(shown("yesterday"), None);
     }
 
     #[test]

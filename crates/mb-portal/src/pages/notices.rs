@@ -14,7 +14,6 @@ use crate::person::Admin;
 use crate::respond::{done, page};
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::when;
 
 #[derive(Template)]
 #[template(path = "notices.html")]

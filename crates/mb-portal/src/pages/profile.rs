@@ -9,7 +9,6 @@ use crate::person::Person;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::when;
 
 #[derive(Template)]
 #[template(path = "profile.html")]

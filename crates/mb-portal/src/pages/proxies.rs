@@ -10,7 +10,7 @@ use crate::person::Admin;
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::{grouped, lasted, when};
+use crate::view::{grouped, lasted};
 
 /// A clock that is further off is told of: signatures and certificates are judged by it.
 const CLOCK: u64 = 2_000;

@@ -14,7 +14,7 @@ use crate::person::{Person, UserManager};
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
-use crate::view::{standing, when};
+use crate::view::standing;
 
 #[derive(Template)]
 #[template(path = "user.html")]
@@ -53,11 +53,6 @@ pub(super) fn id_of(text: &str) -> Result<UserId, Stop> {
     text.parse().map(UserId::new).map_err(|_| Stop::not_found())
 }
 
-/// As the field of a form takes a time: in UTC, to the second.
-fn typed(at: Timestamp) -> String {
-    at.to_string().chars().take(19).collect()
-}
-
 async fn view(person: &Person, id: UserId, errors: &Errors) -> Result<UserPage, Stop> {
     let user = person.client.user(&id).await?;
     let actor = person.profile().role;
@@ -72,7 +67,7 @@ async fn view(person: &Person, id: UserId, errors: &Errors) -> Result<UserPage, 
         above: errors.above(&["role", "client_id", "expires_at", "new_password"]).map(str::to_owned),
         role: Field::new("role", "Role", roles(), user.role.as_str(), errors),
         client: Field::line("client_id", "Client", &client, errors).optional(),
-        expiry: expiry_field(&user.expires_at.map(typed).unwrap_or_default(), errors),
+        expiry: expiry_field(&user.expires_at.map(|at| person.zone().typed(at)).unwrap_or_default(), errors),
         password: Field::password("new_password", "New password", "new-password", errors).hint(Field::PASSWORD_HINT),
         own: person.profile().id == id,
         now: person.now,

@@ -2,7 +2,9 @@
 
 use axum::extract::Path;
 use mb_api::ClientError;
-use mb_api::dto::{SecretText, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserSending, SetUserStatus};
+use mb_api::dto::{
+    SecretText, SetUserClient, SetUserExpiry, SetUserPassword, SetUserRole, SetUserSending, SetUserStatus,
+};
 use mb_core::{ClientName, UserId, UserRole};
 
 use super::user::{again, id_of};
@@ -30,13 +32,13 @@ pub(crate) struct ExpiryForm {
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
-pub(crate) struct SendingForm {
-    may_send: String,
+pub(crate) struct StatusForm {
+    active: String,
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
-pub(crate) struct StatusForm {
-    active: String,
+pub(crate) struct SendingForm {
+    may_send: String,
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -70,7 +72,7 @@ pub(crate) async fn client(Admin(person): Admin, Path(id): Path<String>, Form(fo
 pub(crate) async fn expiry(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<ExpiryForm>) -> Answer {
     let id = id_of(&id)?;
     let mut errors = Errors::default();
-    let expires_at = end_of_account(&form.expires_at, &mut errors);
+    let expires_at = end_of_account(&form.expires_at, &person.zone(), &mut errors);
     if !errors.is_empty() {
         return again(&person, id, &errors).await;
     }

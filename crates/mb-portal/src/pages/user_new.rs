@@ -3,7 +3,6 @@
 use mb_api::dto::{CreateUser, SecretText};
 use mb_core::{ClientName, Email, Timestamp, UserRole};
 
-use super::messages::time;
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input, spoken};
 use crate::flash::Flash;
@@ -13,6 +12,7 @@ use crate::person::{Admin, Person};
 use crate::respond::{done, mend, page};
 use crate::shell::Section;
 use crate::stop::Answer;
+use crate::zone::Zone;
 
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct NewUser {
@@ -32,7 +32,7 @@ pub(crate) async fn get(Admin(person): Admin) -> Answer {
 pub(crate) async fn post(Admin(person): Admin, Form(typed): Form<NewUser>) -> Answer {
     let again =
         |errors: &Errors| form(&person, [&typed.email, &typed.role, &typed.client_id, &typed.expires_at], errors);
-    let ask = match parse(&typed) {
+    let ask = match parse(&typed, &person.zone()) {
         Ok(ask) => ask,
         Err(errors) => return mend(&again(&errors)),
     };
@@ -42,7 +42,7 @@ pub(crate) async fn post(Admin(person): Admin, Form(typed): Form<NewUser>) -> An
     }
 }
 
-fn parse(typed: &NewUser) -> Result<CreateUser, Errors> {
+fn parse(typed: &NewUser, zone: &Zone) -> Result<CreateUser, Errors> {
     let mut errors = Errors::default();
     let email = errors.need("email", Email::parse(typed.email.trim()), "Enter a whole e-mail address");
     let role = errors.need("role", UserRole::parse(&typed.role), "Choose a role");
@@ -52,7 +52,7 @@ fn parse(typed: &NewUser) -> Result<CreateUser, Errors> {
     } else {
         errors.need("client_id", ClientName::parse(client), "No client has such a name")
     };
-    let expires_at = end_of_account(&typed.expires_at, &mut errors);
+    let expires_at = end_of_account(&typed.expires_at, zone, &mut errors);
     match (email, role) {
         (Some(email), Some(role)) if errors.is_empty() => {
             let password = typed.password.clone();
@@ -63,17 +63,17 @@ fn parse(typed: &NewUser) -> Result<CreateUser, Errors> {
 }
 
 /// When an account ends, as it was typed; nothing is never.
-pub(super) fn end_of_account(typed: &str, errors: &mut Errors) -> Option<Timestamp> {
+pub(super) fn end_of_account(typed: &str, zone: &Zone, errors: &mut Errors) -> Option<Timestamp> {
     let typed = typed.trim();
     if typed.is_empty() {
         return None;
     }
-    errors.need("expires_at", time(typed), "Enter a whole date and time, or nothing")
+    errors.need("expires_at", zone.read(typed), "Enter a whole date and time, or nothing")
 }
 
 /// The field for it.
 pub(super) fn expiry_field(typed: &str, errors: &Errors) -> Field {
-    Field::new("expires_at", "Account ends (UTC)", Input::Line("datetime-local"), typed, errors)
+    Field::new("expires_at", "Account ends", Input::Line("datetime-local"), typed, errors)
         .optional()
         .hint("From then on nobody signs in to it, and its sessions are over. Empty: never.")
 }

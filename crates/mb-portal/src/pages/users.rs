@@ -13,7 +13,7 @@ use crate::person::UserManager;
 use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
-use crate::view::{standing, when};
+use crate::view::standing;
 
 #[derive(Template)]
 #[template(path = "users.html")]

@@ -16,6 +16,7 @@ use mb_runtime::metrics::Metrics;
 use mb_runtime::{App, AppConfig};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{Portal, ROUTES, error_page};
@@ -48,7 +49,7 @@ impl Browser {
     }
 
     fn before(transport: Transport) -> Self {
-        let router = Portal::new(Client::new(transport), Clock::manual(NOW)).router();
+        let router = Portal::new(Client::new(transport), Clock::manual(NOW), CancellationToken::new()).router();
         let app = App::with_own_fallback(AppConfig::new(Role::Portal, ROUTES), router, &mut Metrics::new());
         Self { app: app.error_pages(error_page), cookies: Mutex::default() }
     }

@@ -15,11 +15,13 @@ const STEPS: u32 = 20;
 const MAIL_KEPT: Duration = Duration::from_hours(7 * 24);
 /// How long a resolved notice can be seen.
 const NOTICES_KEPT: Duration = Duration::from_hours(90 * 24);
+/// How long it can be seen why messages failed and how long they took: three times what is shown.
+const TALLIES_KEPT: Duration = Duration::from_hours(90 * 24);
 /// How long it can be seen that there was a proxy: its journal may hold messages for as long.
 const PROXIES_KEPT: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
-    for kind in [Kind::Expired, Kind::Mail, Kind::Notices, Kind::Proxies, Kind::Tombstones] {
+    for kind in [Kind::Expired, Kind::Mail, Kind::Notices, Kind::Proxies, Kind::Tallies, Kind::Tombstones] {
         for _ in 0..STEPS {
             if kind.step(app).await? == 0 {
                 break;
@@ -49,6 +51,7 @@ enum Kind {
     Mail,
     Notices,
     Proxies,
+    Tallies,
     /// Of expunged messages of which no copy comes any more.
     Tombstones,
 }
@@ -62,6 +65,7 @@ impl Kind {
             Self::Mail => app.store.sweep_mail(now.minus(MAIL_KEPT), STEP).await,
             Self::Notices => app.store.sweep_notices(now.minus(NOTICES_KEPT), STEP).await,
             Self::Proxies => app.store.sweep_proxies(now.minus(PROXIES_KEPT), STEP).await,
+            Self::Tallies => app.store.sweep_tallies(TALLIES_KEPT, STEP).await,
             Self::Tombstones => app.store.sweep_tombstones(STEP).await,
         }
     }

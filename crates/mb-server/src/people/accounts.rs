@@ -23,6 +23,7 @@ pub(crate) async fn profile(app: &App, user: &User) -> Result<Profile, ApiError>
         created_at: user.created_at,
         expires_at: user.expires_at,
         password_changed_at: user.password_changed_at,
+        time_zone: user.time_zone.clone(),
     })
 }
 

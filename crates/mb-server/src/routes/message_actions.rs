@@ -127,6 +127,7 @@ pub(crate) async fn replay(
         since: ask.since,
         until: ask.until.unwrap_or_else(|| app.clock.now()),
         topics: ask.topics,
+        message: ask.message_id,
         dry_run: ask.dry_run,
         after: after.map(|cursor| (cursor.at, MessageId::from_bytes(cursor.id))),
     };

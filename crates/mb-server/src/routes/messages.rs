@@ -4,6 +4,9 @@
 //! anything of it leaves: no record, no body.
 
 mod explain;
+pub(super) mod exporting;
+pub(super) mod submitting;
+pub(super) mod watching;
 
 use std::sync::Arc;
 
@@ -39,15 +42,19 @@ pub(crate) async fn list(
     Query(query): Query<MessageQuery>,
 ) -> Result<Json<Page<MessageRow>>, ApiError> {
     let view = caller.view()?;
+    page(&app, &query, view).await.map(Json)
+}
+
+async fn page(app: &App, query: &MessageQuery, view: View) -> Result<Page<MessageRow>, ApiError> {
     let (limit, after) = query.resolve()?;
     let now = app.clock.now();
-    let filter = filter(&app, &query, view, now)?;
+    let filter = filter(app, query, view, now)?;
     let page = app.store.message_page(&filter, after.map(place), limit).await.map_err(store_fault)?;
     let mut data = Vec::with_capacity(page.messages.len());
     for message in &page.messages {
-        data.push(row(&app, message, now).await?);
+        data.push(row(app, message, now).await?);
     }
-    Ok(Json(Page { data, next: page.next.map(|next| cursor(next).encode(List::Messages)) }))
+    Ok(Page { data, next: page.next.map(|next| cursor(next).encode(List::Messages)) })
 }
 
 #[utoipa::path(

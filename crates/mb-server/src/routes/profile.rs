@@ -9,7 +9,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use mb_api::dto::{ChangePassword, Profile, SecretText, SessionRow};
+use mb_api::dto::{ChangePassword, Profile, SecretText, SessionRow, SetTimeZone};
 use mb_api::page::Page;
 use mb_api::paths;
 use mb_api::problem::ApiError;
@@ -51,6 +51,27 @@ pub(crate) async fn change_password(
     let user = prove(&app, person, &ask.current_password).await?;
     let hash = app.people.hashing.hash(&ask.new_password, "/new_password").await?;
     let change = UserChange::PasswordHash(hash);
+    let changed = app.store.change_user(user.id, &change, &[user.role], caller.actor().as_str()).await;
+    let user = changed.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
+    accounts::profile(&app, &user).await.map(Json)
+}
+
+#[utoipa::path(
+    put, path = paths::PROFILE_TIME_ZONE, tag = "profile", operation_id = "set_time_zone",
+    summary = "Say in which time zone one reads times",
+    description = "For pages and the like; the API's own times stay UTC.",
+    request_body = SetTimeZone,
+    responses((status = 200, body = Profile)),
+    security(("bearer" = []), ("portal_session" = [])),
+)]
+pub(crate) async fn set_time_zone(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: Body,
+) -> Result<Json<Profile>, ApiError> {
+    let user = &caller.person()?.user;
+    let ask: SetTimeZone = read_json(body, MAX_BODY).await?;
+    let change = UserChange::TimeZone(ask.time_zone);
     let changed = app.store.change_user(user.id, &change, &[user.role], caller.actor().as_str()).await;
     let user = changed.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     accounts::profile(&app, &user).await.map(Json)

@@ -84,6 +84,7 @@ impl Fixture {
             instance: "test".into(),
             reporter: mb_core::KeyId::from_bytes([6; 16]),
             lease: std::time::Duration::from_secs(30),
+            proxies: Vec::new(),
             stopping: CancellationToken::new(),
         };
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");

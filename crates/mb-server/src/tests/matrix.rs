@@ -91,6 +91,11 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         (D, paths::SESSIONS, Lets::Roles(&[])),
         (G, paths::PORTAL_MESSAGES, OWN_MESSAGES),
         (G, paths::PORTAL_MESSAGE, OWN_MESSAGES),
+        // Whoever asks needs the right to send as well, which nobody here has.
+        (P, paths::PORTAL_MESSAGES, Lets::Roles(&[])),
+        (G, paths::PORTAL_MESSAGES_STREAM, OWN_MESSAGES),
+        (G, paths::PORTAL_OVERVIEW, OWN_MESSAGES),
+        (G, paths::MESSAGES_EXPORT, Lets::Admins),
     ];
     for path in [
         paths::AUTH_LOGIN,
@@ -122,6 +127,7 @@ fn own_account() -> Vec<(Method, &'static str, Lets)> {
     vec![
         (G, paths::PROFILE, Lets::SignedIn),
         (U, paths::PROFILE_PASSWORD, Lets::SignedIn),
+        (U, paths::PROFILE_TIME_ZONE, Lets::SignedIn),
         (P, paths::PROFILE_TWO_FACTOR, Lets::SignedIn),
         (P, paths::PROFILE_TWO_FACTOR_CONFIRM, Lets::SignedIn),
         (P, paths::PROFILE_TWO_FACTOR_DISABLE, Lets::SignedIn),

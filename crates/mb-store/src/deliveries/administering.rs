@@ -50,6 +50,8 @@ pub struct Replay {
     pub until: Timestamp,
     /// About these; `None`: all that the destination takes.
     pub topics: Option<TopicGlob>,
+    /// This one alone.
+    pub message: Option<MessageId>,
     /// Whether it is only counted.
     pub dry_run: bool,
     /// Behind this place.
@@ -234,7 +236,8 @@ impl Store {
                 domain: route.domain.clone(),
                 deliver_at: None,
             };
-            let wanted = replay.topics.as_ref().is_none_or(|glob| glob.matches(header.topic.as_str()));
+            let wanted = replay.topics.as_ref().is_none_or(|glob| glob.matches(header.topic.as_str()))
+                && replay.message.is_none_or(|id| id == header.message_id);
             if wanted && route.matches(&header) && header.expires_at.is_none_or(|at| at > now) {
                 ids.push((header.message_id, header.expires_at));
             }

@@ -14,6 +14,7 @@ use crate::dead_letters;
 use crate::error::StoreError;
 use crate::messages::{self, id_values, with_ids};
 use crate::statement::Dialects;
+use crate::tallies;
 use crate::value::Value;
 
 /// A delivery as a transaction sees it.
@@ -110,10 +111,11 @@ const SET_MESSAGE: Dialects =
 
 const UNFINISHED: Dialects = Dialects {
     sqlite: with_ids!(
-        "SELECT message_id, domain FROM ids CROSS JOIN messages ON message_id = wanted \
+        "SELECT message_id, domain, queued_at, deliver_at FROM ids CROSS JOIN messages ON message_id = wanted \
          WHERE status IN ('queued', 'processing')"
     ),
-    mysql: "SELECT message_id, domain FROM messages WHERE message_id IN (?1) AND status IN ('queued', 'processing')",
+    mysql: "SELECT message_id, domain, queued_at, deliver_at FROM messages \
+            WHERE message_id IN (?1) AND status IN ('queued', 'processing')",
 };
 
 /// All deliveries of these messages; nobody leases one until the transaction ends.
@@ -209,8 +211,12 @@ async fn set_messages(
         let states = after.range((*id, FIRST)..=(*id, LAST)).map(|(_, delivery)| delivery.state);
         let state = message_state(states);
         let ends = open.get(id).filter(|_| state.is_final());
-        if let Some(domain) = ends {
-            counters.finished(instance, domain, state, now);
+        if let Some(message) = ends {
+            counters.finished(instance, &message.domain, state, now);
+            if state == MessageState::Delivered {
+                let took = tallies::took(message.queued_at, message.deliver_at, now);
+                counters.tally(instance, &message.domain, took, now);
+            }
         }
         let state = ends.map(|_| state.as_str());
         groups.entry((state, touch.attempts, touch.error)).or_default().push(*id);
@@ -237,19 +243,29 @@ async fn set_messages(
             let reason = change.error.as_deref().unwrap_or("given_up");
             let reason = reason.split([' ', ':']).next().unwrap_or(reason);
             if dead_letters::insert_delivery(tx, change.message, change.destination, reason, now).await? {
-                counters.dead_letter(instance, open.get(&change.message), now);
+                let domain = open.get(&change.message).map(|message| &message.domain);
+                counters.dead_letter(instance, domain, reason, now);
             }
         }
     }
     counters.write(tx).await
 }
 
-/// The messages that are not final yet, with their domains.
-async fn unfinished(tx: &mut Transaction, ids: &[MessageId]) -> Result<HashMap<MessageId, DomainName>, StoreError> {
+/// A message that is not final yet.
+struct Unfinished {
+    domain: DomainName,
+    queued_at: Timestamp,
+    deliver_at: Option<Timestamp>,
+}
+
+/// Those of the messages that are not final yet.
+async fn unfinished(tx: &mut Transaction, ids: &[MessageId]) -> Result<HashMap<MessageId, Unfinished>, StoreError> {
     let mut found = HashMap::new();
     for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
         for row in tx.fetch(UNFINISHED, id_values(chunk)).await? {
-            found.insert(row.message_id(0)?, row.domain(1)?);
+            let message =
+                Unfinished { domain: row.domain(1)?, queued_at: row.time(2)?, deliver_at: row.optional_time(3)? };
+            found.insert(row.message_id(0)?, message);
         }
     }
     Ok(found)

@@ -7,6 +7,7 @@ use super::*;
 use crate::backend::Backend;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
+use crate::newest::NEWEST;
 use crate::{RegisterBatch, Routed, Store};
 use crate::{audit_list, many_rows};
 
@@ -101,6 +102,7 @@ async fn each_list_goes_by_its_index(store: &Store) {
         (candidates::OF_CLIENT, "messages_client (client_id=? AND queued_at>? AND queued_at<?)"),
         (candidates::DEAD_OF_DOMAIN, "dead_letters_domain (domain=? AND queued_at>? AND queued_at<?)"),
         (candidates::DEAD_OF_CLIENT, "dead_letters_client (client_id=? AND queued_at>? AND queued_at<?)"),
+        (NEWEST, "messages_client (client_id=? AND queued_at>?)"),
         (candidates::BY_ID, "(message_id>? AND message_id<?)"),
         (candidates::BY_SENDER.sqlite, "messages_sender (<expr>=? AND sender_number_hashed=?)"),
         (candidates::DOMAINS.sqlite, "messages_domain (domain>?)"),

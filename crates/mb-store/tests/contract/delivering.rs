@@ -301,7 +301,8 @@ pub(crate) async fn a_new_destination_gets_what_came_before(fixture: Fixture) {
     let store = &fixture.store;
     store.register(batch((0..700).map(message).collect())).await.expect("registers");
     let hook = destination(store, "hook", DestinationKind::Webhook).await;
-    let mut replay = Replay { since: NOW, until: NOW.plus(LEASE), topics: None, dry_run: true, after: None };
+    let mut replay =
+        Replay { since: NOW, until: NOW.plus(LEASE), topics: None, message: None, dry_run: true, after: None };
     let counted = store.replay(&hook, &replay, "ann").await.expect("counts");
     assert_eq!((counted.sent, counted.next.is_some()), (500, true));
     assert!(store.deliveries(id(0)).await.expect("reads").is_empty());

@@ -105,6 +105,12 @@ impl Proxy {
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.urls.split(',').map(str::trim).filter(|url| !url.is_empty())
     }
+
+    /// Where the main server reaches them: as clients do, or on this machine where none are named.
+    pub fn reached_at(&self) -> Vec<String> {
+        let named: Vec<_> = self.urls().map(str::to_owned).collect();
+        if named.is_empty() { vec![format!("https://localhost:{}", self.port)] } else { named }
+    }
 }
 
 impl Delivery {

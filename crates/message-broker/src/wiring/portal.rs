@@ -19,7 +19,7 @@ impl Wiring<'_> {
         let access = self.restricted(policy.clone());
         let sources = vec![metrics.clone()];
         let client = self.client_as(Role::Portal, server)?;
-        let portal = Portal::new(client.clone(), self.clock.clone());
+        let portal = Portal::new(client.clone(), self.clock.clone(), self.lifecycle.soft());
         let health = health::portal(self.health(), client.clone());
         let health = health::expiry(health, &expiry, self.clock.clone());
         let router = self.with_own_routes(portal.router(), health, &[], sources, access);

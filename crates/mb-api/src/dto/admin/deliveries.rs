@@ -143,6 +143,10 @@ pub struct ReplayMessages {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::TopicGlob>)]
     pub topics: Option<TopicGlob>,
+    /// This message alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::MessageId>)]
+    pub message_id: Option<MessageId>,
     /// Only count them.
     #[serde(default)]
     pub dry_run: bool,

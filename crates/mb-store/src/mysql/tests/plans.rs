@@ -8,6 +8,7 @@ use crate::deliveries::{EXPIRED, HELD, KNOWN, OF_CLOSED, OF_MESSAGES, TAKE};
 use crate::many_rows;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
+use crate::newest::NEWEST;
 use mb_core::{MessageId, Timestamp};
 
 /// How many rows the bounds below were made for: 204,800.
@@ -132,7 +133,9 @@ pub(super) async fn hot_statements_go_by_the_index_that_is_made_for_them(product
     let due = [Value::Int(7), Value::Int(0), now, now, Value::Int(100)];
     let held = [by_ids[0], by_ids[1], Value::Text("w"), now];
     let closed = [now, Value::Int(100), Value::Int(7), Value::Int(0)];
-    let cases: [(&str, &[Value<'_>], &str, i64); 23] = [
+    let newest = [client[0], client[1], Value::Int(1000)];
+    let cases: [(&str, &[Value<'_>], &str, i64); 24] = [
+        (NEWEST, &newest, "messages_client", i64::MAX),
         (LACKING.mysql, &by_ids, "PRIMARY", 1),
         (PRESENT.mysql, &by_ids, "messages_id", 2000),
         (EXISTING.mysql, &by_ids, "messages_id", 2000),

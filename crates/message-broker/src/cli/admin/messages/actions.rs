@@ -79,7 +79,7 @@ pub(super) async fn replay(layout: &Layout, args: ReplayArgs) -> Result<ExitCode
         // The end is fixed, so that what comes in meanwhile makes it no later.
         let until = args.until.unwrap_or_else(|| mb_core::Clock::System.now());
         let (since, topics) = (args.since, args.topic);
-        let mut ask = ReplayMessages { since, until: Some(until), topics, dry_run, cursor: None };
+        let mut ask = ReplayMessages { since, until: Some(until), topics, message_id: None, dry_run, cursor: None };
         let mut sent = 0;
         loop {
             let step = client.replay_messages(destination.id, &ask).await.context("replay messages")?;
