@@ -18,8 +18,8 @@ mod users;
 
 pub use audit::{AuditFault, AuditFaultKind, AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
 pub use backups::{
-    BACKUP_PIECE, BackupFile, BackupFileQuery, BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState, Backups, CreateBackup, VerifiedBackup,
-    VerifyBackup,
+    BACKUP_PIECE, BackupFile, BackupFileQuery, BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState,
+    Backups, CreateBackup, VerifiedBackup, VerifyBackup,
 };
 pub use certificates::{
     CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,

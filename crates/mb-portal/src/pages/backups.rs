@@ -2,10 +2,10 @@
 
 use askama::Template;
 use axum::extract::Path;
+use mb_api::ClientError;
 use mb_api::dto::{
     BackupFile, BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState, Backups, CreateBackup, VerifyBackup,
 };
-use mb_api::{Client, ClientError};
 use mb_core::KeyId;
 
 use crate::errors::Errors;
@@ -53,11 +53,13 @@ pub(crate) async fn get(Admin(person): Admin) -> Answer {
 }
 
 pub(crate) async fn create(Admin(person): Admin, Form(Empty {}): Form<Empty>) -> Answer {
-    begun(&person, async |client| client.create_backup(&CreateBackup::default()).await).await
+    let outcome = person.client.create_backup(&CreateBackup::default()).await;
+    begun(&person, outcome).await
 }
 
 pub(crate) async fn verify(Admin(person): Admin, Path(name): Path<String>, Form(Empty {}): Form<Empty>) -> Answer {
-    begun(&person, async |client| client.verify_backup(&VerifyBackup { backup: name.clone() }).await).await
+    let outcome = person.client.verify_backup(&VerifyBackup { backup: name }).await;
+    begun(&person, outcome).await
 }
 
 pub(crate) async fn job(Admin(person): Admin, Path(id): Path<String>) -> Answer {
@@ -66,8 +68,9 @@ pub(crate) async fn job(Admin(person): Admin, Path(id): Path<String>) -> Answer 
     page(&JobPage { shell: person.shell(Section::Backups), job })
 }
 
-async fn begun(person: &Person, begin: impl AsyncFn(&Client) -> Result<BackupJob, ClientError>) -> Answer {
-    match begin(&person.client).await {
+/// To the job's page, or back with why there is none.
+async fn begun(person: &Person, outcome: Result<BackupJob, ClientError>) -> Answer {
+    match outcome {
         Ok(job) => Ok(see_other(&format!("/admin/backups/jobs/{}", job.id))),
         Err(error) => mend(&list(person, &Errors::from_refusal(error)?).await?),
     }

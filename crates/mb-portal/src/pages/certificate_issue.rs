@@ -64,9 +64,14 @@ impl Asked {
         });
         let alt_names = self.alt_names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         match client_id {
-            Some(client_id) if errors.is_empty() => {
-                Ok(GenerateCertificate { client_id, domain, validity_days, role, alt_names, pkcs12: self.pkcs12 == "yes" })
-            }
+            Some(client_id) if errors.is_empty() => Ok(GenerateCertificate {
+                client_id,
+                domain,
+                validity_days,
+                role,
+                alt_names,
+                pkcs12: self.pkcs12 == "yes",
+            }),
             _ => Err(errors),
         }
     }
@@ -86,7 +91,9 @@ fn form(person: &Person, asked: &Asked, errors: &Errors) -> FormPage {
         title: "Issue a certificate".into(),
         up: Some(("/admin/certificates".into(), "Certificates")),
         action: "/admin/certificates/new".into(),
-        above: errors.above(&["client_id", "role", "domain", "validity_days", "alt_names", "pkcs12"]).map(str::to_owned),
+        above: errors
+            .above(&["client_id", "role", "domain", "validity_days", "alt_names", "pkcs12"])
+            .map(str::to_owned),
         intro: Some("Certificate and key are shown once, on the next page. Nobody keeps the key here.".into()),
         fields: vec![
             Field::line("client_id", "Name", &asked.client_id, errors)

@@ -107,7 +107,8 @@ impl Filter {
         });
         let message = given(&self.message)
             .and_then(|text| errors.need("message", MessageId::parse(&text), "Enter a message's whole id"));
-        let since = given(&self.since).and_then(|text| errors.need("since", zone.read(&text), "Enter a day and a time"));
+        let since =
+            given(&self.since).and_then(|text| errors.need("since", zone.read(&text), "Enter a day and a time"));
         let reason = given(&self.reason).map(|text| text.replace(' ', "_"));
         (DeadLetterQuery { domain, destination, reason, message, since, limit: None, cursor: None }, errors)
     }

@@ -73,9 +73,14 @@ impl Asked {
         let topics = given(&self.topics)
             .and_then(|glob| errors.need("topics", TopicGlob::parse(&glob), "A topic is words with dots between them"));
         match since {
-            Some(since) if errors.is_empty() => {
-                Ok(ReplayMessages { since, until, topics, dry_run: self.sure != "yes", cursor: given(&self.cursor) })
-            }
+            Some(since) if errors.is_empty() => Ok(ReplayMessages {
+                since,
+                until,
+                topics,
+                dry_run: self.sure != "yes",
+                message_id: None,
+                cursor: given(&self.cursor),
+            }),
             _ => Err(errors),
         }
     }
