@@ -56,6 +56,7 @@ flashes! {
     DestinationDeleted "destination-deleted" "The destination was deleted. What it had not taken is with the dead letters.",
     SecretShown "secret-shown" "The secret was shown once and is not here any more. If it was not saved, rotate it.",
     TokenShown "token-shown" "The token was shown once and is not here any more. If it was not passed on, make another.",
+    RetentionSet "retention-set" "It was saved.",
     NoticeResolved "notice-resolved" "The notice was resolved.",
 }
 

@@ -16,6 +16,7 @@ mod dead_letters;
 mod dead_letters_chosen;
 mod dead_letters_purge;
 mod dead_letters_redrive;
+mod database;
 mod destination;
 mod destination_delete;
 mod destination_edit;
@@ -50,7 +51,10 @@ mod profile_sessions;
 mod profile_time_zone;
 mod profile_two_factor;
 mod proxies;
+mod queue;
 mod reset_password;
+mod retention;
+mod retention_run;
 mod send;
 mod settings;
 mod user;
@@ -150,6 +154,10 @@ routes! {
     "/admin/dead-letters/redrive" => get(dead_letters_redrive::get).post(dead_letters_redrive::post),
     "/admin/dead-letters/purge" => get(dead_letters_purge::get).post(dead_letters_purge::post),
     "/admin/proxies" => get(proxies::get),
+    "/admin/queue" => get(queue::get),
+    "/admin/database" => get(database::get),
+    "/admin/retention" => get(retention::get).post(retention::post),
+    "/admin/retention/run" => post(retention_run::post),
     "/admin/backups" => get(backups::get).post(backups::create),
     "/admin/backups/jobs/{id}" => get(backups::job),
     "/admin/backups/{name}/verify" => post(backups::verify),
