@@ -19,7 +19,7 @@ pub use archive::{
     AttemptOutcome, AttemptRow, ExportFormat, MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata,
 };
 pub use auth::{
-    Accepted, ChangePassword, ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, ForgotPassword, Login, NewSession,
+    Accepted, BothFactors, ChangePassword, ConfirmTwoFactor, CurrentPassword, ForgotPassword, Login, NewSession,
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
     SessionRow, SetTimeZone, TokenType, Tokens, TwoFactorOffer,
 };

@@ -12,6 +12,7 @@ mod deliveries;
 mod destinations;
 mod domains;
 mod enrolment;
+mod entrance;
 mod installation;
 mod keys;
 mod message_actions;
@@ -72,6 +73,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(delivery())
         .merge(people())
         .merge(openapi::router())
+        .route_layer(axum::middleware::from_fn(entrance::check))
         .with_state(app)
 }
 
@@ -132,6 +134,11 @@ fn delivery() -> Router<Arc<App>> {
         .route(paths::PULL_NACK, post(pull::nack))
 }
 
+/// The number of a row as it stands in a path, written in the one way in which it is shown.
+pub(crate) fn row_id(text: &str) -> Result<i64, ApiError> {
+    text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or_else(ApiError::not_found)
+}
+
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
 pub(crate) async fn announce(app: &App) -> Result<(), ApiError> {
     app.policy.refresh(&app.store).await.map_err(store_fault)?;
@@ -188,7 +195,15 @@ mod tests {
     use mb_api::problem::ProblemCode;
     use mb_store::StoreError;
 
-    use super::store_fault;
+    use super::{row_id, store_fault};
+
+    #[test]
+    fn a_row_has_one_path() {
+        assert_eq!(row_id("17").expect("a number"), 17);
+        for other in ["+17", "017", " 17", "17 ", "1e1", "", "9223372036854775808"] {
+            assert_eq!(row_id(other).expect_err("none").code(), ProblemCode::NotFound, "{other}");
+        }
+    }
 
     #[test]
     fn only_what_passes_asks_for_a_repeat() {

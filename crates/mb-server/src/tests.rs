@@ -8,6 +8,7 @@ mod changing_ca;
 mod clients;
 mod delivering;
 mod domains;
+mod entrance;
 mod errors;
 mod figures;
 mod fixture;

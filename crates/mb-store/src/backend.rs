@@ -45,6 +45,14 @@ impl Backend {
         }
     }
 
+    /// How many transactions of [`Backend::begin_registering`] may run at once.
+    pub(crate) fn lanes(&self) -> u32 {
+        match self {
+            Self::Sqlite(_) => 1,
+            Self::MySql(_) => mysql::LANES,
+        }
+    }
+
     /// Begins a transaction that only inserts, and finds out by unique keys what another one has inserted.
     pub(crate) async fn begin_registering(&self) -> Result<Transaction, StoreError> {
         match self {

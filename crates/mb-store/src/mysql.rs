@@ -29,6 +29,9 @@ use crate::value::{Row, Value, mysql_arguments};
 /// Connections beside the one that registers.
 const CONNECTIONS: u32 = 10;
 
+/// Connections that register, each with a transaction of its own at a time.
+pub(crate) const LANES: u32 = 2;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -88,7 +91,7 @@ impl MySql {
                 .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
                 .connect_lazy_with(options.clone())
         };
-        Ok(Self { pool: pool(CONNECTIONS), registering: pool(1) })
+        Ok(Self { pool: pool(CONNECTIONS), registering: pool(LANES) })
     }
 
     /// Begins a transaction that may look and then act: it waits for its turn, and nothing else that does so runs beside it.
@@ -107,7 +110,7 @@ impl MySql {
         Transaction::begin(&self.pool, BEGIN_BESIDE).await
     }
 
-    /// Begins a transaction on the connection that registers.
+    /// Begins a transaction on one of the connections that register.
     pub(crate) async fn begin_registering(&self) -> Result<Transaction, StoreError> {
         Transaction::begin(&self.registering, BEGIN_BESIDE).await
     }

@@ -64,8 +64,13 @@ impl UserChange {
         }
     }
 
-    const fn ends_sessions(&self) -> bool {
-        !matches!(self, Self::Active(true) | Self::ExpiresAt(_) | Self::MaySend(_) | Self::TimeZone(_))
+    fn ends_sessions(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Active(true) | Self::MaySend(_) | Self::TimeZone(_) => false,
+            // Sessions do not come back with an account whose end is taken back.
+            Self::ExpiresAt(at) => at.is_some_and(|at| at <= now),
+            _ => true,
+        }
     }
 
     fn apply(&self, user: &mut User, now: Timestamp) {
@@ -82,7 +87,7 @@ impl UserChange {
             Self::TimeZone(zone) => user.time_zone.clone_from(zone),
             Self::EndSessions => {}
         }
-        if self.ends_sessions() {
+        if self.ends_sessions(now) {
             user.generation += 1;
         }
     }
@@ -117,7 +122,7 @@ impl Store {
             tx.rollback().await?;
             return Err(if error.is_missing_reference() { StoreError::Missing("client") } else { error });
         }
-        if change.ends_sessions() {
+        if change.ends_sessions(self.now()) {
             end_access(&mut tx, id).await?;
         }
         let entry = Change::new(self, actor, change.action(), &after.email).detail(change.detail(&before));
