@@ -23,15 +23,17 @@ pub(crate) struct NewUser {
     client_id: String,
     #[serde(default)]
     expires_at: String,
+    #[serde(default)]
+    may_send: String,
 }
 
 pub(crate) async fn get(Admin(person): Admin) -> Answer {
-    page(&form(&person, ["", "user", "", ""], &Errors::default()))
+    page(&form(&person, ["", "user", "", "", "no"], &Errors::default()))
 }
 
 pub(crate) async fn post(Admin(person): Admin, Form(typed): Form<NewUser>) -> Answer {
     let again =
-        |errors: &Errors| form(&person, [&typed.email, &typed.role, &typed.client_id, &typed.expires_at], errors);
+        |errors: &Errors| form(&person, [&typed.email, &typed.role, &typed.client_id, &typed.expires_at, &typed.may_send], errors);
     let ask = match parse(&typed, &person.zone()) {
         Ok(ask) => ask,
         Err(errors) => return mend(&again(&errors)),
@@ -56,7 +58,7 @@ fn parse(typed: &NewUser, zone: &Zone) -> Result<CreateUser, Errors> {
     match (email, role) {
         (Some(email), Some(role)) if errors.is_empty() => {
             let password = typed.password.clone();
-            Ok(CreateUser { email, password, role, client_id, expires_at, may_send: false })
+            Ok(CreateUser { email, password, role, client_id, expires_at, may_send: typed.may_send == "yes" })
         }
         _ => Err(errors),
     }
@@ -83,13 +85,17 @@ pub(super) fn roles() -> Input {
     Input::Choice(UserRole::ALL.iter().map(|role| Choice::new(role.as_str(), spoken(role.as_str()))).collect())
 }
 
-fn form(person: &Person, [email, role, client, end]: [&str; 4], errors: &Errors) -> FormPage {
+fn sending_choice() -> Input {
+    Input::Choice(vec![Choice::new("no", "Only sees messages"), Choice::new("yes", "Sees and sends messages")])
+}
+
+fn form(person: &Person, [email, role, client, end, sending]: [&str; 5], errors: &Errors) -> FormPage {
     FormPage {
         shell: person.shell(Section::Users),
         title: "Add a user".into(),
         up: Some(("/admin/users".into(), "Users")),
         action: "/admin/users/new".into(),
-        above: errors.above(&["email", "password", "role", "client_id", "expires_at"]).map(str::to_owned),
+        above: errors.above(&["email", "password", "role", "client_id", "expires_at", "may_send"]).map(str::to_owned),
         intro: None,
         fields: vec![
             Field::new("email", "E-mail address", Input::Line("email"), email, errors),
@@ -99,6 +105,8 @@ fn form(person: &Person, [email, role, client, end]: [&str; 4], errors: &Errors)
             Field::line("client_id", "Client", client, errors)
                 .optional()
                 .hint("The client whose messages a plain user sees. Without one it sees none."),
+            Field::new("may_send", "Sending", sending_choice(), sending, errors)
+                .hint("Whether the user may send messages as its client."),
             expiry_field(end, errors),
         ],
         button: "Add the user",

@@ -8,6 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request};
+use http_body_util::BodyExt;
 use mb_api::Peer;
 use mb_core::{ClientName, Role, SessionId, SessionKind, UserRole};
 use mb_crypto::jwt::AccessClaims;
@@ -125,6 +126,12 @@ impl<'a> Asking<'a> {
         (status, problem["code"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// An answer that is no JSON.
+    pub(super) async fn text(&self, path: &str) -> (u16, HeaderMap, String) {
+        let (status, headers, bytes) = self.send(Method::GET, path, None).await;
+        (status, headers, String::from_utf8(bytes.to_vec()).expect("text"))
+    }
+
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let (status, headers, bytes) = self.send(method, path, body).await;
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
@@ -141,12 +148,19 @@ impl<'a> Asking<'a> {
         request.extensions_mut().insert(self.peer.clone());
         let response = self.fixture.app.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, 4 << 20).await.expect("a body");
+        let events = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let bytes = if events { first(body).await } else { axum::body::to_bytes(body, 4 << 20).await.expect("a body") };
         if !parts.status.is_success() {
             tells_nothing_private(&String::from_utf8_lossy(&bytes));
         }
         (parts.status.as_u16(), parts.headers, bytes)
     }
+}
+
+/// What comes first of what does not end by itself.
+async fn first(mut body: Body) -> Bytes {
+    let frame = body.frame().await.expect("something").expect("read");
+    frame.into_data().expect("data")
 }
 
 /// No refusal shows statements, places, hashes or the program's own words.

@@ -201,3 +201,47 @@ async fn a_scheduled_message_is_queued_until_its_time() {
     fixture.clock.set(NOW.plus(Duration::from_hours(2)));
     assert_eq!((count(&admin, "queued").await, count(&admin, "delivered").await), (0, 2));
 }
+
+#[tokio::test]
+async fn a_stream_begins_with_the_newest_of_what_its_watcher_sees() {
+    let fixture = Fixture::new().await;
+    fill(&fixture).await;
+    let other = fixture.signed_in(UserRole::User, Some("other")).await;
+    let (status, headers, text) = other.text("/portal/messages/stream?topic=alarm.fire").await;
+    assert_eq!((status, headers["content-type"].as_bytes()), (200, &b"text/event-stream"[..]));
+    let data = text.strip_prefix("event: page\ndata: ").expect("a page").trim_end();
+    let page: serde_json::Value = serde_json::from_str(data).expect("JSON");
+    assert_eq!(page["data"].as_array().expect("rows").len(), 1);
+    assert_eq!(page["data"][0]["id"], json!(id(3).to_string()));
+    assert_eq!(other.get("/portal/messages/stream?client_id=demo").await.code(), "forbidden");
+    assert_eq!(other.get("/portal/messages/stream?cursor=x").await.status, 400);
+}
+
+#[tokio::test]
+async fn an_export_holds_all_that_match_and_is_recorded() {
+    let fixture = Fixture::new().await;
+    fill(&fixture).await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    let (status, headers, text) = admin.text("/admin/messages/export?client_id=demo").await;
+    assert_eq!((status, headers["content-type"].as_bytes()), (200, &b"application/x-ndjson"[..]));
+    let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>(), ids(&[1, 2, 4]));
+    assert!(!text.contains("15112345678") && text.contains("+491****5678"), "{text}");
+    let log = admin.get("/admin/audit?action=messages.export").await;
+    assert_eq!(log.body["data"][0]["detail"]["client"], "demo", "{log:?}");
+    assert_eq!(admin.get("/admin/messages/export?limit=5").await.status, 400);
+}
+
+#[tokio::test]
+async fn nobody_sends_without_the_right_to() {
+    let fixture = Fixture::new().await;
+    fixture.issue("demo", Role::Client).await;
+    let body = json!({ "sender_number": "+4915112345678", "message_body": "no" });
+    let user = fixture.signed_in(UserRole::User, Some("demo")).await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    let certificate = fixture.certificate(Role::Admin).await;
+    for who in [&user, &admin, &certificate] {
+        assert_eq!(who.post("/portal/messages", body.clone()).await.problem(), (403, "forbidden"));
+    }
+    assert!(admin.get("/admin/audit?action=message.send").await.each("id").is_empty());
+}

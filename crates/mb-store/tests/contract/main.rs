@@ -70,6 +70,7 @@ on_every_backend! {
         a_client_sees_its_own_messages_alone,
         names_that_look_alike_stay_apart,
         what_is_only_a_dead_letter_has_failed,
+        figures_tell_hours_reasons_and_times,
         thousands_of_ids_are_answered;
     administration:
         a_client_stays_in_its_domain,

@@ -1,8 +1,11 @@
 //! Reading: what is lacking and how messages stand.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use mb_core::spread::Band;
 use mb_core::{ClientName, ClientStatus, MessageState, Topic};
-use mb_store::{MessageFilter, NewDeadLetter};
+use mb_store::{CounterEvent, HourCount, MessageFilter, NewDeadLetter};
 
 use crate::fixture::{Fixture, NOW, batch, client, dead, dead_letter, domain, id, message};
 
@@ -109,4 +112,36 @@ pub(crate) async fn thousands_of_ids_are_answered(fixture: Fixture) {
     let (_, lacking) = store.lacking(&ids).await.expect("reads");
     assert_eq!(lacking, (0..2500).filter(|n| n % 2 == 1).map(id).collect::<Vec<_>>());
     assert_eq!(store.statuses(None, &ids).await.expect("reads").len(), 1250);
+}
+
+pub(crate) async fn figures_tell_hours_reasons_and_times(fixture: Fixture) {
+    let store = &fixture.store;
+    let hour = Duration::from_hours(1);
+    let mut slow = message(2);
+    slow.registered_at = NOW.plus(hour);
+    slow.delivered_at = Some(NOW.plus(hour));
+    let mut scheduled = message(3);
+    scheduled.header.deliver_at = Some(NOW.plus(hour));
+    scheduled.delivered_at = scheduled.header.deliver_at;
+    (scheduled.header.domain, scheduled.header.client) = (domain("eu"), client("other"));
+    store.register(batch(vec![message(1), slow, scheduled])).await.expect("registers");
+    store.register(dead(vec![dead_letter(4, "raw"), dead_letter(5, "raw")])).await.expect("registers");
+    let (from, to) = (NOW, NOW.plus(2 * hour));
+    let delivered = |counts: Vec<HourCount>| {
+        let mut counts: Vec<_> = counts.into_iter().filter(|count| count.event == CounterEvent::Delivered).collect();
+        counts.sort_by_key(|count| count.at);
+        counts.into_iter().map(|count| count.count).collect::<Vec<_>>()
+    };
+    assert_eq!(delivered(store.hour_counts(None, from, to).await.expect("reads")), [2, 1]);
+    assert_eq!(delivered(store.hour_counts(Some(&domain("eu")), from, to).await.expect("reads")), [1]);
+    let mut times = store.times_to_deliver(None, from, to).await.expect("reads");
+    times.sort_unstable();
+    let at_once = Band::of(Duration::ZERO);
+    assert_eq!(times, [(at_once, 2), (Band::of(hour), 1)], "what was scheduled did not wait");
+    assert_eq!(store.times_to_deliver(Some(&domain("eu")), from, to).await.expect("reads"), [(at_once, 1)]);
+    assert_eq!(store.failures(None, from, to).await.expect("reads"), [("stale".to_owned(), 2)]);
+    assert!(store.failures(Some(&domain("eu")), from, to).await.expect("reads").is_empty());
+    let newest = store.newest_messages(&client("demo"), NOW, 1).await.expect("reads");
+    assert_eq!((newest.len(), newest[0].status), (1, MessageState::Delivered));
+    assert_eq!(store.sweep_tallies(Duration::from_hours(24), 100).await.expect("sweeps"), 0);
 }

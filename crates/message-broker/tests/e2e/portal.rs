@@ -3,4 +3,5 @@
 mod apart;
 mod browser;
 mod needs_chromium;
+mod speed;
 mod webdriver;

@@ -1,4 +1,4 @@
-//! Main server and portal in a process each, on one data directory.
+//! Main server and portal in a process each, on one data directory; a second portal has one of its own.
 
 use std::process::{Child, Stdio};
 use std::time::Instant;
@@ -14,13 +14,14 @@ pub(super) struct Apart {
     ports: Ports,
     server: Option<Child>,
     portal: Option<Child>,
+    second: Option<(TempDir, Child)>,
 }
 
 impl Apart {
     /// Starts both, with one admin.
     pub(super) fn start(email: &str, password: &str) -> Self {
         let dir = TempDir::new().expect("temporary folder");
-        let mut apart = Self { dir, ports: Ports::spare(), server: None, portal: None };
+        let mut apart = Self { dir, ports: Ports::spare(), server: None, portal: None, second: None };
         let words = ["admin", "users", "create", "--email", email, "--password", password, "--role", "admin"];
         let output = command(apart.dir.path(), &apart.environment()).args(words).output().expect("the binary runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -32,6 +33,23 @@ impl Apart {
 
     pub(super) const fn portal_port(&self) -> u16 {
         self.ports.portal
+    }
+
+    /// Starts another portal of the same main server; its port.
+    pub(super) fn start_second_portal(&mut self) -> u16 {
+        let dir = TempDir::new().expect("temporary folder");
+        std::fs::create_dir_all(dir.path().join("certs")).expect("created");
+        for file in ["certs/ca.crt", "certs/portal.crt", "certs/portal.key"] {
+            std::fs::copy(self.dir.path().join(file), dir.path().join(file)).expect("copied");
+        }
+        let port = Ports::spare().portal;
+        let mut environment = self.environment();
+        environment.push(("MB_PORTAL__PORT".to_owned(), port.to_string()));
+        let mut command = command(dir.path(), &environment);
+        command.arg("portal").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.second = Some((dir, command.spawn().expect("the binary starts")));
+        self.wait_ready(port);
+        port
     }
 
     pub(super) fn start_server(&mut self) {
@@ -71,6 +89,7 @@ impl Drop for Apart {
     fn drop(&mut self) {
         end(self.server.take());
         end(self.portal.take());
+        end(self.second.take().map(|(_, child)| child));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::webdriver::{By, Session};
 use crate::harness::{Broker, PATIENCE};
@@ -12,12 +12,18 @@ pub(super) const PASSWORD: &str = "Correct-Horse-7";
 
 /// A broker whose first admin is known.
 pub(super) fn broker() -> Broker {
-    Broker::start_with(&[
+    broker_with(&[])
+}
+
+/// The same with more settings.
+pub(super) fn broker_with(settings: &[(&str, &str)]) -> Broker {
+    let known = [
         ("ADMIN_EMAIL", ADMIN),
         ("ADMIN_PASSWORD", PASSWORD),
         // Without it a notice says that no backups are made.
         ("MB_BACKUP__PASSPHRASE", "what seals a backup"),
-    ])
+    ];
+    Broker::start_with(&[&known, settings].concat())
 }
 
 /// A browser.
@@ -46,6 +52,47 @@ impl Browser {
         Self { session, origin: format!("https://localhost:{port}") }
     }
 
+    /// Has pages run no script from now on.
+    pub(super) fn forbid_scripts(&self) {
+        self.session.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+    }
+
+    /// Shows pages so wide, and light or dark, from now on.
+    pub(super) fn show(&self, width: u32, height: u64, scheme: &str) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.session.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": scheme }, { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
+        self.session.devtools("Emulation.setEmulatedMedia", &media);
+    }
+
+    /// What a script says, in whose place `arguments` stand; it runs beside the page's own.
+    pub(super) fn script(&self, script: &str) -> Value {
+        self.session.post("execute/sync", &json!({ "script": script, "args": [] })).expect("the script runs")
+    }
+
+    /// The same of one that calls back.
+    pub(super) fn script_async(&self, script: &str) -> Value {
+        self.session.post("execute/async", &json!({ "script": script, "args": [] })).expect("the script runs")
+    }
+
+    /// A picture of what is shown, PNG in base64.
+    pub(super) fn picture(&self) -> String {
+        self.session.text("screenshot").expect("a picture")
+    }
+
+    /// Waits until an element says `words`, without doing anything.
+    pub(super) fn see(&self, css: &str, words: &str) {
+        let give_up = Instant::now() + PATIENCE;
+        // Asked in one step: what is found may be another element by the next.
+        let script = format!("return document.querySelector('{css}')?.innerText ?? ''");
+        while !self.script(&script).as_str().is_some_and(|text| text.contains(words)) {
+            assert!(Instant::now() < give_up, "{words} in {}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends the browser, and asserts that no page made it complain.
     pub(super) fn close(self) {
         let complaints = self.complaints();
@@ -59,6 +106,11 @@ impl Browser {
         let grave = lines.iter().filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
         let texts = grave.filter_map(|line| line["message"].as_str().map(str::to_owned));
         texts.filter(|text| !text.contains("the server responded with a status of")).collect()
+    }
+
+    /// Goes on before the portal on another port.
+    pub(super) fn turn_to(&mut self, port: u16) {
+        self.origin = format!("https://localhost:{port}");
     }
 
     pub(super) fn goto(&self, path: &str) {

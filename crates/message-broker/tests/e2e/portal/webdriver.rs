@@ -113,6 +113,11 @@ impl Session {
         self.driver.call("POST", &format!("/session/{}/{path}", self.id), body)
     }
 
+    /// A command of the browser's own tools (an extension of Chromium's driver).
+    pub(super) fn devtools(&self, command: &str, with: &Value) -> Value {
+        self.post("goog/cdp/execute", &json!({ "cmd": command, "params": with })).expect("the tools answer")
+    }
+
     /// A command that only asks.
     pub(super) fn get(&self, path: &str) -> Result<Value, String> {
         self.driver.call("GET", &format!("/session/{}/{path}", self.id), &Value::Null)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::harness::{Broker, submit};
-use crate::portal::browser::{ADMIN, Browser, PASSWORD};
+use crate::portal::browser::{ADMIN, Browser, PASSWORD, broker_with};
 use crate::receiver::{Receiver, TAKEN};
 
 const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 6\r\n\r\nbroken";
@@ -16,11 +16,7 @@ fn receiver(broken: &Arc<AtomicBool>) -> Receiver {
 }
 
 fn broker() -> Broker {
-    Broker::start_with(&[
-        ("ADMIN_EMAIL", ADMIN),
-        ("ADMIN_PASSWORD", PASSWORD),
-        ("MB_DELIVERY__ALLOW_CIDRS", "127.0.0.0/8"),
-    ])
+    broker_with(&[("MB_DELIVERY__ALLOW_CIDRS", "127.0.0.0/8")])
 }
 
 /// Adds a destination that gives up after a second, and says what its secret is.

@@ -54,3 +54,36 @@ fn with_the_main_server_stopped_a_page_says_so() {
     browser.wait_for("No message has arrived yet.");
     browser.close();
 }
+
+#[test]
+fn two_portals_share_a_session() {
+    let mut apart = Apart::start(ADMIN, PASSWORD);
+    let second = apart.start_second_portal();
+    let mut browser = Browser::open(apart.portal_port());
+    browser.goto("/login");
+    browser.sign_in(ADMIN, PASSWORD);
+    browser.turn_to(second);
+    browser.goto("/profile");
+    assert_eq!(browser.path(), "/profile");
+    browser.click("Sign out everywhere");
+    browser.turn_to(apart.portal_port());
+    browser.goto("/profile");
+    assert_eq!(browser.path(), "/login?next=%2Fprofile");
+    browser.close();
+}
+
+#[test]
+fn an_account_that_ends_is_out_and_comes_back_to_where_it_was() {
+    let broker = broker();
+    let browser = Browser::open(broker.ports.portal);
+    broker.run_ok(&["admin", "users", "create", "--email", "ann@example.org", "--password", PASSWORD, "--role", "admin"]);
+    browser.goto("/login");
+    browser.sign_in("ann@example.org", PASSWORD);
+    assert_eq!(browser.path(), "/");
+    broker.run_ok(&["admin", "users", "expiry", "--email", "ann@example.org", "--at", "2026-01-01T00:00:00Z"]);
+    browser.goto("/messages?status=failed");
+    assert_eq!(browser.path(), "/login?next=%2Fmessages%3Fstatus%3Dfailed");
+    browser.sign_in(ADMIN, PASSWORD);
+    assert_eq!(browser.path(), "/messages?status=failed");
+    browser.close();
+}
