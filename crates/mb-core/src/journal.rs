@@ -1,6 +1,4 @@
-//! What a proxy says of its journal: how many entries somebody has to look at, and how many wait.
-
-use crate::clock::Timestamp;
+//! What a proxy says of its journal: how many entries somebody has to look at.
 
 /// Entries of a journal that are not handed over by themselves any more. The counts fall when an operator has dealt with
 /// them; one that rises is news.
@@ -12,15 +10,6 @@ pub struct JournalFaults {
     pub stale: u64,
     /// Set aside because the main server refuses them.
     pub refused: u64,
-}
-
-/// Entries of a journal that the store has not confirmed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct JournalBacklog {
-    /// How many.
-    pub depth: u64,
-    /// When the oldest of them was accepted.
-    pub oldest_at: Option<Timestamp>,
 }
 
 impl JournalFaults {

@@ -47,7 +47,7 @@ pub use envelope::{Envelope, Header};
 pub use field::FieldError;
 pub use id::{IdSource, KeyId, MessageId};
 pub use id_prefix::MessageIdPrefix;
-pub use journal::{JournalBacklog, JournalFaults};
+pub use journal::JournalFaults;
 pub use name::{ClientName, DestinationName, DomainName, Topic, ZoneName};
 pub use notice::{NoticeId, NoticeKind, NoticeLevel};
 pub use policy::Policy;

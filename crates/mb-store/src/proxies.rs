@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use mb_core::{JournalBacklog, JournalFaults, Timestamp};
+use mb_core::{JournalFaults, Timestamp};
 
 use crate::Store;
 use crate::error::StoreError;
@@ -26,8 +26,6 @@ pub struct Heartbeat {
     pub clock_ahead_ms: Option<i64>,
     /// What is wrong with its journal.
     pub faults: JournalFaults,
-    /// What waits in it, if it said so.
-    pub backlog: Option<JournalBacklog>,
 }
 
 /// A proxy that was seen.
@@ -43,17 +41,15 @@ pub struct SeenProxy {
 const MOST: i64 = 1000;
 
 const SEEN: Dialects = Dialects {
-    sqlite: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused, \
-             journal_depth, journal_oldest_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET \
-             name = excluded.name, policy_version = excluded.policy_version, \
-             clock_ahead_ms = excluded.clock_ahead_ms, seen_at = excluded.seen_at, damaged = excluded.damaged, \
-             stale = excluded.stale, refused = excluded.refused, journal_depth = excluded.journal_depth, \
-             journal_oldest_at = excluded.journal_oldest_at",
-    mysql: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused, \
-            journal_depth, journal_oldest_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE \
-            name = VALUES(name), policy_version = VALUES(policy_version), clock_ahead_ms = VALUES(clock_ahead_ms), \
-            seen_at = VALUES(seen_at), damaged = VALUES(damaged), stale = VALUES(stale), refused = VALUES(refused), \
-            journal_depth = VALUES(journal_depth), journal_oldest_at = VALUES(journal_oldest_at)",
+    sqlite: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+             policy_version = excluded.policy_version, clock_ahead_ms = excluded.clock_ahead_ms, \
+             seen_at = excluded.seen_at, damaged = excluded.damaged, stale = excluded.stale, \
+             refused = excluded.refused",
+    mysql: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused) \
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE name = VALUES(name), \
+            policy_version = VALUES(policy_version), clock_ahead_ms = VALUES(clock_ahead_ms), \
+            seen_at = VALUES(seen_at), damaged = VALUES(damaged), stale = VALUES(stale), refused = VALUES(refused)",
 };
 
 const SWEEP: Dialects = Dialects {
@@ -71,16 +67,8 @@ fn read(row: &Row) -> Result<SeenProxy, StoreError> {
             .transpose()?,
         clock_ahead_ms: row.optional_int(3)?,
         faults: faults(row, 5)?,
-        backlog: backlog(row, 8)?,
     };
     Ok(SeenProxy { heartbeat, seen_at: row.time(4)? })
-}
-
-/// What waits, in column `at` and the next.
-fn backlog(row: &Row, at: usize) -> Result<Option<JournalBacklog>, StoreError> {
-    let Some(depth) = row.optional_int(at)? else { return Ok(None) };
-    let depth = depth.try_into().map_err(|_| StoreError::Damaged("count"))?;
-    Ok(Some(JournalBacklog { depth, oldest_at: row.optional_time(at + 1)? }))
 }
 
 /// The counts from column `at` on.
@@ -110,8 +98,6 @@ impl Store {
                 Value::unsigned(heartbeat.faults.damaged),
                 Value::unsigned(heartbeat.faults.stale),
                 Value::unsigned(heartbeat.faults.refused),
-                heartbeat.backlog.map_or(Value::Null, |backlog| Value::unsigned(backlog.depth)),
-                Value::time(heartbeat.backlog.and_then(|backlog| backlog.oldest_at)),
             ];
             tx.execute(SEEN, values).await?;
         }
@@ -132,8 +118,8 @@ impl Store {
 
     /// The proxies that were seen, the latest first.
     pub async fn seen_proxies(&self) -> Result<Vec<SeenProxy>, StoreError> {
-        let sql = "SELECT id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused, \
-                   journal_depth, journal_oldest_at FROM proxies ORDER BY seen_at DESC, id LIMIT ?";
+        let sql = "SELECT id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused FROM proxies \
+                   ORDER BY seen_at DESC, id LIMIT ?";
         self.backend().fetch(sql, [Value::Int(MOST)]).await?.iter().map(read).collect()
     }
 

@@ -7,7 +7,7 @@ use super::{Client, ClientError, DEADLINE, bare};
 use crate::dto::{
     AuditQuery, AuditReport, AuditRow, AuditVerifyQuery, CertificateRow, ClientQuery, ClientRow, CreateDomain,
     DomainRow, DomainSettings, ExpiringQuery, GenerateCertificate, GeneratedCertificate, NewEpoch, NoticeQuery,
-    NoticeRow, ProxyRow, RevokeCertificate, Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
+    NoticeRow, RevokeCertificate, Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
 };
 use crate::page::{Page, PageQuery};
 use crate::paths::{self, with_id};
@@ -118,11 +118,6 @@ impl Client {
     /// The figures.
     pub async fn stats(&self, query: &StatsQuery) -> Result<Stats, ClientError> {
         self.list(paths::STATS, query).await
-    }
-
-    /// The proxies, those that asked last first.
-    pub async fn proxies(&self) -> Result<Page<ProxyRow>, ClientError> {
-        self.get(paths::PROXIES_STATUS).await
     }
 
     /// Gives the store a new epoch.

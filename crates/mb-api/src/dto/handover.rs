@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mb_core::policy::CertificateRef;
-use mb_core::{JournalBacklog, JournalFaults, KeyId, MessageId, Policy, Timestamp};
+use mb_core::{JournalFaults, KeyId, MessageId, Policy, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use super::delivery::LeasedDeliveries;
@@ -151,12 +151,6 @@ pub struct PolicyQuery {
     /// Of a proxy: entries set aside because the main server refuses them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<u64>,
-    /// Of a proxy: entries of its journal that the store has not confirmed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub depth: Option<u64>,
-    /// Of a proxy: when the oldest of them was accepted, microseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oldest: Option<i64>,
 }
 
 impl PolicyQuery {
@@ -171,17 +165,6 @@ impl PolicyQuery {
     pub fn with_faults(self, faults: JournalFaults) -> Self {
         let JournalFaults { damaged, stale, refused } = faults;
         Self { damaged: Some(damaged), stale: Some(stale), refused: Some(refused), ..self }
-    }
-
-    /// The same, with what waits in the asking proxy's journal.
-    #[must_use]
-    pub fn with_backlog(self, backlog: JournalBacklog) -> Self {
-        Self { depth: Some(backlog.depth), oldest: backlog.oldest_at.map(Timestamp::micros), ..self }
-    }
-
-    /// What waits in the asking proxy's journal; `None` if it does not say.
-    pub fn backlog(&self) -> Option<JournalBacklog> {
-        Some(JournalBacklog { depth: self.depth?, oldest_at: self.oldest.map(Timestamp::from_micros) })
     }
 
     /// What is wrong with the asking proxy's journal; `None` if it does not say.

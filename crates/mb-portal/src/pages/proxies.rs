@@ -30,7 +30,7 @@ struct ProxiesPage {
 pub(crate) async fn get(Admin(person): Admin) -> Answer {
     let rows = person.client.proxies().await?.data;
     let live = rows.iter().filter(|row| row.is_live).count();
-    let waiting = rows.iter().filter(|row| row.is_live).filter_map(|row| row.journal_depth).sum();
+    let waiting = rows.iter().filter(|row| row.is_live).map(|row| row.journal_depth).sum();
     let now = person.now;
     page(&ProxiesPage { shell: person.shell(Section::Proxies), rows, live, waiting, now })
 }
@@ -100,7 +100,7 @@ mod tests {
             damaged: 0,
             stale: 0,
             refused: 0,
-            journal_depth: Some(1),
+            journal_depth: 1,
             journal_oldest_at: Some(at.minus(Duration::from_secs(90))),
         }
     }

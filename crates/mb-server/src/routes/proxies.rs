@@ -38,8 +38,8 @@ pub(crate) async fn status(State(app): State<Arc<App>>, caller: Caller) -> Resul
         damaged: heartbeat.faults.damaged,
         stale: heartbeat.faults.stale,
         refused: heartbeat.faults.refused,
-        journal_depth: heartbeat.backlog.map(|backlog| backlog.depth),
-        journal_oldest_at: heartbeat.backlog.and_then(|backlog| backlog.oldest_at),
+        journal_depth: heartbeat.backlog.waiting,
+        journal_oldest_at: heartbeat.backlog.oldest,
     };
     Ok(Json(Page { data: seen.into_iter().map(row).collect(), next: None }))
 }

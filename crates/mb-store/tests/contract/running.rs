@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mb_core::{JournalBacklog, JournalFaults, NoticeKind, NoticeLevel};
+use mb_core::{JournalFaults, NoticeKind, NoticeLevel};
 use mb_store::{Heartbeat, MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey};
 
 use crate::fixture::{Fixture, NOW};
@@ -128,9 +128,7 @@ pub(crate) async fn one_leads_until_its_lease_ends(fixture: Fixture) {
 
 fn heartbeat(id: &str, policy_version: u64, clock_ahead_ms: Option<i64>) -> Heartbeat {
     let faults = JournalFaults { damaged: policy_version, stale: 2, refused: 3 };
-    let backlog = clock_ahead_ms.map(|_| JournalBacklog { depth: 7, oldest_at: Some(NOW) });
-    let policy_version = Some(policy_version);
-    Heartbeat { id: id.into(), name: "proxy".into(), policy_version, clock_ahead_ms, faults, backlog }
+    Heartbeat { id: id.into(), name: "proxy".into(), policy_version: Some(policy_version), clock_ahead_ms, faults }
 }
 
 pub(crate) async fn proxies_live_as_long_as_they_are_seen(fixture: Fixture) {

@@ -161,7 +161,6 @@ mod tests {
                 policy_version: None,
                 clock_ahead_ms: Some(ahead),
                 faults: JournalFaults::default(),
-                backlog: None,
             },
             seen_at,
         };

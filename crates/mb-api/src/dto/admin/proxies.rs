@@ -29,8 +29,8 @@ pub struct ProxyRow {
     pub stale: u64,
     /// Entries set aside because the main server refuses them.
     pub refused: u64,
-    /// Entries of its journal that the store had not confirmed; `null` if it did not say.
-    pub journal_depth: Option<u64>,
+    /// Messages that it had accepted and that were not in the store.
+    pub journal_depth: u64,
     /// When the oldest of them was accepted.
     #[schema(value_type = Option<schema::Timestamp>)]
     pub journal_oldest_at: Option<Timestamp>,

@@ -1,3 +1,0 @@
--- How much each proxy last said waits in its journal.
-ALTER TABLE proxies ADD COLUMN journal_depth INTEGER;
-ALTER TABLE proxies ADD COLUMN journal_oldest_at INTEGER;
