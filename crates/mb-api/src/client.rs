@@ -8,6 +8,7 @@
 //! nothing: whoever shows the state afterwards reads it, as it may have changed again.
 
 mod administration;
+mod backups;
 mod deliveries;
 mod enrolment;
 mod error;

@@ -17,7 +17,7 @@ pub mod worker;
 pub use admin::*;
 pub use archive::{AttemptOutcome, AttemptRow, MessageDetail, MessageDetailQuery, MessageQuery, MessageRow, Metadata};
 pub use auth::{
-    Accepted, ChangePassword, ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, ForgotPassword, Login, NewSession,
+    Accepted, BothFactors, ChangePassword, ConfirmTwoFactor, CurrentPassword, ForgotPassword, Login, NewSession,
     NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
     SessionRow, TokenType, Tokens, TwoFactorOffer,
 };

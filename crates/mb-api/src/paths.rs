@@ -182,6 +182,13 @@ pub const KEY: &str = "/admin/keys/{id}";
 /// Forget a proxy that is no more.
 pub const KEY_PROXY: &str = "/admin/keys/proxies/{id}";
 
+/// List backups, begin one.
+pub const BACKUPS: &str = "/admin/backups";
+/// Begin to prove a backup.
+pub const BACKUPS_VERIFY: &str = "/admin/backups/verify";
+/// Show how far a job is.
+pub const BACKUPS_JOB: &str = "/admin/backups/jobs/{id}";
+
 /// Make a certificate.
 pub const CERTIFICATES_GENERATE: &str = "/admin/certificates/generate";
 /// Revoke certificates.
@@ -310,6 +317,9 @@ pub const SERVER: &[&str] = &[
     KEYS_REWRAP,
     KEY,
     KEY_PROXY,
+    BACKUPS,
+    BACKUPS_VERIFY,
+    BACKUPS_JOB,
     CERTIFICATES_GENERATE,
     CERTIFICATES_REVOKE,
     CERTIFICATES_SIGN,

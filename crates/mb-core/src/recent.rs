@@ -58,6 +58,18 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         Some(value)
     }
 
+    /// Forgets the entries whose keys are not `kept`.
+    pub fn retain(&mut self, mut kept: impl FnMut(&K) -> bool) {
+        let order = &mut self.order;
+        self.entries.retain(|key, (touched, _)| {
+            let keep = kept(key);
+            if !keep {
+                order.remove(touched);
+            }
+            keep
+        });
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -272,6 +272,20 @@ impl Throttle {
         }
     }
 
+    /// Notes that the account's owner has been here, as somebody else remembers.
+    pub fn remember(&mut self, account: &str, network: Network) {
+        self.familiar.touch(&(named(account), network));
+    }
+
+    /// Forgets what failed on an account, wherever it was tried: its password is another one now.
+    pub fn forgive(&mut self, account: &str) {
+        let account = named(account);
+        self.pairs.retain(|(_, of, _)| *of != account);
+        for factor in [Factor::Password, Factor::Second] {
+            self.accounts.remove(&(factor, account.clone()));
+        }
+    }
+
     /// Whether one more reset mail may go to the account; counts it.
     pub fn may_mail(&mut self, account: &str, now: Timestamp) -> bool {
         let used = self.mails.touch(&named(account));

@@ -40,6 +40,46 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), CryptoError> {
     write(path, bytes, Access::Public)
 }
 
+/// A new file that only its owner can read, for what is too long to be written at once. It must not be there yet; its
+/// directory is made if it is missing, for its owner alone.
+///
+/// # Errors
+/// [`CryptoError::File`].
+pub fn create_private(path: &Path) -> Result<File, CryptoError> {
+    create(path, Access::Private)
+}
+
+/// The same for a file that everyone can read.
+///
+/// # Errors
+/// [`CryptoError::File`].
+pub fn create_public(path: &Path) -> Result<File, CryptoError> {
+    create(path, Access::Public)
+}
+
+/// Makes a directory for its owner alone, and those above it that are missing.
+///
+/// # Errors
+/// [`CryptoError::File`].
+pub fn create_directory(path: &Path) -> Result<(), CryptoError> {
+    system::create_directories(path).map_err(failed("create directory", path))
+}
+
+/// Brings to the disk which files a directory has.
+///
+/// # Errors
+/// [`CryptoError::File`].
+pub fn flush_directory(path: &Path) -> Result<(), CryptoError> {
+    system::flush_directory(path).map_err(failed("flush directory", path))
+}
+
+fn create(path: &Path, access: Access) -> Result<File, CryptoError> {
+    if let Some(directory) = path.parent() {
+        create_directory(directory)?;
+    }
+    system::create(path, access).map_err(failed("create", path))
+}
+
 /// Reads a text that must be kept from others.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
 //! Secrets are [`mb_core::Secret`] or live in a type that wipes itself; none is shown by `Debug`.
 
 pub mod audit;
+pub mod backup_key;
 pub mod ca;
 pub mod data_key;
 mod digest;
@@ -32,5 +33,6 @@ pub mod totp;
 pub mod trust;
 pub mod webhook;
 
+pub use digest::Sha256;
 pub use error::CryptoError;
 pub use trust::TrustAnchors;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::state::AuditState;
 use crate::authority::Authority;
+use crate::backup::Backups;
 use crate::delivering::Delivering;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) authority: Authority,
     pub(crate) audit: AuditState,
+    pub(crate) backups: Backups,
     pub(crate) delivering: Delivering,
     pub(crate) keys: KeyRing,
     pub(crate) jwt: JwtSecret,
@@ -65,6 +67,7 @@ impl App {
             people,
             retry,
             mail,
+            backup,
             clock,
             instance,
             reporter,
@@ -88,6 +91,7 @@ impl App {
             store,
             authority,
             audit,
+            backups: Backups::new(backup),
             delivering,
             keys,
             jwt,

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::audit::chain::{Keeper, Notary, Urgency};
+use crate::backup::{self, Daily};
 use crate::{expiry, mail, master_keys, notices, retention};
 use leader::Lead;
 
@@ -38,6 +39,8 @@ const CERTIFICATES: Duration = Duration::from_hours(1);
 const CHECKING: Duration = Duration::from_hours(6);
 /// How often deliveries are looked for whose time is over or whose destination takes nothing any more.
 const ENDING: Duration = Duration::from_secs(1);
+/// How often it is looked whether a backup is due.
+const BACKING_UP: Duration = Duration::from_secs(20);
 /// How often what time has ended is removed.
 const SWEEPING: Duration = Duration::from_mins(5);
 /// How often what was kept for long enough is removed, once the turn before is over.
@@ -58,6 +61,12 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
         report("key report", master_keys::keep_reporting(&app).await);
     });
     jobs.every("measure store", MEASURING, |app| async move { report("measure store", app.measure_store().await) });
+    jobs.every("measure backups", MEASURING, |app| async move { backup::measure(&app).await });
+    let daily = Arc::new(tokio::sync::Mutex::<Daily>::default());
+    jobs.once("backup", BACKING_UP, move |app| {
+        let daily = Arc::clone(&daily);
+        async move { daily.lock().await.turn(&app).await }
+    });
     // Each mail is leased, so any main server may send it.
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
     jobs.once("deliveries", ENDING, |app| async move { sweep::deliveries(&app).await });

@@ -7,6 +7,7 @@ mod actor;
 mod app;
 mod audit;
 pub mod authority;
+pub mod backup;
 mod caller;
 mod contents;
 mod delivering;
@@ -45,6 +46,7 @@ use crate::app::App;
 pub use crate::audit::chain::Notary;
 use crate::audit::chain::{Keeper, Urgency};
 pub use crate::authority::{Authorities, Authority};
+use crate::backup::BackupConfig;
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::people::PeopleConfig;
 pub use crate::routes::openapi_text;
@@ -106,6 +108,8 @@ pub struct Parts {
     pub retry: RetrySchedule,
     /// How mail is sent.
     pub mail: MailConfig,
+    /// What is backed up, and how.
+    pub backup: BackupConfig,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.

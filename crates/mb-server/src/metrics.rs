@@ -22,6 +22,7 @@ pub(crate) struct ServerMetrics {
     pub(crate) leader: Gauge,
     pub(crate) register_seconds: Histogram,
     pub(crate) store: StoreGauges,
+    pub(crate) backup: BackupGauges,
     pub(crate) expiring: Expiring,
     pub(crate) retention: RetentionMetrics,
 }
@@ -55,12 +56,6 @@ impl ServerMetrics {
         metrics.gauge_of("mb_server_policy_version", "Version of the policy that proxies follow.", move || {
             as_f64(policy.borrow().version)
         });
-        metrics
-            .gauge(
-                "mb_backup_last_success_timestamp_seconds",
-                "When the last backup succeeded, seconds since 1970; 0 = never.",
-            )
-            .set(0.0);
         Self {
             destinations: DestinationGauges::register(metrics),
             expiring: Expiring::register(metrics),
@@ -79,6 +74,16 @@ impl ServerMetrics {
                 mail_oldest: metrics.gauge(
                     "mb_mail_oldest_timestamp_seconds",
                     "When the oldest of them was given, seconds since 1970; 0 if none waits.",
+                ),
+            },
+            backup: BackupGauges {
+                made: metrics.gauge(
+                    "mb_backup_last_success_timestamp_seconds",
+                    "When the last backup succeeded, seconds since 1970; 0 = never.",
+                ),
+                verified: metrics.gauge(
+                    "mb_backup_last_verified_timestamp_seconds",
+                    "When a backup was last proven by a restore into a scratch place, seconds since 1970; 0 = never.",
                 ),
             },
             registered: metrics.counter("mb_server_registered", "Messages stored for the first time."),
@@ -130,11 +135,26 @@ impl ServerMetrics {
     }
 }
 
+/// What is read from the folder of backups, so that it outlives the process.
+#[derive(Debug)]
+pub(crate) struct BackupGauges {
+    made: Gauge,
+    verified: Gauge,
+}
+
+impl BackupGauges {
+    /// When the newest one was made, and when one was last verified.
+    pub(crate) fn set(&self, made: Option<Timestamp>, verified: Option<Timestamp>) {
+        self.made.set(seconds(made));
+        self.verified.set(seconds(verified));
+    }
+}
+
 impl StoreGauges {
     /// `oldest` is when the oldest mail that waits was given.
     pub(crate) fn mail(&self, waiting: u64, oldest: Option<Timestamp>) {
         self.mail_waiting.set(as_f64(waiting));
-        self.mail_oldest.set(oldest.map_or(0.0, |at| as_f64(u64::try_from(at.seconds()).unwrap_or(0))));
+        self.mail_oldest.set(seconds(oldest));
     }
 }
 
@@ -197,6 +217,11 @@ impl DestinationGauges {
             self.overdue.of(kind.as_str()).set(figures.overdue(kind).as_secs_f64());
         }
     }
+}
+
+/// Since 1970; 0 for never.
+fn seconds(at: Option<Timestamp>) -> f64 {
+    at.map_or(0.0, |at| as_f64(u64::try_from(at.seconds()).unwrap_or(0)))
 }
 
 /// Counts are far below 2^52, where a double stops being exact.

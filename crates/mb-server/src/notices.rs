@@ -79,6 +79,35 @@ pub(crate) async fn retention(app: &App) -> Result<(), StoreError> {
     settle(app, kind, app.retention.behind().map(notice).into_iter().collect()).await
 }
 
+/// The key of the notice that there is nothing to seal backups with.
+pub(crate) const NO_KEY: &str = "key";
+
+/// Why there is no backup that can be relied upon.
+pub(crate) enum NoBackup<'a> {
+    /// There is nothing to seal with.
+    Key(&'a str),
+    /// The last one failed.
+    Failed(&'a str),
+    /// The one of that name does not verify.
+    Unproven(&'a str, &'a str),
+}
+
+/// Backups are not made, or fail; `None`: one has just been made.
+pub(crate) async fn backup(app: &App, trouble: Option<NoBackup<'_>>) -> Result<(), StoreError> {
+    let kind = NoticeKind::BackupFailed;
+    let (key, level, reason) = match trouble {
+        None => return settle(app, kind, Vec::new()).await,
+        Some(NoBackup::Key(reason)) => (NO_KEY, NoticeLevel::Warning, reason),
+        Some(NoBackup::Failed(reason)) => (ONLY, NoticeLevel::Error, reason),
+        Some(NoBackup::Unproven(name, reason)) => (name, NoticeLevel::Error, reason),
+    };
+    if !open_of(app, kind).await?.contains(key) {
+        let detail = json!({ "reason": reason });
+        app.store.raise_notice(&NewNotice { kind, key: key.to_owned(), level, detail }).await?;
+    }
+    Ok(())
+}
+
 /// A message does not open.
 pub(crate) async fn unreadable(app: &App, message: About<'_>, reason: &str) -> Result<(), StoreError> {
     let detail = json!({ "client": message.client, "domain": message.domain, "reason": reason });

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod backups;
 mod certificates;
 mod clients;
 mod confirm;
@@ -11,6 +12,7 @@ mod deliveries;
 mod destinations;
 mod domains;
 mod enrolment;
+mod entrance;
 mod keys;
 mod message_actions;
 mod messages;
@@ -72,6 +74,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(delivery())
         .merge(people())
         .merge(openapi::router())
+        .route_layer(axum::middleware::from_fn(entrance::check))
         .with_state(app)
 }
 
@@ -105,6 +108,9 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::KEYS_REWRAP, post(keys::rewrap))
         .route(paths::KEY, delete(keys::delete))
         .route(paths::KEY_PROXY, delete(keys::forget_proxy))
+        .route(paths::BACKUPS, get(backups::list).post(backups::create))
+        .route(paths::BACKUPS_VERIFY, post(backups::verify))
+        .route(paths::BACKUPS_JOB, get(backups::job))
 }
 
 /// Destinations, and what became of what they should take.
@@ -126,6 +132,11 @@ fn delivery() -> Router<Arc<App>> {
         .route(paths::PULL, post(pull::pull))
         .route(paths::PULL_ACK, post(pull::ack))
         .route(paths::PULL_NACK, post(pull::nack))
+}
+
+/// The number of a row as it stands in a path, written in the one way in which it is shown.
+pub(crate) fn row_id(text: &str) -> Result<i64, ApiError> {
+    text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or_else(ApiError::not_found)
 }
 
 /// Tells the proxies of a change, and waits for them: what was changed holds from the next request on.
@@ -183,7 +194,15 @@ mod tests {
     use mb_api::problem::ProblemCode;
     use mb_store::StoreError;
 
-    use super::store_fault;
+    use super::{row_id, store_fault};
+
+    #[test]
+    fn a_row_has_one_path() {
+        assert_eq!(row_id("17").expect("a number"), 17);
+        for other in ["+17", "017", " 17", "17 ", "1e1", "", "9223372036854775808"] {
+            assert_eq!(row_id(other).expect_err("none").code(), ProblemCode::NotFound, "{other}");
+        }
+    }
 
     #[test]
     fn only_what_passes_asks_for_a_repeat() {

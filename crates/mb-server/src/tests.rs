@@ -3,10 +3,12 @@
 mod access;
 mod asking;
 mod auditing;
+mod backups;
 mod changing_ca;
 mod clients;
 mod delivering;
 mod domains;
+mod entrance;
 mod errors;
 mod figures;
 mod fixture;

@@ -5,6 +5,7 @@
 use mb_core::{Clock, Timestamp};
 
 use crate::address::Address;
+use crate::archive::Snapshot;
 use crate::error::StoreError;
 use crate::mysql::{self, MySql};
 use crate::sqlite::{self, Sqlite};
@@ -44,11 +45,27 @@ impl Backend {
         }
     }
 
+    /// How many transactions of [`Backend::begin_registering`] may run at once.
+    pub(crate) fn lanes(&self) -> u32 {
+        match self {
+            Self::Sqlite(_) => 1,
+            Self::MySql(_) => mysql::LANES,
+        }
+    }
+
     /// Begins a transaction that only inserts, and finds out by unique keys what another one has inserted.
     pub(crate) async fn begin_registering(&self) -> Result<Transaction, StoreError> {
         match self {
             Self::Sqlite(db) => db.begin().await.map(Transaction::Sqlite),
             Self::MySql(db) => db.begin_registering().await.map(Transaction::MySql),
+        }
+    }
+
+    /// A view of the whole as it is now, while others go on writing.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        match self {
+            Self::Sqlite(db) => db.snapshot().await.map(Snapshot::Sqlite),
+            Self::MySql(db) => db.snapshot().await.map(Snapshot::MySql),
         }
     }
 

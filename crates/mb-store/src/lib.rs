@@ -6,6 +6,7 @@
 //! the store was opened with; nothing here reads another.
 
 mod address;
+mod archive;
 mod audit;
 mod audit_chain;
 mod audit_list;
@@ -62,6 +63,7 @@ use mb_core::{Clock, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use archive::Contents;
 pub use audit::AuditEntry;
 pub use audit_chain::{AuditCheckpoint, AuditHead, ChainedEntry};
 pub use audit_list::{AuditFilter, AuditPage, AuditPlace, ListedEntry};

@@ -30,6 +30,9 @@ use crate::value::{Row, Value, mysql_arguments};
 /// Connections beside the one that registers.
 const CONNECTIONS: u32 = 10;
 
+/// Connections that register, each with a transaction of its own at a time.
+pub(crate) const LANES: u32 = 2;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -51,6 +54,9 @@ NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY', autocommit = 1, innodb_lock_wait_tim
 /// The turn is the lock on a row that is always there.
 const BEGIN: &str = "START TRANSACTION; SELECT 1 FROM settings WHERE name = 'policy_version' FOR UPDATE";
 const BEGIN_BESIDE: &str = "START TRANSACTION";
+
+const SNAPSHOT: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                        START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
 const NOW: &str = "SELECT UTC_TIMESTAMP(6)";
 
@@ -86,7 +92,7 @@ impl MySql {
                 .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
                 .connect_lazy_with(options.clone())
         };
-        Ok(Self { pool: pool(CONNECTIONS), registering: pool(1) })
+        Ok(Self { pool: pool(CONNECTIONS), registering: pool(LANES) })
     }
 
     /// Begins a transaction that may look and then act: it waits for its turn, and nothing else that does so runs beside it.
@@ -105,7 +111,7 @@ impl MySql {
         Transaction::begin(&self.pool, BEGIN_BESIDE).await
     }
 
-    /// Begins a transaction on the connection that registers.
+    /// Begins a transaction on one of the connections that register.
     pub(crate) async fn begin_registering(&self) -> Result<Transaction, StoreError> {
         Transaction::begin(&self.registering, BEGIN_BESIDE).await
     }
@@ -118,6 +124,14 @@ impl MySql {
     ) -> Result<Vec<Row>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         fetch(&mut connection, sql, values).await
+    }
+
+    /// A connection that sees what is there now until it is closed.
+    pub(crate) async fn snapshot(&self) -> Result<PoolConnection<Driver>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        connection.close_on_drop();
+        within(STATEMENT_TIMEOUT, connection.execute(sqlx::raw_sql(SNAPSHOT))).await?;
+        Ok(connection)
     }
 
     /// The time that all who share the database agree on.

@@ -20,6 +20,7 @@ use crate::dead_letters::{self, NewDeadLetter};
 use crate::deliveries::{self, Begin, Beginning, MessageIds, NewDelivery};
 use crate::error::StoreError;
 use crate::messages::{self, ExistingMessage};
+use crate::retrying::Tries;
 use crate::settings;
 use crate::value::Value;
 
@@ -95,9 +96,6 @@ const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 /// A statement takes no further row once its bodies weigh this much: servers bound what comes in one packet, some at 4 MiB.
 const STATEMENT_BYTES: usize = 2 * 1024 * 1024;
 
-/// How often the same is tried while others stand in the way.
-const ATTEMPTS: u32 = 5;
-
 const INTO: &str = "messages (message_id, client_id, domain, topic, queued_at, deliver_at, expires_at, key_id, \
                     sender_number_hashed, encrypted_body, status, registered_at, delivered_at)";
 
@@ -152,14 +150,14 @@ pub(crate) async fn register(
     batches: &[&RegisterBatch],
 ) -> Result<Vec<Registration>, StoreError> {
     let mut expect = Expect::AllNew;
-    for _ in 1..ATTEMPTS {
+    let mut tries = Tries::new();
+    loop {
         match attempt(backend, clock, batches, expect).await {
-            Err(error) if error.is_unique_violation() => expect = Expect::SomeKnown,
-            Err(error) if error.is_conflict() => {}
+            Err(error) if error.is_unique_violation() && tries.another() => expect = Expect::SomeKnown,
+            Err(error) if error.is_conflict() && tries.another() => {}
             answers => return answers,
         }
     }
-    attempt(backend, clock, batches, expect).await
 }
 
 async fn attempt(

@@ -1,6 +1,6 @@
 //! Single values that belong to the store as a whole: its epoch, the policy's version, wrapped keys.
 
-use mb_core::KeyId;
+use mb_core::{KeyId, Timestamp};
 
 use crate::Store;
 use crate::audit::{self, Change};
@@ -34,8 +34,7 @@ impl Store {
     /// they tell at once which revocations they hold.
     pub async fn new_epoch(&self, actor: &str) -> Result<[u8; 16], StoreError> {
         let mut tx = self.backend().begin().await?;
-        tx.execute(MINT, [Value::Text(EPOCH)]).await?;
-        merging::note_epoch(&mut tx, self.now()).await?;
+        mint_epoch(&mut tx, self.now()).await?;
         let epoch = epoch(&mut tx).await?;
         leap(&mut tx).await?;
         audit::insert(&mut tx, &Change::new(self, actor, "store.new_epoch", "store")).await?;
@@ -110,6 +109,12 @@ impl Store {
     }
 }
 
+/// Gives the store another epoch, from now on.
+pub(crate) async fn mint_epoch(tx: &mut Transaction, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(MINT, [Value::Text(EPOCH)]).await?;
+    merging::note_epoch(tx, now).await
+}
+
 /// The store's epoch as this transaction sees it.
 pub(crate) async fn epoch(tx: &mut Transaction) -> Result<[u8; 16], StoreError> {
     let row = tx.fetch_optional(SELECT, [Value::Text(EPOCH)]).await?;
@@ -144,7 +149,7 @@ pub(crate) async fn standing(tx: &mut Transaction) -> Result<Standing, StoreErro
 
 /// Moves the versions of policy and destinations beyond all that may have been handed out since the store's rows were
 /// copied: who holds a version that comes again would not see that it says something else.
-async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
+pub(crate) async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
     bump(tx, POLICY_VERSION, LEAP).await?;
     bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
 }

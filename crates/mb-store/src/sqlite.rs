@@ -98,6 +98,16 @@ impl Sqlite {
         Ok(rows.into_iter().map(Row::Sqlite).collect())
     }
 
+    /// A reading connection that sees what is there now until it is closed. The log grows meanwhile.
+    pub(crate) async fn snapshot(&self) -> Result<PoolConnection<Driver>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        connection.close_on_drop();
+        sqlx::query("BEGIN").execute(&mut *connection).await?;
+        // Only the first look fixes what is seen.
+        sqlx::query("SELECT 1 FROM settings").execute(&mut *connection).await?;
+        Ok(connection)
+    }
+
     /// Bytes on disk, the log included.
     pub(crate) async fn size(&self) -> u64 {
         length(&self.path).await + self.log_size().await

@@ -62,7 +62,7 @@ impl Access {
         let give_up = tokio::time::Instant::now() + STARTING;
         loop {
             match RoleLock::try_take(layout, "main-server", Purpose::Command)? {
-                Ok(lock) => return Self::in_process(layout, &resolved, lock).await,
+                Ok(lock) => return Box::pin(Self::in_process(layout, &resolved, lock)).await,
                 Err(Some(Holder { url: Some(url), .. })) => return Self::remote(layout, &url),
                 Err(_) if tokio::time::Instant::now() < give_up => {
                     tokio::time::sleep(Duration::from_millis(100)).await;

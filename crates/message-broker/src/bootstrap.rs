@@ -4,6 +4,7 @@
 //! repeated. A CA that certified anything, and a key that sealed anything, are never replaced: without them the start
 //! ends with an error.
 
+pub(crate) mod backup;
 mod certificates;
 mod crl;
 mod mail;
@@ -155,6 +156,14 @@ async fn refuse_forgetful(store: &Store, config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// A restore that was broken off has left a part of the rows.
+async fn refuse_half_restored(store: &Store) -> Result<()> {
+    if store.is_half_restored().await.context("look whether the database is whole")? {
+        bail!("the database is half restored: repeat `message-broker backup restore PATH --yes` to its end");
+    }
+    Ok(())
+}
+
 /// Opens the main server on its files, making what is missing.
 ///
 /// # Errors
@@ -173,6 +182,7 @@ pub async fn main_server(
     let store = open_store(layout, &resolved.config, clock).await?;
     refuse_forgetful(&store, &resolved.config).await?;
     store.migrate().await.context("migrate the database")?;
+    refuse_half_restored(&store).await?;
     let authorities = match authorities {
         Some(authorities) => authorities,
         None => new_ca(layout, &store, clock).await?.into(),
@@ -195,6 +205,7 @@ pub async fn main_server(
         people,
         retry: resolved.config.delivery.schedule()?,
         mail,
+        backup: backup::settings(layout, resolved),
         clock: clock.clone(),
         instance,
         reporter: mb_crypto::files::kept_id(&layout.server_id()).context("read the main server's id")?,

@@ -3,6 +3,7 @@
 //! Data goes to stdout, words to stderr; business errors exit 1, usage errors 2 (contract, section 6).
 
 mod admin;
+mod backup;
 mod ca;
 mod completions;
 mod config;
@@ -67,6 +68,9 @@ enum Command {
     /// Rotate the master keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Make, list, verify and restore backups
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
     /// Administer people, clients, domains, messages and the store
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -133,6 +137,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(args) => runtime()?.block_on(migrate::run(&layout, args)),
         Command::Ca(command) => runtime()?.block_on(ca::run(&layout, command)),
         Command::Keys(command) => runtime()?.block_on(keys::run(&layout, command)),
+        Command::Backup(command) => runtime()?.block_on(backup::run(&layout, command)),
         Command::Admin(command) => runtime()?.block_on(admin::run(&layout, command)),
         Command::Enroll(args) => runtime()?.block_on(enroll::run(&layout, args)),
         Command::Send(args) => runtime()?.block_on(send::run(args, layout.root())),

@@ -5,9 +5,9 @@ use mb_core::SessionId;
 
 use super::{Client, ClientError, DEADLINE, JSON, build, decode, encode};
 use crate::dto::{
-    ChangePassword, ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, ForgotPassword, Login, NewSession,
-    NewSessionOtp, OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword,
-    SessionRow, Tokens, TwoFactorOffer,
+    BothFactors, ChangePassword, ConfirmTwoFactor, CurrentPassword, ForgotPassword, Login, NewSession, NewSessionOtp,
+    OpenedSession, OtpNeeded, PortalSession, Profile, RecoveryCodes, RefreshToken, ResetPassword, SessionRow, Tokens,
+    TwoFactorOffer,
 };
 use crate::page::Page;
 use crate::paths;
@@ -101,12 +101,12 @@ impl Client {
     }
 
     /// Switches the second factor off.
-    pub async fn disable_two_factor(&self, ask: &DisableTwoFactor) -> Result<(), ClientError> {
+    pub async fn disable_two_factor(&self, ask: &BothFactors) -> Result<(), ClientError> {
         self.tell(Method::POST, paths::PROFILE_TWO_FACTOR_DISABLE, ask).await
     }
 
     /// Replaces the recovery codes.
-    pub async fn recovery_codes(&self, ask: &CurrentPassword) -> Result<RecoveryCodes, ClientError> {
+    pub async fn recovery_codes(&self, ask: &BothFactors) -> Result<RecoveryCodes, ClientError> {
         self.post(paths::PROFILE_RECOVERY_CODES, ask, None).await
     }
 

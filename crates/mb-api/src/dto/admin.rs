@@ -1,6 +1,7 @@
 //! Administration, one file per resource (contract, section 4).
 
 mod audit;
+mod backups;
 mod certificates;
 mod clients;
 mod database;
@@ -19,6 +20,10 @@ mod users;
 mod workers;
 
 pub use audit::{AuditFault, AuditFaultKind, AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
+pub use backups::{
+    BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState, Backups, CreateBackup, VerifiedBackup,
+    VerifyBackup,
+};
 pub use certificates::{
     CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
     Revoked,

@@ -198,7 +198,7 @@ pub struct ChangePassword {
     pub new_password: SecretText,
 }
 
-/// Begins with a second factor, or replaces the recovery codes.
+/// Begins with a second factor.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CurrentPassword {
@@ -223,10 +223,10 @@ pub struct ConfirmTwoFactor {
     pub otp: SecretText,
 }
 
-/// Switches the second factor off.
+/// Switches the second factor off, or replaces its recovery codes.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DisableTwoFactor {
+pub struct BothFactors {
     /// The account's password.
     pub current_password: SecretText,
     /// Six digits, or a recovery code.

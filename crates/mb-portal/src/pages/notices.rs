@@ -53,7 +53,7 @@ const fn words(kind: NoticeKind) -> (&'static str, &'static str) {
     match kind {
         NoticeKind::CertificateExpiring => ("A certificate expires soon", "Issue a new one before that."),
         NoticeKind::DeadLetters => ("Messages became dead letters", "Look why, then redrive or purge them."),
-        NoticeKind::BackupFailed => ("A backup failed", "See the log, then back up again."),
+        NoticeKind::BackupFailed => ("Backups fail or are not made", "See why, then back up again."),
         NoticeKind::JournalDamaged => {
             ("A journal needs somebody", "Look with `journal status` at that proxy; everything is kept.")
         }
@@ -97,6 +97,7 @@ fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
         }
         NoticeKind::AuditBroken => Some((format!("At row {}: {}", number("position")?, text("detail")?), None)),
         NoticeKind::MessageUnreadable => Some((format!("It was not served: {}", text("reason")?), None)),
+        NoticeKind::BackupFailed => Some((text("reason")?.to_owned(), None)),
         NoticeKind::JournalDamaged => {
             let words = [("damaged", "damaged"), ("stale", "older than the horizon"), ("refused", "refused")];
             let counted =
@@ -105,7 +106,7 @@ fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
             Some((format!("Entries in the journal of {}: {counted}", text("proxy")?), None))
         }
         NoticeKind::RetentionBehind => Some((format!("The oldest of it is {} days overdue", number("days")?), None)),
-        NoticeKind::BackupFailed | NoticeKind::DestinationDisabled => None,
+        NoticeKind::DestinationDisabled => None,
     }
 }
 

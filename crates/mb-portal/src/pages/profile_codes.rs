@@ -1,8 +1,9 @@
 //! New recovery codes in place of the old ones.
 
 use askama::Template;
-use mb_api::dto::{CurrentPassword, RecoveryCodes, SecretText};
+use mb_api::dto::{BothFactors, RecoveryCodes, SecretText};
 
+use super::profile_two_factor::{any_code, digits};
 use crate::errors::Errors;
 use crate::field::Field;
 use crate::form::Form;
@@ -27,16 +28,17 @@ impl CodesPage {
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
-pub(crate) struct Password {
+pub(crate) struct Proof {
     current_password: SecretText,
+    otp: SecretText,
 }
 
 pub(crate) async fn get(person: Person) -> Answer {
     page(&form(&person, &Errors::default()))
 }
 
-pub(crate) async fn post(person: Person, Form(Password { current_password }): Form<Password>) -> Answer {
-    match person.client.recovery_codes(&CurrentPassword { current_password }).await {
+pub(crate) async fn post(person: Person, Form(Proof { current_password, otp }): Form<Proof>) -> Answer {
+    match person.client.recovery_codes(&BothFactors { current_password, otp: digits(&otp) }).await {
         Ok(codes) => page(&CodesPage::new(&person, codes)),
         Err(error) => mend(&form(&person, &Errors::from_refusal(error)?)),
     }
@@ -48,9 +50,12 @@ fn form(person: &Person, errors: &Errors) -> FormPage {
         title: "New recovery codes".into(),
         up: Some(("/profile".into(), "Profile")),
         action: "/profile/recovery-codes".into(),
-        above: errors.above(&["current_password"]).map(str::to_owned),
+        above: errors.above(&["current_password", "otp"]).map(str::to_owned),
         intro: Some("The old codes are void from then on.".into()),
-        fields: vec![Field::password("current_password", "Current password", "current-password", errors)],
+        fields: vec![
+            Field::password("current_password", "Current password", "current-password", errors),
+            any_code(errors),
+        ],
         button: "Make new codes",
         grave: false,
     }

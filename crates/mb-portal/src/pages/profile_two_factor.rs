@@ -1,7 +1,7 @@
 //! The second factor: on by showing a code of it, off by password and code.
 
 use askama::Template;
-use mb_api::dto::{ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, SecretText, TwoFactorOffer};
+use mb_api::dto::{BothFactors, ConfirmTwoFactor, CurrentPassword, SecretText, TwoFactorOffer};
 
 use super::profile_codes::CodesPage;
 use crate::errors::Errors;
@@ -68,7 +68,7 @@ pub(crate) async fn confirm(person: Person, Form(form): Form<Confirmed>) -> Answ
 }
 
 pub(crate) async fn disable(person: Person, Form(Disabled { current_password, otp }): Form<Disabled>) -> Answer {
-    let ask = DisableTwoFactor { current_password, otp: digits(&otp) };
+    let ask = BothFactors { current_password, otp: digits(&otp) };
     match person.client.disable_two_factor(&ask).await {
         Ok(()) => Ok(done("/profile", Flash::TwoFactorOff)),
         Err(error) => mend(&form(&person, &Errors::from_refusal(error)?)),
@@ -76,8 +76,13 @@ pub(crate) async fn disable(person: Person, Form(Disabled { current_password, ot
 }
 
 /// Apps show codes in groups, and people copy the spaces.
-fn digits(otp: &SecretText) -> SecretText {
+pub(super) fn digits(otp: &SecretText) -> SecretText {
     SecretText::new(otp.secret().expose().split_whitespace().collect())
+}
+
+/// The code, or one of those that are kept for a lost phone.
+pub(super) fn any_code(errors: &Errors) -> Field {
+    Field { label: "Code, or a recovery code", ..code(errors) }
 }
 
 fn code(errors: &Errors) -> Field {
@@ -125,7 +130,7 @@ fn form(person: &Person, errors: &Errors) -> FormPage {
         title: "Switch two-factor sign-in off".into(),
         action: "/profile/two-factor/disable".into(),
         intro: Some("From then on your password alone opens your account.".into()),
-        fields: vec![password, Field { label: "Code, or a recovery code", ..code(errors) }],
+        fields: vec![password, any_code(errors)],
         button: "Switch it off",
         grave: true,
         ..frame

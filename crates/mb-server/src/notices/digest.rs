@@ -78,7 +78,7 @@ const fn words(kind: NoticeKind) -> &'static str {
     match kind {
         NoticeKind::CertificateExpiring => "a certificate expires",
         NoticeKind::DeadLetters => "there are new dead letters",
-        NoticeKind::BackupFailed => "a backup failed",
+        NoticeKind::BackupFailed => "backups fail or are not made",
         NoticeKind::JournalDamaged => "a proxy's journal holds entries that were damaged or set aside",
         NoticeKind::DestinationDisabled => "a destination was disabled",
         NoticeKind::AuditBroken => "the audit log does not verify",

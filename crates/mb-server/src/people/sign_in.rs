@@ -158,18 +158,35 @@ fn succeeded(app: &App, attempt: &Try) {
 async fn held(
     app: &App,
     attempt: &Try,
-    ask: impl FnOnce(&mut Throttle, &Try, Timestamp) -> Result<(), Held>,
+    ask: impl Fn(&mut Throttle, &Try, Timestamp) -> Result<(), Held>,
     account: &str,
     from: IpAddr,
 ) -> Result<(), ApiError> {
     let now = app.clock.now();
-    let Err(held) = app.people.throttle(|throttle| ask(throttle, attempt, now)) else { return Ok(()) };
+    let mut answer = app.people.throttle(|throttle| ask(throttle, attempt, now));
+    if matches!(answer, Err(Held::Slowed(_))) && was_here(app, account, from).await? {
+        answer = app.people.throttle(|throttle| {
+            throttle.remember(account, Network::of(from));
+            ask(throttle, attempt, now)
+        });
+    }
+    let Err(held) = answer else { return Ok(()) };
     let (code, detail, wait) = match held {
         Held::Locked(wait) => (ProblemCode::AccountLocked, "too many failures: the account is locked from here", wait),
         Held::Slowed(wait) => (ProblemCode::TooManyAttempts, "too many attempts: wait before the next", wait),
     };
     let error = ApiError::new(code, detail).retry_after(whole_seconds(wait));
     Err(refuse(app, account, from, error).await)
+}
+
+/// Whether the account has a session that began in this network. What this process remembers ends with it; what is
+/// stored does not, so a restart under attack keeps no owner out.
+async fn was_here(app: &App, account: &str, from: IpAddr) -> Result<bool, ApiError> {
+    let Some(email) = Email::parse(account) else { return Ok(false) };
+    let Some(user) = app.store.user_by_email(email.as_str()).await.map_err(store_fault)? else { return Ok(false) };
+    let sessions = app.store.sessions(user.id).await.map_err(store_fault)?;
+    let networks = sessions.iter().filter_map(|session| session.peer_address.parse().ok()).map(Network::of);
+    Ok(networks.into_iter().any(|network| network == Network::of(from)))
 }
 
 /// Rounded up: a caller that waits so long is not refused again.

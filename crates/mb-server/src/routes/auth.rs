@@ -148,7 +148,10 @@ pub(crate) async fn reset_password(
     }
     let hash = app.people.hashing.hash(&ask.new_password, "/new_password").await?;
     match app.store.reset_password(&digest, &hash).await.map_err(store_fault)? {
-        Some(_) => Ok(Json(Accepted { detail: "the password is set: sign in with it".into() })),
+        Some(user) => {
+            app.people.throttle(|throttle| throttle.forgive(&user.email));
+            Ok(Json(Accepted { detail: "the password is set: sign in with it".into() }))
+        }
         None => Err(sign_in::refuse_token(&app, from, over()).await),
     }
 }

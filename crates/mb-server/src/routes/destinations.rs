@@ -18,7 +18,7 @@ use mb_core::{DestinationId, DestinationKind, DestinationState, Timestamp};
 use mb_crypto::webhook::WebhookSecret;
 use mb_store::{NewDestination, StoreError};
 
-use super::store_fault;
+use super::{row_id, store_fault};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::delivering;
@@ -135,7 +135,7 @@ pub(crate) async fn delete(
 }
 
 fn number(id: &str) -> Result<DestinationId, ApiError> {
-    id.parse().map(DestinationId::new).map_err(|_| ApiError::not_found())
+    row_id(id).map(DestinationId::new)
 }
 
 /// A destination as people see it.

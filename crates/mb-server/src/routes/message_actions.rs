@@ -14,7 +14,7 @@ use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::{ClientName, DestinationId, MessageId, Role};
 use mb_store::{Cancelled, Replay};
 
-use super::store_fault;
+use super::{row_id, store_fault};
 use crate::actor;
 use crate::app::App;
 use crate::caller::Caller;
@@ -120,7 +120,7 @@ pub(crate) async fn replay(
 ) -> Result<Json<Replayed>, ApiError> {
     let actor = caller.admin()?;
     let ask: ReplayMessages = mb_runtime::body::read_json(body, MAX_BODY).await?;
-    let id = id.parse().map(DestinationId::new).map_err(|_| ApiError::not_found())?;
+    let id = row_id(&id).map(DestinationId::new)?;
     let destination = app.store.destination(id).await.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     let after = ask.cursor.as_deref().map(|text| Cursor::parse(List::Replay, text)).transpose()?;
     let replay = Replay {

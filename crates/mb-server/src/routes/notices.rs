@@ -13,7 +13,7 @@ use mb_api::{Query, paths};
 use mb_core::NoticeId;
 use mb_store::{Notice, NoticeFilter, NoticeKey};
 
-use super::{object, store_fault};
+use super::{object, row_id, store_fault};
 use crate::app::App;
 use crate::caller::Caller;
 
@@ -56,7 +56,7 @@ pub(crate) async fn resolve(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let actor = caller.admin()?;
-    let id = id.parse().map(NoticeId::new).map_err(|_| ApiError::not_found())?;
+    let id = row_id(&id).map(NoticeId::new)?;
     let resolved = app.store.resolve_notice(NoticeKey::Id(id), actor.as_str()).await.map_err(store_fault)?;
     if resolved { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }

@@ -13,7 +13,7 @@ use mb_api::dto::{ChangePassword, Profile, SecretText, SessionRow};
 use mb_api::page::Page;
 use mb_api::paths;
 use mb_api::problem::ApiError;
-use mb_core::SessionId;
+use mb_core::{FieldError, SessionId};
 use mb_runtime::body::read_json;
 use mb_store::{SessionKey, User, UserChange};
 
@@ -49,6 +49,10 @@ pub(crate) async fn change_password(
     let person = caller.person()?;
     let ask: ChangePassword = read_json(body, MAX_BODY).await?;
     let user = prove(&app, person, &ask.current_password).await?;
+    if ask.new_password.secret().expose() == ask.current_password.secret().expose() {
+        let same = FieldError::new("/new_password", "unchanged", "the new password is the old one");
+        return Err(ApiError::invalid(vec![same]));
+    }
     let hash = app.people.hashing.hash(&ask.new_password, "/new_password").await?;
     let change = UserChange::PasswordHash(hash);
     let changed = app.store.change_user(user.id, &change, &[user.role], caller.actor().as_str()).await;

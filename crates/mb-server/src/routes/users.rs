@@ -21,7 +21,7 @@ use mb_runtime::body::read_json;
 use mb_store::{NewUser, StoreError, User, UserChange, UserFilter};
 
 use super::auth::MAX_BODY;
-use super::store_fault;
+use super::{row_id, store_fault};
 use crate::app::App;
 use crate::caller::{Caller, forbidden};
 use crate::people::accounts;
@@ -139,7 +139,7 @@ pub(crate) async fn delete(
 /// # Errors
 /// 404 if there is none, 403 if there is one.
 async fn find(app: &App, id: &str, among: &[UserRole]) -> Result<User, ApiError> {
-    let id = id.parse().map(UserId::new).map_err(|_| ApiError::not_found())?;
+    let id = row_id(id).map(UserId::new)?;
     let user = app.store.user(id).await.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     if among.contains(&user.role) { Ok(user) } else { Err(forbidden()) }
 }

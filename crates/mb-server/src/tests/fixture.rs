@@ -83,7 +83,7 @@ impl Fixture {
         let public = master.public();
         let mut metrics = Metrics::new();
         let secrets = (ca.certificate_pem().to_owned(), master.to_text());
-        let parts = Parts { mail, ..parts(&store, &clock, ca, master, directory.path().join("audit.head")) };
+        let parts = Parts { mail, ..parts(&store, &clock, ca, master, directory.path(), "audit.head") };
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
         let config = AppConfig::new(Role::Server, paths::SERVER);
         let app = mb_runtime::app::App::new(config, server.router(), &mut metrics);
@@ -112,9 +112,8 @@ impl Fixture {
         let (ca_pem, master) = &self.secrets;
         let ca = Ca::load(ca_pem, self.ca_key.expose()).expect("the CA");
         let master = MasterKey::from_text(master.expose()).expect("the key");
-        let head = self.directory.path().join("second.head");
-        let mut metrics = Metrics::new();
-        let parts = parts(&self.store, &self.clock, ca, master, head);
+                let mut metrics = Metrics::new();
+        let parts = parts(&self.store, &self.clock, ca, master, self.directory.path(), "second.head");
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
         let config = AppConfig::new(Role::Server, paths::SERVER);
         let service = mb_runtime::app::App::new(config, server.router(), &mut metrics);
@@ -190,17 +189,18 @@ impl Fixture {
     }
 }
 
-fn parts(store: &Store, clock: &Clock, ca: Ca, master: MasterKey, audit_head: std::path::PathBuf) -> Parts {
+fn parts(store: &Store, clock: &Clock, ca: Ca, master: MasterKey, place: &std::path::Path, head: &str) -> Parts {
     Parts {
         store: store.clone(),
         authorities: ca.into(),
         master: master.into(),
-        audit_head: Some(audit_head),
+        audit_head: Some(place.join(head)),
         jwt: JwtSecret::generate(),
         own_names: vec!["broker.example".into(), "LOCALHOST".into()],
         people: PeopleConfig { portal_url: "https://portal.example".into() },
         retry: RetrySchedule::default(),
         mail: MailConfig::default(),
+        backup: crate::backup::tests::config(place),
         clock: clock.clone(),
         instance: "test".into(),
         reporter: mb_core::KeyId::from_bytes([6; 16]),

@@ -1,8 +1,10 @@
 //! What every backend of the store must do, said once and run on each of them.
 
+mod accounts;
 mod administration;
 #[path = "../server/alone.rs"]
 mod alone_server;
+mod archiving;
 mod auditing;
 mod delivering;
 mod enrolling;
@@ -17,6 +19,7 @@ mod people;
 mod reading;
 mod registering;
 mod retaining;
+mod round_trips;
 mod running;
 mod schema;
 #[path = "../server/mod.rs"]
@@ -86,6 +89,10 @@ on_every_backend! {
         a_newer_schema_is_refused,
         a_closed_store_says_so,
         a_fault_of_one_call_does_not_reach_the_others;
+    archiving:
+        an_archive_brings_every_row_and_no_sign_in,
+        half_an_archive_makes_no_store,
+        an_archive_is_of_one_moment;
     people:
         users_come_in_pages_by_each_filter,
         what_ends_sessions_ends_all_of_them_at_once,
@@ -199,6 +206,7 @@ on_servers! {
         whoever_is_chosen_to_give_way_tries_again,
         who_looks_and_then_acts_takes_turns,
         a_mail_is_leased_by_one_server_at_a_time,
+        servers_that_lease_at_once_get_each_delivery_once,
         text_outside_of_the_first_plane_survives,
         no_column_takes_different_texts_for_equal,
         an_account_with_a_difficult_password_gets_in,
@@ -206,28 +214,33 @@ on_servers! {
 }
 
 macro_rules! on_a_server_of_its_own {
-    ($($behaviour:ident),+) => {
+    ($($area:ident: $($behaviour:ident),+;)+) => {
         mod alone {
-            use super::{outages, server};
-            on_a_server_of_its_own! { needs_mariadbd, MariaDb: $($behaviour),+ }
-            on_a_server_of_its_own! { needs_mysqld, MySql: $($behaviour),+ }
+            use super::{accounts, outages, round_trips, server};
+            on_a_server_of_its_own! { needs_mariadbd, MariaDb: $($area: $($behaviour),+;)+ }
+            on_a_server_of_its_own! { needs_mysqld, MySql: $($area: $($behaviour),+;)+ }
         }
     };
-    ($backend:ident, $product:ident: $($behaviour:ident),+) => {
+    ($backend:ident, $product:ident: $($area:ident: $($behaviour:ident),+;)+) => {
         mod $backend {
-            $(
+            $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
-                    super::outages::$behaviour(super::server::Product::$product).await;
+                    super::$area::$behaviour(super::server::Product::$product).await;
                 }
-            )+
+            )+)+
         }
     };
 }
 
 on_a_server_of_its_own! {
-    a_killed_server_keeps_what_was_answered_and_is_met_again,
-    a_server_is_known_by_its_authority_and_name
+    accounts:
+        the_shipped_account_may_what_the_store_does_and_no_more;
+    outages:
+        a_killed_server_keeps_what_was_answered_and_is_met_again,
+        a_server_is_known_by_its_authority_and_name;
+    round_trips:
+        a_thousand_messages_take_a_few_questions_more_than_one;
 }
 
 on! { sqlite_files, sqlite:

@@ -195,6 +195,7 @@ pub(crate) async fn a_restored_store_signs_everyone_out(fixture: Fixture) {
     let begun = store.begin_session(&session(&before, 1)).await.expect("begins");
     store.end_all_sessions("restore").await.expect("ends");
     assert!(store.session(begun.id).await.expect("reads").is_none());
-    assert_eq!(store.user(before.id).await.expect("reads").expect("is there").generation, before.generation + 1);
+    let after = store.user(before.id).await.expect("reads").expect("is there").generation;
+    assert!(after > before.generation + 1000, "tokens of as many changes since the copy: {after}");
     assert!(store.end_session(SessionKey::Token(&digest(1)), None).await.expect("asks").is_none());
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mb_core::UserRole;
+use mb_core::{DestinationKind, UserRole};
 use mb_store::{NewMail, Registered, Store, StoreError};
 
+use crate::delivering::{destination, lease, register};
 use crate::fixture::{Fixture, NOW, batch, client, data_key, dead_letter, domain, id, message};
 use crate::people::user;
 use crate::server::{Database, administer};
@@ -145,6 +146,32 @@ pub(crate) async fn a_mail_is_leased_by_one_server_at_a_time(fixture: Fixture) {
     subjects.dedup();
     assert_eq!(subjects.len(), leased, "none is leased twice");
     assert!(leased >= 10, "and locked rows are passed by");
+}
+
+pub(crate) async fn servers_that_lease_at_once_get_each_delivery_once(fixture: Fixture) {
+    let hook = destination(&fixture.store, "hook", DestinationKind::Webhook).await.route.id;
+    register(&fixture.store, 0..600, &[hook]).await;
+    let stores = [fixture.store.clone(), fixture.second().await, fixture.second().await];
+    let mut running = tokio::task::JoinSet::new();
+    for worker in 0..6_u8 {
+        let store = stores[usize::from(worker) % 3].clone();
+        running.spawn(async move {
+            let mut leased = Vec::new();
+            // What another holds for a moment is passed over, so one empty answer says nothing.
+            for turn in 0..20 {
+                let deliveries = lease(&store, worker * 20 + turn, 20).await;
+                leased.extend(deliveries.iter().map(|delivery| delivery.message.header.message_id));
+            }
+            leased
+        });
+    }
+    let leased = running.join_all().await.concat();
+    let mut rest =
+        lease(&fixture.store, 255, 600).await.iter().map(|one| one.message.header.message_id).collect::<Vec<_>>();
+    rest.extend(&leased);
+    rest.sort_unstable();
+    assert_eq!(rest, (0..600).map(id).collect::<Vec<_>>(), "each once");
+    assert!(leased.len() >= 300, "most of them at once: {}", leased.len());
 }
 
 pub(crate) async fn text_outside_of_the_first_plane_survives(fixture: Fixture) {

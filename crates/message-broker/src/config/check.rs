@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use mb_core::domain::MAX_RATE_LIMIT;
 use mb_core::{Egress, RetrySchedule};
+use mb_server::backup::TimeOfDay;
 use rustls_pki_types::ServerName;
 
 use super::{Config, Delivery, Environment, Proxy};
@@ -19,7 +20,8 @@ impl Config {
         if !["error", "warn", "info", "debug", "trace"].contains(&self.log.level.to_ascii_lowercase().as_str()) {
             bail!("log.level is {:?}: use error, warn, info, debug or trace", self.log.level);
         }
-        let ranges: [(&str, u64, u64, u64); 17] = [
+        let ranges: [(&str, u64, u64, u64); 18] = [
+            ("backup.keep_days", self.backup.keep_days, 1, 3650),
             ("redis.claim_idle", self.redis.claim_idle, 11, 3600),
             ("redis.forward_again", self.redis.forward_again, 1, 3600),
             ("pki.component_validity", self.pki.component_validity, 15, 315_360_000),
@@ -44,6 +46,9 @@ impl Config {
             }
         }
         self.mail.check()?;
+        if TimeOfDay::parse(&self.backup.at).is_none() {
+            bail!("backup.at is {:?}: use HH:MM as in 02:00", self.backup.at);
+        }
         if let Err(part) = Egress::parse(&self.delivery.allow_cidrs) {
             bail!("delivery.allow_cidrs names {part:?}: use ADDRESS/BITS as in 127.0.0.0/8");
         }

@@ -74,6 +74,7 @@ pub(super) const SECRETS: &[&str] = &[
     "ADMIN_EMAIL",
     "ADMIN_PASSWORD",
     "JWT_SECRET",
+    "MB_BACKUP__PASSPHRASE",
     "REDIS_PASSWORD",
     "REDIS_SENTINEL_PASSWORD",
     "REDIS_URL",

@@ -1,6 +1,6 @@
 //! The sections of the configuration, typed. What each key means stands in the default file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub store: Store,
     /// Mail.
     pub mail: Mail,
+    /// Backups.
+    pub backup: Backup,
     /// Logging.
     pub log: Log,
     /// Metrics.
@@ -253,6 +255,35 @@ impl Store {
         Some(user.split_once(':').map_or_else(String::new, |(_, password)| password.to_owned()))
     }
 }
+
+/// `[backup]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// Whether one is made every day.
+    pub enabled: bool,
+    /// `HH:MM`, UTC.
+    pub at: String,
+    /// Relative to the data directory; empty = the usual place.
+    pub dir: String,
+    /// Days.
+    pub keep_days: u64,
+    /// Relative to the data directory; empty = none.
+    pub key_file: String,
+}
+
+impl Backup {
+    /// Where backups are put.
+    pub fn place(&self, data_dir: &Path) -> PathBuf {
+        if self.dir.is_empty() { data_dir.join(USUAL_PLACE) } else { data_dir.join(&self.dir) }
+    }
+}
+
+/// An absolute path stays what it is when it is joined.
+#[cfg(windows)]
+const USUAL_PLACE: &str = r"C:\Backups\MessageBroker";
+#[cfg(not(windows))]
+const USUAL_PLACE: &str = "backups";
 
 /// `[log]`
 #[derive(Clone, Debug, Deserialize)]

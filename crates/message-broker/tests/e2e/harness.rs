@@ -138,6 +138,12 @@ impl Broker {
         drop(std::mem::replace(self, next));
     }
 
+    /// Another value of a variable, from the next start or command on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// SIGTERM; the exit code and how long it took.
     pub(crate) fn terminate(&mut self) -> (Option<i32>, Duration) {
         let begun = Instant::now();

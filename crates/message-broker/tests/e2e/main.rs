@@ -2,6 +2,7 @@
 
 mod administration;
 mod authority;
+mod backups;
 mod certificates;
 mod cli;
 mod crash;

@@ -2,7 +2,7 @@
 
 mod balancer;
 mod cluster;
-mod load;
+pub(crate) mod load;
 mod needs_redis_server_and_needs_mariadbd;
 mod resp;
-mod servers;
+pub(crate) mod servers;

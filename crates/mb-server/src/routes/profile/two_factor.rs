@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use mb_api::dto::{ConfirmTwoFactor, CurrentPassword, DisableTwoFactor, RecoveryCodes, SecretText, TwoFactorOffer};
+use mb_api::dto::{BothFactors, ConfirmTwoFactor, CurrentPassword, RecoveryCodes, SecretText, TwoFactorOffer};
 use mb_api::paths;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_crypto::sealed_value::{self, Purpose};
@@ -79,13 +79,13 @@ pub(crate) async fn confirm(
 #[utoipa::path(
     post, path = paths::PROFILE_TWO_FACTOR_DISABLE, tag = "profile", operation_id = "disable_two_factor",
     summary = "Switch the second factor off",
-    request_body = DisableTwoFactor,
+    request_body = BothFactors,
     responses((status = 204, description = "It is off"), (status = 409, description = "None is on"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
 pub(crate) async fn disable(State(app): State<Arc<App>>, caller: Caller, body: Body) -> Result<StatusCode, ApiError> {
     let person = caller.person()?;
-    let ask: DisableTwoFactor = read_json(body, MAX_BODY).await?;
+    let ask: BothFactors = read_json(body, MAX_BODY).await?;
     let user = prove(&app, person, &ask.current_password).await?;
     if !matches!(user.totp, Totp::On { .. }) {
         return Err(off());
@@ -99,7 +99,7 @@ pub(crate) async fn disable(State(app): State<Arc<App>>, caller: Caller, body: B
     post, path = paths::PROFILE_RECOVERY_CODES, tag = "profile", operation_id = "replace_recovery_codes",
     summary = "Replace the recovery codes",
     description = "Earlier ones are void; the answer holds the new ones, this once.",
-    request_body = CurrentPassword,
+    request_body = BothFactors,
     responses((status = 200, body = RecoveryCodes), (status = 409, description = "None is on"), (status = 429, description = "Too many attempts, or the account is locked from here")),
     security(("bearer" = []), ("portal_session" = [])),
 )]
@@ -109,9 +109,10 @@ pub(crate) async fn replace_codes(
     body: Body,
 ) -> Result<Json<RecoveryCodes>, ApiError> {
     let person = caller.person()?;
-    let ask: CurrentPassword = read_json(body, MAX_BODY).await?;
+    let ask: BothFactors = read_json(body, MAX_BODY).await?;
     let user = prove(&app, person, &ask.current_password).await?;
     let Totp::On { secret: sealed, .. } = &user.totp else { return Err(off()) };
+    sign_in::second_factor(&app, &user, Some(&ask.otp), origin(person)).await?;
     let (codes, hashes) = recovery_codes(&sign_in::open_secret(&app, &user, sealed)?);
     let replaced = app.store.replace_recovery_codes(user.id, &hashes, caller.actor().as_str()).await;
     if replaced.map_err(store_fault)? { Ok(Json(codes)) } else { Err(off()) }

@@ -61,7 +61,9 @@ pub(crate) async fn set_password(
     let ask: SetUserPassword = read_json(body, MAX_BODY).await?;
     let user = find(&app, &id, &among).await?;
     let hash = app.people.hashing.hash(&ask.new_password, "/new_password").await?;
-    change(&app, &caller, &user, &UserChange::PasswordHash(hash), &among).await
+    let changed = change(&app, &caller, &user, &UserChange::PasswordHash(hash), &among).await?;
+    app.people.throttle(|throttle| throttle.forgive(&user.email));
+    Ok(changed)
 }
 
 #[utoipa::path(

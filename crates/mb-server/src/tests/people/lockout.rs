@@ -29,6 +29,37 @@ async fn five_failures_lock_the_account_where_they_came_from_and_nowhere_else() 
 }
 
 #[tokio::test]
+async fn a_password_that_was_replaced_forgives_what_failed_before() {
+    let fixture = Fixture::new().await;
+    let id = fixture.user("a@x.org", UserRole::User).await.id;
+    fixture.user("root@x.org", UserRole::Admin).await;
+    let (admin, _) = fixture.tokens("root@x.org").await;
+    let owner = fixture.from("203.0.113.9");
+    for _ in 0..6 {
+        owner.post(paths::AUTH_LOGIN, login("a@x.org", WRONG)).await;
+    }
+    assert_eq!(owner.post(paths::AUTH_LOGIN, login("a@x.org", PASSWORD)).await.problem(), (429, "account_locked"));
+    let path = paths::USER_PASSWORD.replace("{id}", &id.to_string());
+    fixture.bearer(&admin).put(&path, json!({ "new_password": "Another horse 2" })).await.ok(200);
+    owner.post(paths::AUTH_LOGIN, login("a@x.org", "Another horse 2")).await.ok(200);
+}
+
+#[tokio::test]
+async fn who_was_here_before_a_restart_is_not_kept_out_by_guessers_elsewhere() {
+    let fixture = Fixture::new().await;
+    fixture.user("a@x.org", UserRole::User).await;
+    let owner = fixture.from("198.51.100.7");
+    owner.post(paths::AUTH_LOGIN, login("a@x.org", PASSWORD)).await.ok(200);
+    fixture.server.app.people.throttle(|throttle| *throttle = mb_core::throttle::Throttle::new());
+    for n in 0..40 {
+        fixture.from(&format!("203.0.113.{n}")).post(paths::AUTH_LOGIN, login("a@x.org", WRONG)).await;
+    }
+    let stranger = fixture.from("192.0.2.200").post(paths::AUTH_LOGIN, login("a@x.org", PASSWORD)).await;
+    assert_eq!(stranger.problem(), (429, "too_many_attempts"));
+    owner.post(paths::AUTH_LOGIN, login("a@x.org", PASSWORD)).await.ok(200);
+}
+
+#[tokio::test]
 async fn an_ipv6_host_has_one_network_whichever_of_its_addresses_it_takes() {
     let fixture = Fixture::new().await;
     for n in 0..5 {

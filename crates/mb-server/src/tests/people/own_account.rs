@@ -53,6 +53,8 @@ async fn a_new_password_needs_the_old_one_and_ends_every_session() {
         (weak.problem(), &weak.body["errors"][0]["pointer"]),
         ((422, "validation_failed"), &json!("/new_password"))
     );
+    let same = person.put(paths::PROFILE_PASSWORD, ask(PASSWORD, PASSWORD)).await;
+    assert_eq!(same.body["errors"][0]["code"], "unchanged");
     assert!(fixture.knows(&access).await);
     person.put(paths::PROFILE_PASSWORD, ask(PASSWORD, "Another horse 2")).await.ok(200);
     assert!(!fixture.knows(&access).await);
@@ -123,7 +125,10 @@ async fn a_recovery_code_is_good_once_and_new_ones_void_the_old() {
     let body = sign_in(&codes[0].to_lowercase()).await.ok(200);
     assert_eq!(body["user"]["recovery_codes_left"], 9);
     assert_eq!(sign_in(&codes[0]).await.problem(), (401, "wrong_credentials"));
-    let fresh = person.post(paths::PROFILE_RECOVERY_CODES, json!({ "current_password": PASSWORD })).await.ok(200);
+    let ask = json!({ "current_password": PASSWORD });
+    let alone = person.post(paths::PROFILE_RECOVERY_CODES, with_otp(ask.clone(), "000000")).await;
+    assert_eq!(alone.problem(), (401, "wrong_credentials"), "a session and the password are one factor");
+    let fresh = person.post(paths::PROFILE_RECOVERY_CODES, with_otp(ask, &codes[2])).await.ok(200);
     assert_eq!(sign_in(&codes[1]).await.problem(), (401, "wrong_credentials"));
     sign_in(&text(&fresh["recovery_codes"][1])).await.ok(200);
 }

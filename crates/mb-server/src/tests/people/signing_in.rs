@@ -161,6 +161,10 @@ async fn what_takes_access_away_takes_it_at_once() {
         assert!(!fixture.knows(&access).await, "{path}");
         assert_eq!(fixture.refresh(&refresh).await.problem(), (401, "invalid_token"), "{path}");
         assert_eq!(session.get(paths::SESSIONS).await.problem(), (401, "invalid_token"), "{path}");
+        if path == paths::USER_EXPIRY {
+            admin.put(&paths::with_id(path, &user.id), json!({ "expires_at": null })).await.ok(200);
+            assert!(!fixture.knows(&access).await, "what ended does not come back with the account");
+        }
     }
 }
 

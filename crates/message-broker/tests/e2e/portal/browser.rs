@@ -12,7 +12,12 @@ pub(super) const PASSWORD: &str = "Correct-Horse-7";
 
 /// A broker whose first admin is known.
 pub(super) fn broker() -> Broker {
-    Broker::start_with(&[("ADMIN_EMAIL", ADMIN), ("ADMIN_PASSWORD", PASSWORD)])
+    Broker::start_with(&[
+        ("ADMIN_EMAIL", ADMIN),
+        ("ADMIN_PASSWORD", PASSWORD),
+        // Without it a notice says that no backups are made.
+        ("MB_BACKUP__PASSPHRASE", "what seals a backup"),
+    ])
 }
 
 /// A browser.

@@ -1,0 +1,47 @@
+//! What every request that changes something says of itself, before its handler is asked.
+//!
+//! Browsers present a client certificate to whatever page asks them to, so a page of another site could act as an
+//! administrator who has one installed. Two things keep it out: a request that says it comes from another site is
+//! refused (Fetch Metadata, W3C), and a body has to be declared as JSON, which a page may not do for another site
+//! without being allowed to (Fetch standard, "CORS-safelisted request-header"), and nobody here allows it.
+
+use axum::body::HttpBody as _;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use mb_api::paths;
+use mb_api::problem::{ApiError, ProblemCode};
+use mb_runtime::body::require_json;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Routes whose bodies are something else; what that is, their handlers know.
+const OTHER_BODIES: [&str; 2] = [paths::REGISTER, paths::PKI_RENEW];
+
+/// Lets a request in.
+pub(super) async fn check(request: Request, next: Next) -> Response {
+    match refusal(&request) {
+        Some(error) => error.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn refusal(request: &Request) -> Option<ApiError> {
+    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) {
+        return None;
+    }
+    if is_of_another_site(request.headers()) {
+        return Some(ApiError::new(ProblemCode::Forbidden, "a page of another site may not ask this"));
+    }
+    let is_json = !request.body().is_end_stream() && !OTHER_BODIES.contains(&request.uri().path());
+    if is_json { require_json(request.headers()).err() } else { None }
+}
+
+/// Programs say nothing of the kind; browsers do. A browser too old to say which site names an origin.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    match headers.get(FETCH_SITE) {
+        Some(site) => site != "same-origin" && site != "none",
+        None => headers.contains_key(header::ORIGIN),
+    }
+}
