@@ -13,6 +13,7 @@ mod message;
 mod overview;
 pub mod pull;
 mod secret;
+pub mod worker;
 
 pub use admin::*;
 pub use archive::{

@@ -161,6 +161,17 @@ pub const NOTICE_RESOLVE: &str = "/admin/notices/{id}/resolve";
 
 /// List the proxies.
 pub const PROXIES_STATUS: &str = "/admin/proxies/status";
+/// List the workers.
+pub const WORKERS_STATUS: &str = "/admin/workers/status";
+/// What is on its way.
+pub const QUEUE: &str = "/admin/queue";
+/// The database behind the store.
+pub const DATABASE: &str = "/admin/database";
+
+/// For how long things are kept.
+pub const RETENTION: &str = "/admin/retention";
+/// Removing what was kept for long enough.
+pub const RETENTION_RUN: &str = "/admin/retention/run";
 
 /// Figures.
 pub const STATS: &str = "/admin/stats";
@@ -314,6 +325,11 @@ pub const SERVER: &[&str] = &[
     NOTICES,
     NOTICE_RESOLVE,
     PROXIES_STATUS,
+    WORKERS_STATUS,
+    QUEUE,
+    DATABASE,
+    RETENTION,
+    RETENTION_RUN,
     STATS,
     NEW_EPOCH,
     KEYS,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::field::FieldError;
+use crate::retention::MIN_RETENTION_DAYS;
 use crate::submission::BodyRules;
 
 /// The most Unicode scalar values that a tenant may allow in a body (contract, section 3).
@@ -59,14 +60,22 @@ pub struct DomainRules {
     pub body_limit: u32,
     /// Messages per 60 s for each of its clients, up to [`MAX_RATE_LIMIT`]; 0 is no limit, `None` the proxies' own.
     pub rate_limit: Option<u32>,
-    /// Days after which messages are deleted, 1 to [`MAX_RETENTION_DAYS`]; `None` is the main server's own setting.
+    /// Days after which messages are deleted, [`MIN_RETENTION_DAYS`] to [`MAX_RETENTION_DAYS`]; `None` is what holds for all.
     pub retention_days: Option<u32>,
+    /// Days after which their contents are, 1 to [`MAX_RETENTION_DAYS`]; `None` is what holds for all.
+    pub body_retention_days: Option<u32>,
 }
 
 impl Default for DomainRules {
     fn default() -> Self {
         let BodyRules { max_scalars, .. } = BodyRules::default();
-        Self { sender_number: SenderRule::default(), body_limit: max_scalars, rate_limit: None, retention_days: None }
+        Self {
+            sender_number: SenderRule::default(),
+            body_limit: max_scalars,
+            rate_limit: None,
+            retention_days: None,
+            body_retention_days: None,
+        }
     }
 }
 
@@ -85,7 +94,9 @@ impl DomainRules {
         };
         hold("/body_limit", Some(self.body_limit), 1, MAX_BODY_LIMIT);
         hold("/rate_limit", self.rate_limit, 0, MAX_RATE_LIMIT);
-        hold("/retention_days", self.retention_days, 1, MAX_RETENTION_DAYS);
+        hold("/retention_days", self.retention_days, MIN_RETENTION_DAYS, MAX_RETENTION_DAYS);
+        let longest = self.retention_days.unwrap_or(MAX_RETENTION_DAYS).min(MAX_RETENTION_DAYS);
+        hold("/body_retention_days", self.body_retention_days, 1, longest);
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }
 
@@ -110,11 +121,12 @@ mod tests {
         let rules = DomainRules {
             body_limit: 0,
             rate_limit: Some(MAX_RATE_LIMIT + 1),
-            retention_days: Some(0),
+            retention_days: Some(29),
+            body_retention_days: Some(30),
             ..DomainRules::default()
         };
-        let pointers: Vec<_> = rules.check().expect_err("three").into_iter().map(|error| error.pointer).collect();
-        assert_eq!(pointers, ["/body_limit", "/rate_limit", "/retention_days"]);
+        let pointers: Vec<_> = rules.check().expect_err("four").into_iter().map(|error| error.pointer).collect();
+        assert_eq!(pointers, ["/body_limit", "/rate_limit", "/retention_days", "/body_retention_days"]);
         let widest = DomainRules { body_limit: MAX_BODY_LIMIT, rate_limit: Some(0), ..DomainRules::default() };
         assert_eq!(widest.check(), Ok(widest));
     }

@@ -1,4 +1,6 @@
-//! What a proxy says of its journal: how many entries somebody has to look at.
+//! What a proxy says of its journal: how many entries somebody has to look at, and what waits.
+
+use crate::clock::Timestamp;
 
 /// Entries of a journal that are not handed over by themselves any more. The counts fall when an operator has dealt with
 /// them; one that rises is news.
@@ -10,6 +12,15 @@ pub struct JournalFaults {
     pub stale: u64,
     /// Set aside because the main server refuses them.
     pub refused: u64,
+}
+
+/// What waits in a journal for the store.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct JournalBacklog {
+    /// Entries that the store has not confirmed.
+    pub waiting: u64,
+    /// When the oldest of them was accepted.
+    pub oldest: Option<Timestamp>,
 }
 
 impl JournalFaults {

@@ -59,11 +59,13 @@ pub enum NoticeKind {
     MailFailing,
     /// A stored message does not open.
     MessageUnreadable,
+    /// What is too old is not removed in time.
+    RetentionBehind,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::CertificateExpiring,
         Self::DeadLetters,
         Self::BackupFailed,
@@ -72,6 +74,7 @@ impl NoticeKind {
         Self::AuditBroken,
         Self::MailFailing,
         Self::MessageUnreadable,
+        Self::RetentionBehind,
     ];
 
     /// The word used in the store and the API.
@@ -85,6 +88,7 @@ impl NoticeKind {
             Self::AuditBroken => "audit_broken",
             Self::MailFailing => "mail_failing",
             Self::MessageUnreadable => "message_unreadable",
+            Self::RetentionBehind => "retention_behind",
         }
     }
 

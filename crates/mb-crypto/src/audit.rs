@@ -7,6 +7,7 @@
 //! chain's end is cut off with its checkpoints, shows by the [`Head`] that is kept beside the keys.
 
 mod head;
+mod start;
 
 use aws_lc_rs::hmac;
 use mb_core::audit::AuditRecord;
@@ -17,6 +18,7 @@ use crate::signature::{CertificateKey, Signed};
 use crate::{CryptoError, TrustAnchors};
 
 pub use head::Head;
+pub use start::Start;
 
 /// What the chain's key is derived for; changes with the chain.
 const KEY_PURPOSE: &[u8] = b"mb-audit-chain-1";

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{Clock, JournalFaults, Policy, Timestamp};
+use mb_core::{Clock, Policy, Timestamp};
+use mb_queue::JournalStatus;
 use mb_runtime::{News, PolicyFollower};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -187,21 +188,22 @@ fn read(path: &Path) -> Option<(Policy, Timestamp)> {
 pub(crate) async fn follow(shared: Arc<Shared>, soft: CancellationToken) {
     let follower =
         PolicyFollower::new(shared.server.clone()).of_proxy(instance::number(shared.instance), shared.clock.clone());
-    let faults = || shared.journal.status().faults();
-    soft.run_until_cancelled(follow_forever(&shared.policy, follower, &shared.clock, faults)).await;
+    let journal = || shared.journal.status();
+    soft.run_until_cancelled(follow_forever(&shared.policy, follower, &shared.clock, journal)).await;
 }
 
 async fn follow_forever(
     keeper: &PolicyKeeper,
     mut follower: PolicyFollower,
     clock: &Clock,
-    faults: impl Fn() -> JournalFaults,
+    journal: impl Fn() -> JournalStatus,
 ) {
     let mut kept_at: Option<Instant> = None;
     let mut dropped = Dropped::default();
     loop {
         let held = keeper.held();
-        follower.tell(faults());
+        let status = journal();
+        follower.tell(status.faults(), status.backlog());
         let mut news = follower.next(held).await;
         if let (News::Policy(next), Some(current)) = (&mut news, keeper.current()) {
             dropped.keep(&current, next);

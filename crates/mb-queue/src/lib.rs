@@ -19,7 +19,7 @@ pub use journal::fsync::{FSYNC_BOUNDS_MICROS, FsyncTimes};
 pub use journal::status::{AsideEntry, Degraded, Found, JournalStatus, Recovery};
 pub use journal::window::{Seq, Tag};
 pub use journal::{Append, Appended, Journal};
-pub use queue::{Claim, Claimed, Entry, Queue};
+pub use queue::{Claim, Claimed, Entry, Queue, QueueFigures};
 pub use redis::{
     Forwarder, QueueKeeper, RedisAddress, RedisConfig, RedisConfigError, RedisHealth, RedisQueue, RedisReport,
     RedisTls, RedisUnreachable, Sentinel, inspect as inspect_redis,

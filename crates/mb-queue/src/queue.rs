@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod contract;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::journal::Journal;
@@ -49,7 +51,29 @@ pub struct Entry {
     pub deliveries: u32,
 }
 
+/// What a worker sees of its queue.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct QueueFigures {
+    /// What waits: units of one or more envelopes in Redis; embedded, entries that the store has not confirmed.
+    pub depth: u64,
+    /// For how long it cannot be used.
+    pub failing_for: Duration,
+    /// Units that each consumer has taken and not acknowledged; one process has no consumers to tell apart.
+    pub pending: Vec<(String, u64)>,
+}
+
 impl Queue {
+    /// What is seen of it; cheap.
+    pub fn figures(&self) -> QueueFigures {
+        match self {
+            Self::Embedded(journal) => QueueFigures { depth: journal.status().depth, ..QueueFigures::default() },
+            Self::Redis(queue) => {
+                let health = queue.health();
+                QueueFigures { depth: health.depth(), failing_for: health.failing_for(), pending: health.pending() }
+            }
+        }
+    }
+
     /// Leases entries to a worker. Waits, without polling, until there is at least one, and returns at once what there is.
     /// Safe to cancel: what was on its way is claimable again.
     pub async fn claim(&self, worker: &str, max: Claim) -> Claimed {

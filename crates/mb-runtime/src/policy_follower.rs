@@ -6,7 +6,7 @@ use std::time::Duration;
 use mb_api::client::Client;
 use mb_api::dto::PolicyQuery;
 use mb_api::problem::ProblemCode;
-use mb_core::{Clock, JournalFaults, Policy};
+use mb_core::{Clock, JournalBacklog, JournalFaults, Policy};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -37,8 +37,8 @@ pub struct PolicyFollower {
     server: Client,
     /// A proxy's own number and its clock; `None` for roles that are not counted.
     counted: Option<(u64, Clock)>,
-    /// What is wrong with a proxy's journal.
-    faults: Option<JournalFaults>,
+    /// What is wrong with a proxy's journal, and what waits in it.
+    journal: Option<(JournalFaults, JournalBacklog)>,
     /// The first question after a silence is answered at once, so that a kept policy is known to be current again.
     in_touch: bool,
     pause: Duration,
@@ -48,7 +48,7 @@ pub struct PolicyFollower {
 impl PolicyFollower {
     /// One that has asked nothing yet.
     pub const fn new(server: Client) -> Self {
-        Self { server, counted: None, faults: None, in_touch: false, pause: BACKOFF.0, not_before: None }
+        Self { server, counted: None, journal: None, in_touch: false, pause: BACKOFF.0, not_before: None }
     }
 
     /// One that says with every question that the proxy of this number lives, and what time it is there.
@@ -57,9 +57,9 @@ impl PolicyFollower {
         Self { counted: Some((instance, clock)), ..self }
     }
 
-    /// From the next question on says what is wrong with the proxy's journal.
-    pub const fn tell(&mut self, faults: JournalFaults) {
-        self.faults = Some(faults);
+    /// From the next question on says what is wrong with the proxy's journal, and what waits in it.
+    pub const fn tell(&mut self, faults: JournalFaults, backlog: JournalBacklog) {
+        self.journal = Some((faults, backlog));
     }
 
     /// Whom it asks.
@@ -77,7 +77,10 @@ impl PolicyFollower {
             let ask = if self.in_touch { held } else { PolicyQuery::default() };
             let (instance, now) = self.counted.as_ref().map(|(number, clock)| (*number, clock.now().micros())).unzip();
             let ask = PolicyQuery { instance, now, ..ask };
-            let ask = self.faults.map_or(ask, |faults| ask.with_faults(faults));
+            let ask = match self.journal {
+                Some((faults, backlog)) => ask.with_faults(faults).with_backlog(backlog),
+                None => ask,
+            };
             match self.server.policy(ask).await {
                 Ok(policy) => {
                     (self.in_touch, self.pause) = (true, BACKOFF.0);

@@ -23,6 +23,7 @@ use crate::mail::Mailer;
 use crate::metrics::{ServerMetrics, as_f64};
 use crate::people::People;
 use crate::policy::PolicyFeed;
+use crate::retention::keeping::Keeping;
 use crate::sending::Sending;
 use crate::{Parts, ServerError, shared_secrets};
 
@@ -40,6 +41,7 @@ pub(crate) struct App {
     pub(crate) master: Arc<MasterKeys>,
     /// Names this main server in what it says of its keys.
     pub(crate) reporter: KeyId,
+    pub(crate) retention: Keeping,
     pub(crate) retry: RetrySchedule,
     pub(crate) mail: Mailer,
     pub(crate) installation: Installation,
@@ -107,6 +109,7 @@ impl App {
             jwt,
             master,
             reporter,
+            retention: Keeping::default(),
             retry,
             mail,
             installation,

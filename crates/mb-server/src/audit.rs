@@ -3,6 +3,8 @@
 pub(crate) mod chain;
 mod ending;
 mod head;
+pub(crate) mod pruning;
+mod start;
 pub(crate) mod state;
 pub(crate) mod verify;
 

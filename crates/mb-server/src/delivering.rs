@@ -89,8 +89,11 @@ impl Delivering {
         Ok(())
     }
 
-    /// The same if another main server has changed them.
+    /// The same if another main server has changed them, or trials are asked for there.
     pub(crate) async fn follow(&self, store: &Store) -> Result<(), StoreError> {
+        if self.probes.follow(store).await? {
+            self.wake();
+        }
         if store.destinations_version().await? == self.known().version { Ok(()) } else { self.refresh(store).await }
     }
 

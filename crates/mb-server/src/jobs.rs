@@ -2,7 +2,7 @@
 //! once, however many main servers there are, run where the lease is held.
 
 mod leader;
-mod sweep;
+pub(crate) mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::audit::chain::{Keeper, Notary, Urgency};
 use crate::backup::{self, Daily};
-use crate::{expiry, mail, master_keys, notices};
+use crate::{expiry, mail, master_keys, notices, retention};
 use leader::Lead;
 
 /// How often the policy version in the store is compared, for changes made by another main server.
@@ -43,6 +43,8 @@ const ENDING: Duration = Duration::from_secs(1);
 const BACKING_UP: Duration = Duration::from_secs(20);
 /// How often what time has ended is removed.
 const SWEEPING: Duration = Duration::from_mins(5);
+/// How often what was kept for long enough is removed, once the turn before is over.
+const RETIRING: Duration = Duration::from_mins(5);
 
 pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     let lead = leader::start(app, lifecycle);
@@ -69,6 +71,7 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     jobs.every("mail", MAILING, |app| async move { report("mail", mail::sender::run(&app).await) });
     jobs.once("deliveries", ENDING, |app| async move { sweep::deliveries(&app).await });
     jobs.once("sweep", SWEEPING, |app| async move { sweep::run(&app).await });
+    jobs.once("retention", RETIRING, |app| async move { retention::keeping::turn(&app).await });
     jobs.every("certificates", CERTIFICATES, |app| async move { report("certificates", expiry::measure(&app).await) });
     jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
     jobs.once("audit check", CHECKING, |app| async move {
@@ -83,6 +86,7 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
         async move {
             notices::dead_letters(&app, &mut *told.lock().await).await?;
             notices::mail(&app).await?;
+            notices::retention(&app).await?;
             notices::digest::run(&app).await
         }
     });

@@ -22,6 +22,7 @@ mod notices;
 mod opening;
 mod people;
 mod policy;
+mod retention;
 mod routes;
 mod sending;
 mod shared_secrets;
@@ -180,6 +181,11 @@ impl MainServer {
     /// How sending mail goes, for health.
     pub fn mail(&self) -> MailState {
         self.app.mail.state()
+    }
+
+    /// For how long what is too old has waited to be removed, where this main server does it and that is worth a word.
+    pub fn retention_behind(&self) -> Option<Duration> {
+        self.app.retention.behind()
     }
 
     /// From now on `notary` signs the audit log: the main server's certificate was renewed.

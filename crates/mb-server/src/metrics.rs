@@ -1,8 +1,10 @@
 //! What the main server counts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mb_api::dto::RegisterResult;
+use mb_core::retention::Retired;
 use mb_core::{DestinationKind, DestinationState, Policy, Timestamp};
 use mb_runtime::metrics::{Counter, CounterFamily, Gauge, GaugeFamily, Histogram, Metrics};
 use mb_store::DestinationFigures;
@@ -22,6 +24,14 @@ pub(crate) struct ServerMetrics {
     pub(crate) store: StoreGauges,
     pub(crate) backup: BackupGauges,
     pub(crate) expiring: Expiring,
+    pub(crate) retention: RetentionMetrics,
+}
+
+/// How removing goes of what was kept for long enough.
+#[derive(Debug)]
+pub(crate) struct RetentionMetrics {
+    removed: CounterFamily,
+    overdue: GaugeFamily,
 }
 
 /// What is read from the store from time to time.
@@ -49,6 +59,7 @@ impl ServerMetrics {
         Self {
             destinations: DestinationGauges::register(metrics),
             expiring: Expiring::register(metrics),
+            retention: RetentionMetrics::register(metrics),
             leader: metrics.gauge(
                 "mb_server_leader",
                 "1 while this main server does the work that only one of several does, else 0.",
@@ -144,6 +155,34 @@ impl StoreGauges {
     pub(crate) fn mail(&self, waiting: u64, oldest: Option<Timestamp>) {
         self.mail_waiting.set(as_f64(waiting));
         self.mail_oldest.set(seconds(oldest));
+    }
+}
+
+impl RetentionMetrics {
+    fn register(metrics: &mut Metrics) -> Self {
+        Self {
+            removed: metrics.counter_family(
+                "mb_server_retired",
+                "What was removed because it was kept for long enough: bodies, messages, dead_letters, audit_rows.",
+                "what",
+            ),
+            overdue: metrics.gauge_family(
+                "mb_server_retention_overdue_seconds",
+                "For how long the oldest that should be removed has been due, where this main server leads: bodies, messages.",
+                "what",
+            ),
+        }
+    }
+
+    /// Counts what was removed.
+    pub(crate) fn removed(&self, what: &'static str, count: u64) {
+        if count > 0 {
+            self.removed.inc_by(what, count);
+        }
+    }
+
+    pub(crate) fn overdue(&self, what: Retired, overdue: Duration) {
+        self.overdue.of(what.as_str()).set(overdue.as_secs_f64());
     }
 }
 

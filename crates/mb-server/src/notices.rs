@@ -69,6 +69,16 @@ pub(crate) async fn mail(app: &App) -> Result<(), StoreError> {
     settle(app, kind, wanted).await
 }
 
+/// What is too old is not removed in time.
+pub(crate) async fn retention(app: &App) -> Result<(), StoreError> {
+    let (kind, level) = (NoticeKind::RetentionBehind, NoticeLevel::Warning);
+    let notice = |overdue: std::time::Duration| {
+        let detail = json!({ "days": overdue.as_secs() / 86_400 });
+        NewNotice { kind, key: ONLY.to_owned(), level, detail }
+    };
+    settle(app, kind, app.retention.behind().map(notice).into_iter().collect()).await
+}
+
 /// The key of the notice that there is nothing to seal backups with.
 pub(crate) const NO_KEY: &str = "key";
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mb_api::dto::PolicyQuery;
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
-use mb_core::{Identity, JournalFaults, Policy, Timestamp, hex};
+use mb_core::{Identity, JournalBacklog, JournalFaults, Policy, Timestamp, hex};
 use mb_crypto::master::MasterKeys;
 use mb_store::{Heartbeat, Store, StoreError};
 use tokio::sync::{Mutex, watch};
@@ -73,6 +73,7 @@ impl PolicyFeed {
             since: query.since,
             clock_ahead_ms: query.now.map(|theirs| theirs.saturating_sub(now.micros()) / 1000),
             faults: query.faults().unwrap_or_default(),
+            backlog: query.backlog(),
             at: Instant::now(),
             noted: false,
         };
@@ -188,6 +189,7 @@ struct Follower {
     since: Option<u64>,
     clock_ahead_ms: Option<i64>,
     faults: JournalFaults,
+    backlog: JournalBacklog,
     at: Instant,
     /// Whether the store has it.
     noted: bool,
@@ -202,6 +204,7 @@ impl Follower {
             policy_version: follower.since,
             clock_ahead_ms: follower.clock_ahead_ms,
             faults: follower.faults,
+            backlog: follower.backlog,
         };
         (heartbeat, follower.at)
     }

@@ -7,6 +7,7 @@ mod backups;
 mod certificates;
 mod clients;
 mod confirm;
+mod database;
 mod dead_letters;
 mod deliveries;
 mod destinations;
@@ -26,7 +27,9 @@ mod profile;
 mod proxies;
 mod public;
 mod pull;
+mod queue;
 mod register;
+mod retention;
 mod revocations;
 mod sessions;
 mod signing;
@@ -34,6 +37,7 @@ mod stats;
 mod status;
 mod store;
 mod users;
+mod workers;
 
 use std::sync::Arc;
 
@@ -97,6 +101,11 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::NOTICES, get(notices::list))
         .route(paths::NOTICE_RESOLVE, post(notices::resolve))
         .route(paths::PROXIES_STATUS, get(proxies::status))
+        .route(paths::WORKERS_STATUS, get(workers::status))
+        .route(paths::QUEUE, get(queue::show))
+        .route(paths::DATABASE, get(database::show))
+        .route(paths::RETENTION, get(retention::show).put(retention::set))
+        .route(paths::RETENTION_RUN, post(retention::run))
         .route(paths::STATS, get(stats::stats))
         .route(paths::NEW_EPOCH, post(store::new_epoch))
         .route(paths::KEYS, get(keys::list))

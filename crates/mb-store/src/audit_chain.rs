@@ -147,9 +147,10 @@ impl Store {
         rows.iter().map(|row| Ok((row.int(6)?, read_checkpoint(row)?))).collect()
     }
 
-    /// How many checkpoints there are.
-    pub async fn checkpoint_count(&self) -> Result<u64, StoreError> {
-        let row = self.backend().fetch_optional("SELECT COUNT(*) FROM audit_checkpoints", []).await?;
+    /// How many checkpoints there are at `position` and behind it.
+    pub async fn checkpoint_count(&self, position: u64) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM audit_checkpoints WHERE position >= ?";
+        let row = self.backend().fetch_optional(sql, [Value::unsigned(position)]).await?;
         row.map_or(Ok(0), |row| row.unsigned(0))
     }
 

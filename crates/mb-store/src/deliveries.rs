@@ -11,6 +11,7 @@ mod explaining;
 mod expunging;
 mod figures;
 mod finishing;
+mod lanes;
 mod leasing;
 mod reporting;
 mod sweeping;
@@ -29,6 +30,7 @@ pub use explaining::{DeliveryRow, StoredAttempt};
 pub use expunging::MergedExpunged;
 pub(crate) use expunging::among;
 pub use figures::DestinationFigures;
+pub use lanes::{DestinationLanes, Lane};
 pub use leasing::{LEASE, LeaseAsk, Leased, Leasing, NextDue, Whose};
 pub use reporting::{AttemptReport, Reported, Reports};
 

@@ -24,7 +24,11 @@ pub struct Domain {
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT name, created_at, sender_number, body_limit, rate_limit, retention_days FROM domains ", $rest)
+        concat!(
+            "SELECT name, created_at, sender_number, body_limit, rate_limit, retention_days, body_retention_days \
+             FROM domains ",
+            $rest
+        )
     };
 }
 
@@ -45,6 +49,7 @@ pub(crate) fn read(row: &Row) -> Result<Domain, StoreError> {
             body_limit: row.optional_count(3)?.ok_or(StoreError::Damaged("body limit"))?,
             rate_limit: row.optional_count(4)?,
             retention_days: row.optional_count(5)?,
+            body_retention_days: row.optional_count(6)?,
         },
     })
 }
@@ -88,13 +93,14 @@ impl Store {
             tx.rollback().await?;
             return row.as_ref().map(read).transpose();
         };
-        let sql = "UPDATE domains SET sender_number = ?, body_limit = ?, rate_limit = ?, retention_days = ? \
-                   WHERE name = ?";
+        let sql = "UPDATE domains SET sender_number = ?, body_limit = ?, rate_limit = ?, retention_days = ?, \
+                   body_retention_days = ? WHERE name = ?";
         let values = [
             Value::Text(rules.sender_number.as_str()),
             Value::Int(rules.body_limit.into()),
             Value::int(rules.rate_limit.map(i64::from)),
             Value::int(rules.retention_days.map(i64::from)),
+            Value::int(rules.body_retention_days.map(i64::from)),
             Value::Text(name.as_str()),
         ];
         tx.execute(sql, values).await?;

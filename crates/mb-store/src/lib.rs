@@ -18,6 +18,7 @@ mod counters;
 mod data_keys;
 mod dead_letters;
 mod deliveries;
+mod describing;
 mod destinations;
 mod domains;
 mod enrolment;
@@ -36,10 +37,12 @@ mod mysql;
 mod newest;
 mod notices;
 mod policy;
+mod probes;
 mod proxies;
 mod refresh_tokens;
 mod register;
 mod reset_tokens;
+mod retention;
 mod retrying;
 mod rewrap;
 mod second_factor;
@@ -52,6 +55,7 @@ mod tallies;
 mod user_changes;
 mod users;
 mod value;
+mod workers;
 mod writer;
 
 use std::fmt;
@@ -71,9 +75,10 @@ pub use counters::{CounterEvent, HourCount, Instance};
 pub use data_keys::DataKeyRow;
 pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
 pub use deliveries::{
-    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, LEASE, LeaseAsk, Leased, Leasing, MergedExpunged,
-    NewDelivery, NextDue, Replay, Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
+    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, DestinationLanes, LEASE, Lane, LeaseAsk, Leased,
+    Leasing, MergedExpunged, NewDelivery, NextDue, Replay, Replayed, Reported, Reports, Retried, StoredAttempt, Whose,
 };
+pub use describing::{DatabaseDescription, Described, FileSize, PoolUse, Product as DatabaseProduct, TableSize};
 pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;
 pub use enrolment::{Claim, EnrolmentTerms, NewEnrolment};
@@ -93,12 +98,16 @@ pub use proxies::{Heartbeat, SeenProxy};
 pub use refresh_tokens::{NewRefreshToken, Rotation};
 pub use register::{NewMessage, RegisterBatch, Registered, Registration, Routed};
 pub use reset_tokens::NewResetToken;
+pub use retention::{
+    LetterPlace, Letters, Removal, RetentionPlace, RetentionProgress, Retired, Step as RetentionStep, Stretch,
+};
 pub use rewrap::{SealedColumn, SealedRow};
 pub use second_factor::RecoveryCode;
 pub use sessions::{MAX_SESSIONS_PER_USER, NewSession, Session, SessionKey};
 pub use stats::{ClientCounts, MessageStats};
 pub use user_changes::UserChange;
 pub use users::{NewUser, Totp, User, UserFilter};
+pub use workers::{SeenWorker, WorkerBeat};
 
 use backend::Backend;
 use writer::{Job, LastFault};

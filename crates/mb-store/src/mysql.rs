@@ -10,6 +10,7 @@
 //! time: what is on its way there is not worth guessing. A connection is asked whether it lives before it is used, so a
 //! server that was restarted is met by a new one.
 
+mod describing;
 pub(crate) mod inspect;
 mod migrating;
 #[cfg(test)]

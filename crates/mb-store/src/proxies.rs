@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use mb_core::{JournalFaults, Timestamp};
+use mb_core::{JournalBacklog, JournalFaults, Timestamp};
 
 use crate::Store;
 use crate::error::StoreError;
@@ -26,6 +26,8 @@ pub struct Heartbeat {
     pub clock_ahead_ms: Option<i64>,
     /// What is wrong with its journal.
     pub faults: JournalFaults,
+    /// What waits in it.
+    pub backlog: JournalBacklog,
 }
 
 /// A proxy that was seen.
@@ -41,15 +43,16 @@ pub struct SeenProxy {
 const MOST: i64 = 1000;
 
 const SEEN: Dialects = Dialects {
-    sqlite: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+    sqlite: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused, waiting, \
+             oldest_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
              policy_version = excluded.policy_version, clock_ahead_ms = excluded.clock_ahead_ms, \
              seen_at = excluded.seen_at, damaged = excluded.damaged, stale = excluded.stale, \
-             refused = excluded.refused",
-    mysql: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused) \
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE name = VALUES(name), \
+             refused = excluded.refused, waiting = excluded.waiting, oldest_at = excluded.oldest_at",
+    mysql: "INSERT INTO proxies (id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused, waiting, \
+            oldest_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE name = VALUES(name), \
             policy_version = VALUES(policy_version), clock_ahead_ms = VALUES(clock_ahead_ms), \
-            seen_at = VALUES(seen_at), damaged = VALUES(damaged), stale = VALUES(stale), refused = VALUES(refused)",
+            seen_at = VALUES(seen_at), damaged = VALUES(damaged), stale = VALUES(stale), refused = VALUES(refused), \
+            waiting = VALUES(waiting), oldest_at = VALUES(oldest_at)",
 };
 
 const SWEEP: Dialects = Dialects {
@@ -67,6 +70,7 @@ fn read(row: &Row) -> Result<SeenProxy, StoreError> {
             .transpose()?,
         clock_ahead_ms: row.optional_int(3)?,
         faults: faults(row, 5)?,
+        backlog: JournalBacklog { waiting: row.unsigned(8)?, oldest: row.optional_time(9)? },
     };
     Ok(SeenProxy { heartbeat, seen_at: row.time(4)? })
 }
@@ -98,6 +102,8 @@ impl Store {
                 Value::unsigned(heartbeat.faults.damaged),
                 Value::unsigned(heartbeat.faults.stale),
                 Value::unsigned(heartbeat.faults.refused),
+                Value::unsigned(heartbeat.backlog.waiting),
+                Value::time(heartbeat.backlog.oldest),
             ];
             tx.execute(SEEN, values).await?;
         }
@@ -118,8 +124,8 @@ impl Store {
 
     /// The proxies that were seen, the latest first.
     pub async fn seen_proxies(&self) -> Result<Vec<SeenProxy>, StoreError> {
-        let sql = "SELECT id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused FROM proxies \
-                   ORDER BY seen_at DESC, id LIMIT ?";
+        let sql = "SELECT id, name, policy_version, clock_ahead_ms, seen_at, damaged, stale, refused, waiting, \
+                   oldest_at FROM proxies ORDER BY seen_at DESC, id LIMIT ?";
         self.backend().fetch(sql, [Value::Int(MOST)]).await?.iter().map(read).collect()
     }
 

@@ -5,6 +5,7 @@
 //! error, a cancelled request) takes its connection with it: `SQLite` rolls back by itself on some faults (disk full,
 //! I/O), after which the state of the connection is not worth guessing.
 
+mod describing;
 #[cfg(test)]
 mod tests;
 
@@ -109,19 +110,24 @@ impl Sqlite {
 
     /// Bytes on disk, the log included.
     pub(crate) async fn size(&self) -> u64 {
+        length(&self.path).await + self.log_size().await
+    }
+
+    /// Bytes of the log.
+    pub(crate) async fn log_size(&self) -> u64 {
         let mut log = self.path.clone().into_os_string();
         log.push("-wal");
-        let mut size = 0;
-        for file in [self.path.as_path(), Path::new(&log)] {
-            size += tokio::fs::metadata(file).await.map_or(0, |meta| meta.len());
-        }
-        size
+        length(Path::new(&log)).await
     }
 
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+async fn length(file: &Path) -> u64 {
+    tokio::fs::metadata(file).await.map_or(0, |meta| meta.len())
 }
 
 /// Creates the file for its owner alone; `SQLite` gives its log and index the same rights.

@@ -11,7 +11,7 @@ mod lane;
 mod report;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub(crate) struct Deliverer {
     /// Deliveries that wait or are being sent, and their bytes.
     held: AtomicUsize,
     bytes: AtomicUsize,
+    /// Attempts since the start.
+    attempts: AtomicU64,
     /// Some were sent.
     freed: Notify,
     /// There is room again that the question under way did not know of.
@@ -101,6 +103,7 @@ impl Deliverer {
             lanes: Mutex::default(),
             held: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            attempts: AtomicU64::new(0),
             freed: Notify::new(),
             eased: Notify::new(),
             prolonged: Mutex::new(Instant::now()),
@@ -149,7 +152,22 @@ impl Deliverer {
         }
     }
 
-    /// How many are held, for the gauge.
+    /// How many are held.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed) as u64
+    }
+
+    /// How many of them are being sent.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.all_lanes().iter().map(|lane| lane.in_flight()).sum()
+    }
+
+    /// Attempts since the start.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// The same, for the gauge.
     #[expect(clippy::cast_precision_loss, reason = "at most a few times the room")]
     pub(crate) fn held_now(&self) -> f64 {
         self.held.load(Ordering::Relaxed) as f64
@@ -220,6 +238,7 @@ impl Deliverer {
 
     /// Passes on what came of something. If nobody listens any more, the process ends, and so do the leases.
     pub(crate) async fn say(&self, said: Said) {
+        self.attempts.fetch_add(u64::from(matches!(said, Said::Attempt(_))), Ordering::Relaxed);
         let _ = self.said.send(said).await;
     }
 

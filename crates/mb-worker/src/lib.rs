@@ -5,6 +5,7 @@
 //! the main server has said what became of it, and a delivery stays due until its attempt was reported.
 
 mod deliver;
+mod heartbeat;
 mod metrics;
 mod pace;
 mod redis;
@@ -13,7 +14,7 @@ mod register;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mb_api::client::Client;
@@ -60,6 +61,9 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) deliverer: Arc<Deliverer>,
     pub(crate) pace: Pace,
+    /// Messages that are claimed and not registered, and those that were registered.
+    pub(crate) claimed: AtomicU64,
+    pub(crate) registered: AtomicU64,
     /// When register last failed, microseconds; 0 = the last call succeeded.
     failing_since: AtomicI64,
 }
@@ -117,6 +121,8 @@ impl Worker {
             deliverer,
             failing_since: AtomicI64::new(0),
             pace: Pace::new(),
+            claimed: AtomicU64::new(0),
+            registered: AtomicU64::new(0),
             config,
         });
         let watched = Arc::downgrade(&shared);
@@ -129,6 +135,8 @@ impl Worker {
             let run = register::run(Arc::clone(&shared), lifecycle.soft());
             lifecycle.spawn("register", Criticality::Critical, run);
         }
+        let beats = heartbeat::run(Arc::clone(&shared), lifecycle.soft());
+        lifecycle.spawn("heartbeat", Criticality::Critical, beats);
         Self { shared }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod patience;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use mb_api::RequestId;
@@ -38,7 +39,10 @@ pub(crate) async fn run(shared: Arc<Shared>, soft: CancellationToken) {
             return;
         }
         let deadline = Instant::now() + shared.config.lease.mul_f64(HOLD);
+        let count = claimed.entries.len() as u64;
+        shared.claimed.fetch_add(count, Ordering::Relaxed);
         hand_over(&shared, claimed, deadline, &soft).await;
+        shared.claimed.fetch_sub(count, Ordering::Relaxed);
     }
 }
 
@@ -51,6 +55,7 @@ async fn hand_over(shared: &Shared, claimed: Claimed, deadline: Instant, soft: &
             Outcome::Answered(mut answer) => {
                 shared.deliverer.accept(std::mem::take(&mut answer.leased));
                 shared.metrics.answered(&answer.results);
+                shared.registered.fetch_add(entries.len() as u64, Ordering::Relaxed);
                 log_results(&answer.results);
                 let (refused, present): (Vec<_>, Vec<_>) = entries
                     .iter()

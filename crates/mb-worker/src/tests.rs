@@ -2,6 +2,7 @@
 
 mod holding;
 mod hostile;
+mod reporting;
 mod secured;
 
 use std::collections::HashSet;

@@ -72,6 +72,11 @@ impl Access {
         }
     }
 
+    /// Whether the system runs: what needs a worker is of no use otherwise.
+    pub const fn is_running(&self) -> bool {
+        self.here.is_none()
+    }
+
     /// Writes the revocation list anew, if this process is the main server; a running one does so itself.
     ///
     /// # Errors

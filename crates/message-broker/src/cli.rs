@@ -13,6 +13,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod process;
+mod retention;
 mod role;
 mod split;
 mod up;
@@ -89,6 +90,9 @@ enum Command {
     /// Look at and repair the proxy's journal
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Remove what was kept for long enough
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Make a data directory for each role, with that role's secrets alone
     SplitSecrets(split::SplitArgs),
     /// Show or check the configuration
@@ -145,6 +149,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Generate(args) => runtime()?.block_on(generate::run(&layout, args)),
         Command::Torture(args) => runtime()?.block_on(torture::run(args)),
         Command::Journal(command) => runtime()?.block_on(journal::run(&layout, command)),
+        Command::Retention(command) => runtime()?.block_on(retention::run(&layout, command)),
         Command::SplitSecrets(args) => split::run(&layout, &args),
         Command::Config(command) => config::run(&layout, &command),
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&layout, args)),

@@ -6,8 +6,9 @@ use mb_core::{ClientName, DomainName, NoticeId};
 use super::{Client, ClientError, DEADLINE, bare};
 use crate::dto::{
     AuditQuery, AuditReport, AuditRow, AuditVerifyQuery, CertificateRow, ClientQuery, ClientRow, CreateDomain,
-    DomainRow, DomainSettings, ExpiringQuery, GenerateCertificate, GeneratedCertificate, NewEpoch, NoticeQuery,
-    NoticeRow, RevokeCertificate, Revoked, SetClientRateLimit, SetClientStatus, Stats, StatsQuery,
+    DatabaseReport, DomainRow, DomainSettings, ExpiringQuery, GenerateCertificate, GeneratedCertificate, NewEpoch,
+    NoticeQuery, NoticeRow, ProxyRow, QueueReport, RetentionProgress, RetentionSettings, RetentionTerms,
+    RevokeCertificate, Revoked, RunRetention, SetClientRateLimit, SetClientStatus, Stats, StatsQuery, WorkerRow,
 };
 use crate::page::{Page, PageQuery};
 use crate::paths::{self, with_id};
@@ -118,6 +119,41 @@ impl Client {
     /// The figures.
     pub async fn stats(&self, query: &StatsQuery) -> Result<Stats, ClientError> {
         self.list(paths::STATS, query).await
+    }
+
+    /// The proxies, those that asked last first.
+    pub async fn proxies(&self) -> Result<Page<ProxyRow>, ClientError> {
+        self.get(paths::PROXIES_STATUS).await
+    }
+
+    /// The workers, those that were heard of last first.
+    pub async fn workers(&self) -> Result<Page<WorkerRow>, ClientError> {
+        self.get(paths::WORKERS_STATUS).await
+    }
+
+    /// What is on its way.
+    pub async fn queue(&self) -> Result<QueueReport, ClientError> {
+        self.get(paths::QUEUE).await
+    }
+
+    /// The database.
+    pub async fn database(&self) -> Result<DatabaseReport, ClientError> {
+        self.get(paths::DATABASE).await
+    }
+
+    /// For how long things are kept.
+    pub async fn retention(&self) -> Result<RetentionTerms, ClientError> {
+        self.get(paths::RETENTION).await
+    }
+
+    /// Sets it for all.
+    pub async fn set_retention(&self, settings: &RetentionSettings) -> Result<(), ClientError> {
+        self.put(paths::RETENTION, settings).await
+    }
+
+    /// Removes some of what was kept for long enough.
+    pub async fn run_retention(&self, ask: &RunRetention) -> Result<RetentionProgress, ClientError> {
+        self.post(paths::RETENTION_RUN, ask, None).await
     }
 
     /// Gives the store a new epoch.

@@ -6,6 +6,7 @@ use mb_core::{AttemptClass, AttemptId, DestinationId, LeaseId, MessageId, Timest
 use utoipa::{IntoParams, ToSchema};
 
 use super::SecretText;
+use super::worker::WorkerStatus;
 use crate::schema;
 
 /// The most deliveries of one answer.
@@ -167,6 +168,9 @@ pub struct ReportRequest {
     /// What came of trials.
     #[serde(default)]
     pub probes: Vec<ProbeReport>,
+    /// How the worker fares, with its heartbeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<WorkerStatus>,
 }
 
 /// An attempt.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mb_core::policy::CertificateRef;
-use mb_core::{JournalFaults, KeyId, MessageId, Policy, Timestamp};
+use mb_core::{JournalBacklog, JournalFaults, KeyId, MessageId, Policy, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 
 use super::delivery::LeasedDeliveries;
@@ -151,6 +151,12 @@ pub struct PolicyQuery {
     /// Of a proxy: entries set aside because the main server refuses them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<u64>,
+    /// Of a proxy: entries of its journal that the store has not confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
+    /// Of a proxy: when the oldest of them was accepted, microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<i64>,
 }
 
 impl PolicyQuery {
@@ -165,6 +171,19 @@ impl PolicyQuery {
     pub fn with_faults(self, faults: JournalFaults) -> Self {
         let JournalFaults { damaged, stale, refused } = faults;
         Self { damaged: Some(damaged), stale: Some(stale), refused: Some(refused), ..self }
+    }
+
+    /// The same, with what waits in it.
+    #[must_use]
+    pub fn with_backlog(self, backlog: JournalBacklog) -> Self {
+        let JournalBacklog { waiting, oldest } = backlog;
+        Self { waiting: Some(waiting), oldest: oldest.map(Timestamp::micros), ..self }
+    }
+
+    /// What waits in the asking proxy's journal.
+    pub fn backlog(&self) -> JournalBacklog {
+        let oldest = self.oldest.map(Timestamp::from_micros);
+        JournalBacklog { waiting: self.waiting.unwrap_or(0), oldest }
     }
 
     /// What is wrong with the asking proxy's journal; `None` if it does not say.

@@ -23,6 +23,7 @@ pub(crate) struct Rules {
     body_limit: String,
     rate_limit: String,
     retention_days: String,
+    body_retention_days: String,
 }
 
 pub(crate) async fn get(Admin(person): Admin, Path(id): Path<String>) -> Answer {
@@ -48,7 +49,8 @@ fn name_of(text: &str) -> Result<DomainName, Stop> {
 
 impl Rules {
     /// The names of its fields.
-    pub(super) const NAMES: [&'static str; 4] = ["sender_number", "body_limit", "rate_limit", "retention_days"];
+    pub(super) const NAMES: [&'static str; 5] =
+        ["sender_number", "body_limit", "rate_limit", "retention_days", "body_retention_days"];
 
     /// As a form shows them.
     pub(super) fn of(settings: DomainSettings) -> Self {
@@ -58,6 +60,7 @@ impl Rules {
             body_limit: settings.body_limit.to_string(),
             rate_limit: shown(settings.rate_limit),
             retention_days: shown(settings.retention_days),
+            body_retention_days: shown(settings.body_retention_days),
         }
     }
 
@@ -74,9 +77,10 @@ impl Rules {
         };
         let (rate_limit, retention_days) =
             (whole(&self.rate_limit, "rate_limit"), whole(&self.retention_days, "retention_days"));
+        let body_retention_days = whole(&self.body_retention_days, "body_retention_days");
         match (sender_number, body_limit) {
             (Some(sender_number), Some(body_limit)) if errors.is_empty() => {
-                Ok(DomainSettings { sender_number, body_limit, rate_limit, retention_days })
+                Ok(DomainSettings { sender_number, body_limit, rate_limit, retention_days, body_retention_days })
             }
             _ => Err(errors),
         }
@@ -94,7 +98,16 @@ impl Rules {
                 .hint("Empty: as the proxies have it. 0: no limit."),
             Field::new("retention_days", "Days that messages are kept", number(), &self.retention_days, errors)
                 .optional()
-                .hint("Empty: as set for all."),
+                .hint("30 or more. Empty: as set for all."),
+            Field::new(
+                "body_retention_days",
+                "Days that their contents are kept",
+                number(),
+                &self.body_retention_days,
+                errors,
+            )
+            .optional()
+            .hint("Empty: as set for all."),
         ]
     }
 }

@@ -60,6 +60,9 @@ const fn words(kind: NoticeKind) -> (&'static str, &'static str) {
         NoticeKind::AuditBroken => ("The audit log does not verify", "Verify it and look at what is wrong."),
         NoticeKind::MailFailing => ("Mail cannot be sent", "Check the mail server's settings."),
         NoticeKind::MessageUnreadable => ("A message cannot be opened", "See which key it needs, or restore it."),
+        NoticeKind::RetentionBehind => {
+            ("What is too old is not removed in time", "See the log of the leading main server.")
+        }
     }
 }
 
@@ -101,6 +104,7 @@ fn told(row: &NoticeRow) -> Option<(String, Option<Timestamp>)> {
             let counted = counted.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ");
             Some((format!("Entries in the journal of {}: {counted}", text("proxy")?), None))
         }
+        NoticeKind::RetentionBehind => Some((format!("The oldest of it is {} days overdue", number("days")?), None)),
         NoticeKind::DestinationDisabled => None,
     }
 }

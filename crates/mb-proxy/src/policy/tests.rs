@@ -133,7 +133,7 @@ async fn answers_without_news_are_neither_asked_for_nor_written_all_the_time() {
     let router = Router::new().route(paths::POLICY, get(at_once)).with_state(Arc::clone(&asked));
     let server = Client::new(Transport::in_process(router, Peer::default()));
     let (keeper, clock) = (open(&dir, NOW), Clock::manual(NOW));
-    let following = follow_forever(&keeper, PolicyFollower::new(server), &clock, JournalFaults::default);
+    let following = follow_forever(&keeper, PolicyFollower::new(server), &clock, JournalStatus::default);
     assert!(tokio::time::timeout(Duration::from_secs(30), following).await.is_err(), "it never ends");
     assert_eq!(keeper.held().since, Some(4));
     let asked = asked.load(Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use mb_core::{Header, JournalFaults, MessageId, Timestamp};
+use mb_core::{Header, JournalBacklog, JournalFaults, MessageId, Timestamp};
 
 /// The journal's state; cheap to ask for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,6 +46,11 @@ impl JournalStatus {
     pub fn faults(&self) -> JournalFaults {
         let damaged = self.damaged_entries.max(self.damaged_segments);
         JournalFaults { damaged, stale: self.stale, refused: self.refused }
+    }
+
+    /// What waits for the store.
+    pub const fn backlog(&self) -> JournalBacklog {
+        JournalBacklog { waiting: self.depth, oldest: self.oldest }
     }
 }
 

@@ -30,6 +30,10 @@ const LINGER: Duration = Duration::from_secs(5);
 const REPORT: Duration = Duration::from_secs(10);
 /// Every so-manieth look at the stream, consumers that are gone are forgotten.
 const FORGET_EVERY: u32 = 60;
+/// Every so-manieth look, it is asked what each consumer holds.
+const PENDING_EVERY: u32 = 5;
+/// Consumers that are told of.
+const CONSUMERS: usize = 100;
 
 /// Where a search begins, and what it says at its end.
 const START: &str = "0-0";
@@ -181,7 +185,7 @@ impl<'a> Side<'a> {
                 () = self.shared.settling.notified() => self.tell().await,
                 _ = looks.tick() => {
                     count = count.wrapping_add(1);
-                    self.look(count.is_multiple_of(FORGET_EVERY)).await;
+                    self.look(count).await;
                 }
             }
         }
@@ -238,13 +242,16 @@ impl<'a> Side<'a> {
     }
 
     /// Takes over what others let lie, if somebody here wants it, and notes how much there is.
-    async fn look(&mut self, forget: bool) {
+    async fn look(&mut self, count: u32) {
         let (mut connection, _) = self.link.connection().await;
         let look = async {
             let depth = cmd("XLEN").arg(&self.config.stream).query_async(&mut connection).await?;
             self.shared.health.set_depth(depth);
-            if forget {
+            if count.is_multiple_of(FORGET_EVERY) {
                 group::forget_dead(&mut connection, self.config).await?;
+            }
+            if count % PENDING_EVERY == 1 {
+                self.shared.health.set_pending(self.pending(&mut connection).await?);
             }
             if self.shared.wanted() > 0 { self.take_over(&mut connection).await } else { Ok(Vec::new()) }
         };
@@ -256,6 +263,17 @@ impl<'a> Side<'a> {
             Err(error) if group::is_gone(&error) => self.make_group(Activity::Look, &mut connection).await,
             Err(error) => self.link.failed(Activity::Look, &error).await,
         }
+    }
+
+    /// What each consumer holds.
+    async fn pending(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<(String, u64)>> {
+        type Summary = (u64, Option<String>, Option<String>, Option<Vec<(String, u64)>>);
+        let mut pending = cmd("XPENDING");
+        pending.arg(&self.config.stream).arg(&self.config.group);
+        let (_, _, _, consumers): Summary = pending.query_async(connection).await?;
+        let mut consumers = consumers.unwrap_or_default();
+        consumers.truncate(CONSUMERS);
+        Ok(consumers)
     }
 
     /// Claims what others let lie for too long; each unit with how often it was claimed.

@@ -41,6 +41,8 @@ struct Shared {
     failing_since: AtomicI64,
     depth: AtomicU64,
     removed: AtomicU64,
+    /// What each consumer holds.
+    pending: Mutex<Vec<(String, u64)>>,
     /// When it was last told that Redis cannot be used: once for all connections to it.
     told: Mutex<Option<Instant>>,
 }
@@ -48,8 +50,8 @@ struct Shared {
 impl RedisHealth {
     pub(super) fn new(clock: Clock) -> Self {
         let (failing_since, depth, removed) = (AtomicI64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let told = Mutex::default();
-        Self { shared: Arc::new(Shared { clock, failing_since, depth, removed, told }) }
+        let (pending, told) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { clock, failing_since, depth, removed, pending, told }) }
     }
 
     /// Since when Redis cannot be used; `None` while it can, or before it was tried.
@@ -70,6 +72,11 @@ impl RedisHealth {
         self.shared.removed.load(Ordering::Relaxed)
     }
 
+    /// Units that each consumer of the group holds, those that are no more included, as of some seconds ago.
+    pub fn pending(&self) -> Vec<(String, u64)> {
+        self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// For how long Redis cannot be used; zero while it can.
     pub fn failing_for(&self) -> Duration {
         self.failing_since().map_or(Duration::ZERO, |since| self.shared.clock.now().since(since))
@@ -81,6 +88,10 @@ impl RedisHealth {
 
     pub(super) fn set_depth(&self, units: u64) {
         self.shared.depth.store(units, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_pending(&self, pending: Vec<(String, u64)>) {
+        *self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner) = pending;
     }
 
     fn told(&self) -> MutexGuard<'_, Option<Instant>> {

@@ -7,8 +7,8 @@ use mb_api::dto::{AuditFault, AuditFaultKind};
 use mb_core::Timestamp;
 use mb_store::{AuditEntry, AuditHead, StoreError};
 
-use super::at;
 use super::head::{Kept, lacks};
+use super::{at, start};
 use crate::app::App;
 
 /// Rows without a place that are counted.
@@ -38,10 +38,11 @@ impl Ending {
     }
 
     async fn check_kept(&mut self, app: &App, kept: Option<Kept>) -> Result<(), StoreError> {
-        let checkpoints = app.store.checkpoint_count().await?;
+        let beginning = start::read(app).await?;
+        let checkpoints = beginning.checkpoints(app).await?;
         match kept {
             Some(Kept::Head(head)) => {
-                if let Some(detail) = lacks(&app.store, &head, checkpoints).await? {
+                if let Some(detail) = lacks(app, &head, &beginning, checkpoints).await? {
                     self.fault(AuditFaultKind::CutOff, head.position, detail);
                 }
             }

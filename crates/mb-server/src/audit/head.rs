@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use mb_crypto::audit::{ChainKey, Head};
 use mb_crypto::{CryptoError, files};
 use mb_runtime::logging;
-use mb_store::{AuditHead, Store, StoreError};
+use mb_store::{AuditHead, StoreError};
 
-use super::at;
+use super::start::Beginning;
+use super::{at, start};
 use crate::app::App;
 
 /// Where the head is kept.
@@ -55,11 +56,22 @@ impl HeadFile {
 }
 
 /// What the database lacks of what `head` says, in words.
-pub(crate) async fn lacks(store: &Store, head: &Head, checkpoints: u64) -> Result<Option<String>, StoreError> {
-    let place = head.position;
-    Ok(match at(store, place).await? {
+pub(crate) async fn lacks(
+    app: &App,
+    head: &Head,
+    beginning: &Beginning,
+    checkpoints: u64,
+) -> Result<Option<String>, StoreError> {
+    let (place, start) = (head.position, &beginning.start);
+    let hash = match place {
+        // This process did not run for so long that what was the end then is no part of the log any more.
+        _ if place < start.position => Some(head.hash),
+        _ if place == start.position => Some(start.hash),
+        _ => at(&app.store, place).await?.map(|row| row.hash),
+    };
+    Ok(match hash {
         None => Some(format!("the log reached row {place} at {}, which is gone", head.at)),
-        Some(row) if row.hash != head.hash => {
+        Some(hash) if hash != head.hash => {
             Some(format!("the row that stood at the log's end at {} is another now", head.at))
         }
         Some(_) if checkpoints < head.checkpoints => {
@@ -101,9 +113,10 @@ impl Witness {
             }
         };
         let AuditHead { position, hash } = app.store.audit_head().await?;
+        let beginning = start::read(app).await?;
         let checkpoints = match self.checkpoints {
             Some(count) => count,
-            None => app.store.checkpoint_count().await?,
+            None => beginning.checkpoints(app).await?,
         };
         self.checkpoints = Some(checkpoints);
         let known = last.map_or((0, hash, checkpoints), |last| (last.position, last.hash, last.checkpoints));
@@ -111,7 +124,7 @@ impl Witness {
             return Ok(());
         }
         if let Some(last) = last
-            && let Some(detail) = lacks(&app.store, &last, checkpoints).await?
+            && let Some(detail) = lacks(app, &last, &beginning, checkpoints).await?
         {
             if !std::mem::replace(&mut self.said, true) {
                 tracing::error!(

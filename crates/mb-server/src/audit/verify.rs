@@ -10,13 +10,12 @@ use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{AuditFault, AuditFaultKind, AuditReport};
 use mb_api::problem::ApiError;
 use mb_core::Timestamp;
-use mb_core::audit::GENESIS;
-use mb_crypto::audit::{ChainKey, Checkpoint, verify_checkpoint};
+use mb_crypto::audit::{ChainKey, Checkpoint, Start, verify_checkpoint};
 use mb_crypto::{TrustAnchors, pem};
 use mb_store::{AuditCheckpoint, ChainedEntry, StoreError};
 
-use super::at;
 use super::ending::Ending;
+use super::{at, start};
 use crate::app::App;
 use crate::routes::store_fault;
 
@@ -95,6 +94,9 @@ pub(crate) async fn stretch(app: &App, place: Place) -> Result<Found, ApiError> 
 
 /// What is read before anything is checked.
 struct Stretch {
+    /// Where the log begins, and whether the checkpoint is missed that signs it.
+    start: Start,
+    is_unsigned: bool,
     place: Place,
     /// The row at the place itself.
     before: Option<ChainedEntry>,
@@ -110,7 +112,15 @@ impl Stretch {
     async fn read(app: &App, place: Place) -> Result<Self, StoreError> {
         let kept = app.audit.head.as_ref().map(|file| file.read(&app.audit.key));
         let store = &app.store;
-        let before = if place.position == 0 { None } else { at(store, place.position).await? };
+        let start = start::read(app).await?.start;
+        let is_first = place == Place::START && start.position > 0;
+        let is_unsigned = is_first && {
+            let first = store.old_checkpoints(start.position - 1, Timestamp::from_micros(i64::MAX), 1).await?;
+            first.first().is_none_or(|checkpoint| checkpoint.position != start.position)
+        };
+        // What lies before it goes soon.
+        let place = Place { position: place.position.max(start.position), ..place };
+        let before = if place.position == start.position { None } else { at(store, place.position).await? };
         let rows = store.audit_chain(place.position, ROWS).await?;
         let whole = rows.len() < ROWS as usize;
         let end = rows.last().map_or(place.position, |row| row.position);
@@ -131,11 +141,15 @@ impl Stretch {
         let next = (!whole || more)
             .then(|| Place { position: end, checkpoint: checkpoints.last().map_or(place.checkpoint, |(id, _)| *id) });
         let ending = if next.is_none() { Ending::read(app, kept).await? } else { Ending::default() };
-        Ok(Self { place, before, rows, checkpoints, others, ending, next })
+        Ok(Self { start, is_unsigned, place, before, rows, checkpoints, others, ending, next })
     }
 
     fn check(self, key: &ChainKey, anchors: &TrustAnchors) -> Found {
         let mut found = Found { unchained: self.ending.unchained, next: self.next, ..Found::default() };
+        if self.is_unsigned {
+            let detail = "the checkpoint that signs where the log begins is gone";
+            found.fault(AuditFaultKind::Missing, self.start.position, detail);
+        }
         self.check_rows(key, &mut found);
         for (_, checkpoint) in &self.checkpoints {
             self.check_checkpoint(checkpoint, anchors, &mut found);
@@ -148,7 +162,8 @@ impl Stretch {
 
     fn check_rows(&self, key: &ChainKey, found: &mut Found) {
         let mut position = self.place.position;
-        let mut hash = if position == 0 { Some(GENESIS) } else { self.before.as_ref().map(|row| row.hash) };
+        let is_first = position == self.start.position;
+        let mut hash = if is_first { Some(self.start.hash) } else { self.before.as_ref().map(|row| row.hash) };
         for row in &self.rows {
             if row.position != position + 1 {
                 let detail = format!("places {} to {} have no row", position + 1, row.position - 1);
@@ -170,6 +185,9 @@ impl Stretch {
     }
 
     fn check_checkpoint(&self, kept: &AuditCheckpoint, anchors: &TrustAnchors, found: &mut Found) {
+        if kept.position < self.start.position {
+            return;
+        }
         found.checkpoints += 1;
         let signed = Checkpoint { at: kept.at, last_id: kept.audit_id, hash: kept.hash };
         let certificate = pem::certificates(&kept.certificate_pem);
@@ -180,12 +198,14 @@ impl Stretch {
             let detail = "no main server of this installation signed this checkpoint";
             return found.fault(AuditFaultKind::BadSignature, kept.position, detail);
         }
-        match self.row(kept.position) {
+        let cut = (self.start.position > 0 && kept.position == self.start.position)
+            .then_some((self.start.audit_id, self.start.hash));
+        match cut.or_else(|| self.row(kept.position).map(|row| (row.entry.id, row.hash))) {
             None => {
                 let detail = format!("a checkpoint signs row {} here, which is gone", kept.audit_id);
                 found.fault(AuditFaultKind::Missing, kept.position, detail);
             }
-            Some(row) if row.entry.id != kept.audit_id || row.hash != kept.hash => {
+            Some(row) if row != (kept.audit_id, kept.hash) => {
                 let detail = format!("a checkpoint signs row {} here with another hash", kept.audit_id);
                 found.fault(AuditFaultKind::BadCheckpoint, kept.position, detail);
             }

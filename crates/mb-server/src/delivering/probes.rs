@@ -1,59 +1,84 @@
-//! Trials of destinations: each waits for a worker to take it, and whoever asked for it waits for the worker's report.
+//! Trials of destinations: asked for here, made by a worker that speaks to any main server of the store, answered here.
 //!
-//! They are kept in memory alone: if this main server ends, so does the request that waits.
+//! They go through the store, for the worker may wait at another main server. What was answered is sealed there: it is
+//! somebody's.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use mb_api::dto::delivery::{Probe, ProbeReport};
+use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::AttemptId;
-use tokio::sync::oneshot;
+use mb_crypto::sealed_value::{self, Purpose};
+use mb_store::{Store, StoreError};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-/// The most trials at once.
-const MOST: usize = 64;
+use crate::app::App;
+use crate::routes::store_fault;
+
+/// How often the store is asked for a report: one that another main server heard wakes nobody here.
+const LOOK: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    waiting: VecDeque<Probe>,
-    asked: HashMap<AttemptId, oneshot::Sender<ProbeReport>>,
+    /// One may wait for a worker: it is worth asking the store.
+    waiting: AtomicBool,
+    /// A report was heard here.
+    heard: Notify,
 }
 
 impl Probes {
-    /// Asks for a trial; `None` if there are too many. Whoever drops the receiver has given up.
-    pub(crate) fn ask(&self, probe: Probe) -> Option<oneshot::Receiver<ProbeReport>> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.asked.retain(|_, sender| !sender.is_closed());
-        if inner.asked.len() >= MOST {
-            return None;
-        }
-        let (sender, receiver) = oneshot::channel();
-        inner.asked.insert(probe.id, sender);
-        inner.waiting.push_back(probe);
-        Some(receiver)
+    /// Looks for trials that were asked for elsewhere; whether there are any that nobody here knew of.
+    pub(super) async fn follow(&self, store: &Store) -> Result<bool, StoreError> {
+        Ok(store.has_probes().await? && !self.waiting.swap(true, Ordering::Relaxed))
     }
 
-    /// What a worker is to try: all that somebody still waits for.
-    pub(crate) fn take(&self) -> Vec<Probe> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.waiting.is_empty() {
-            return Vec::new();
+    /// What a worker is to try.
+    pub(crate) async fn take(&self, store: &Store) -> Result<Vec<Probe>, StoreError> {
+        if !self.waiting.swap(false, Ordering::Relaxed) {
+            return Ok(Vec::new());
         }
-        let Inner { waiting, asked } = &mut *inner;
-        asked.retain(|_, sender| !sender.is_closed());
-        waiting.drain(..).filter(|probe| asked.contains_key(&probe.id)).collect()
+        let asked = store.take_probes().await?;
+        // What an older main server has asked for and this one does not understand is given up by who waits for it.
+        Ok(asked.iter().filter_map(|asked| serde_json::from_str(asked).ok()).collect())
     }
+}
 
-    /// Hands a report to who asked for it.
-    pub(crate) fn report(&self, report: ProbeReport) {
-        let sender = self.inner.lock().unwrap_or_else(PoisonError::into_inner).asked.remove(&report.id);
-        if let Some(sender) = sender {
-            // Whoever has given up meanwhile needs no answer.
-            let _ = sender.send(report);
-        }
+/// Asks for a trial and waits for its report; `None`: no worker has made it in time.
+pub(crate) async fn make(app: &App, probe: &Probe, within: Duration) -> Result<Option<ProbeReport>, ApiError> {
+    let asked = serde_json::to_string(probe).map_err(ApiError::internal)?;
+    if !app.store.ask_probe(probe.id, &asked).await.map_err(store_fault)? {
+        return Err(ApiError::new(ProblemCode::Overloaded, "there are too many trials at once"));
     }
+    app.delivering.probes.waiting.store(true, Ordering::Relaxed);
+    app.delivering.wake();
+    let report = reported(app, probe.id, Instant::now() + within).await;
+    app.store.forget_probe(probe.id).await.map_err(store_fault)?;
+    report
+}
+
+async fn reported(app: &App, id: AttemptId, deadline: Instant) -> Result<Option<ProbeReport>, ApiError> {
+    loop {
+        let heard = app.delivering.probes.heard.notified();
+        if let Some(sealed) = app.store.probe_report(id).await.map_err(store_fault)? {
+            let opened = sealed_value::open(&app.master, Purpose::AttemptAnswer, &id.to_string(), &sealed);
+            let opened = opened.map_err(ApiError::internal)?;
+            return serde_json::from_slice(&opened).map(Some).map_err(ApiError::internal);
+        }
+        if Instant::now() >= deadline || app.stopping.is_cancelled() {
+            return Ok(None);
+        }
+        drop(tokio::time::timeout_at(deadline.min(Instant::now() + LOOK), heard).await);
+    }
+}
+
+/// Keeps a report for who has asked for it, here or elsewhere.
+pub(crate) async fn report(app: &App, report: &ProbeReport) -> Result<(), ApiError> {
+    let bytes = serde_json::to_vec(report).map_err(ApiError::internal)?;
+    let sealed = sealed_value::seal(&app.master, Purpose::AttemptAnswer, &report.id.to_string(), &bytes);
+    let sealed = sealed.map_err(ApiError::internal)?;
+    app.store.answer_probe(report.id, &sealed).await.map_err(store_fault)?;
+    app.delivering.probes.heard.notify_waiters();
+    Ok(())
 }

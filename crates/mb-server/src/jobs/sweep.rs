@@ -17,11 +17,25 @@ const MAIL_KEPT: Duration = Duration::from_hours(7 * 24);
 const NOTICES_KEPT: Duration = Duration::from_hours(90 * 24);
 /// How long it can be seen why messages failed and how long they took: three times what is shown.
 const TALLIES_KEPT: Duration = Duration::from_hours(90 * 24);
+/// How long it can be seen that there was a worker: after each start it has another name.
+const WORKERS_KEPT: Duration = Duration::from_hours(24);
+/// Nobody waits for a trial for so long.
+const PROBES_KEPT: Duration = Duration::from_mins(1);
 /// How long it can be seen that there was a proxy: its journal may hold messages for as long.
 const PROXIES_KEPT: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
-    for kind in [Kind::Expired, Kind::Mail, Kind::Notices, Kind::Proxies, Kind::Tallies, Kind::Tombstones] {
+    let kinds = [
+        Kind::Expired,
+        Kind::Mail,
+        Kind::Notices,
+        Kind::Proxies,
+        Kind::Tallies,
+        Kind::Workers,
+        Kind::Probes,
+        Kind::Tombstones,
+    ];
+    for kind in kinds {
         for _ in 0..STEPS {
             if kind.step(app).await? == 0 {
                 break;
@@ -52,6 +66,9 @@ enum Kind {
     Notices,
     Proxies,
     Tallies,
+    Workers,
+    /// Trials of which those who asked are gone.
+    Probes,
     /// Of expunged messages of which no copy comes any more.
     Tombstones,
 }
@@ -66,6 +83,8 @@ impl Kind {
             Self::Notices => app.store.sweep_notices(now.minus(NOTICES_KEPT), STEP).await,
             Self::Proxies => app.store.sweep_proxies(now.minus(PROXIES_KEPT), STEP).await,
             Self::Tallies => app.store.sweep_tallies(TALLIES_KEPT, STEP).await,
+            Self::Workers => app.store.sweep_workers(now.minus(WORKERS_KEPT), STEP).await,
+            Self::Probes => app.store.sweep_probes(now.minus(PROBES_KEPT)).await,
             Self::Tombstones => app.store.sweep_tombstones(STEP).await,
         }
     }

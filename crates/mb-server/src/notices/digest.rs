@@ -84,5 +84,6 @@ const fn words(kind: NoticeKind) -> &'static str {
         NoticeKind::AuditBroken => "the audit log does not verify",
         NoticeKind::MailFailing => "mail cannot be sent",
         NoticeKind::MessageUnreadable => "a stored message does not open",
+        NoticeKind::RetentionBehind => "what is too old is not removed in time",
     }
 }

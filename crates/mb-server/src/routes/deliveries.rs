@@ -23,10 +23,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::store_fault;
+use super::{store_fault, workers};
 use crate::actor;
 use crate::app::App;
-use crate::delivering::opened;
+use crate::delivering::{opened, probes};
 
 /// The most bytes of a question.
 const MAX_ASK: usize = 256 << 10;
@@ -92,8 +92,11 @@ pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) 
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_REPORTED} attempts per report")));
     }
     prolong(&app, &request).await?;
-    for probe in request.probes {
-        app.delivering.probes.report(probe);
+    if let Some(status) = &request.status {
+        workers::note(&app, &peer, &request.worker, status).await?;
+    }
+    for probe in &request.probes {
+        probes::report(&app, probe).await?;
     }
     let released = request.released.iter().map(|held| (held.destination, held.lease, held.message_id));
     let released = released.collect::<Vec<_>>();
@@ -121,8 +124,12 @@ pub(super) fn new_lease() -> LeaseId {
 
 /// What a worker is given: the messages opened, each destination once.
 pub(super) async fn answer(app: &App, leased: Vec<Leased>) -> Result<LeasedDeliveries, ApiError> {
-    let mut answer = LeasedDeliveries { probes: app.delivering.probes.take(), ..LeasedDeliveries::default() };
-    if leased.iter().any(|delivery| app.delivering.known().find(delivery.destination).is_none()) {
+    let probes = app.delivering.probes.take(&app.store).await.map_err(store_fault)?;
+    let mut answer = LeasedDeliveries { probes, ..LeasedDeliveries::default() };
+    let mut destinations = leased.iter().map(|delivery| delivery.destination);
+    let mut tried = answer.probes.iter().map(|probe| probe.destination);
+    let is_unknown = |destination| app.delivering.known().find(destination).is_none();
+    if destinations.any(is_unknown) || tried.any(is_unknown) {
         // Another main server made the destination just now.
         app.delivering.refresh(&app.store).await.map_err(store_fault)?;
     }

@@ -127,8 +127,8 @@ fn shown(message: &ListedMessage, now: Timestamp) -> MessageState {
 
 async fn row(app: &App, message: &ListedMessage, now: Timestamp) -> Result<MessageRow, ApiError> {
     let plain = match &message.content {
-        Some(content) => opening::open(app, content).await.map_err(store_fault)?.ok(),
-        None => None,
+        Some(content) if !content.sealed.is_empty() => opening::open(app, content).await.map_err(store_fault)?.ok(),
+        _ => None,
     };
     let number = plain.as_ref().and_then(|plain| plain.content()?.sender_number);
     let (status, state) = (&message.status, shown(message, now));
@@ -165,6 +165,10 @@ async fn detail(app: &App, message: &ListedMessage) -> Result<MessageDetail, Api
 
 async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut MessageDetail) -> Result<(), ApiError> {
     let plain = match &message.content {
+        Some(content) if content.sealed.is_empty() => {
+            let detail = "the message's content was removed, by retention or for good; ask with body=false";
+            return Err(ApiError::new(ProblemCode::Conflict, detail));
+        }
         Some(content) => opening::open(app, content).await.map_err(store_fault)?,
         None => Err(Unopened::Damaged),
     };

@@ -14,7 +14,7 @@ async fn a_domain_is_added_once_and_listed() {
     assert_eq!(made.body["settings"]["body_limit"], 1000);
     let again = admin.post("/admin/domains", json!({ "name": "eu" })).await;
     assert_eq!((again.status, again.code()), (409, "conflict"));
-    let settings = json!({ "sender_number": "optional", "body_limit": 5, "rate_limit": 7, "retention_days": 30 });
+    let settings = json!({ "sender_number": "optional", "body_limit": 5, "rate_limit": 7, "retention_days": 30, "body_retention_days": 7 });
     let made = admin.post("/admin/domains", json!({ "name": "us", "settings": settings })).await;
     assert_eq!(made.body["settings"], settings);
     assert_eq!(admin.get("/admin/domains/us").await.body["settings"], settings);
@@ -27,7 +27,7 @@ async fn rules_reach_the_edge_when_they_are_answered() {
     let fixture = Fixture::new().await;
     let admin = fixture.signed_in(UserRole::Admin, None).await;
     admin.post("/admin/domains", json!({ "name": "eu" })).await;
-    let settings = json!({ "sender_number": "optional", "body_limit": 5, "rate_limit": null, "retention_days": null });
+    let settings = json!({ "sender_number": "optional", "body_limit": 5, "rate_limit": null, "retention_days": null, "body_retention_days": null });
     assert_eq!(admin.put("/admin/domains/eu", settings).await.status, 200);
     let rules = fixture.server.policy().borrow().body_rules(&DomainName::parse("eu").expect("a name"));
     assert_eq!((rules.max_scalars, rules.sender_required), (5, false));

@@ -43,7 +43,21 @@ pub(super) struct Fixture {
     pub(super) metrics: Metrics,
     _lifecycle: Lifecycle,
     master: MasterPublicKey,
+    /// The CA certificate and the master key, which all main servers of a store share.
+    secrets: (String, Secret<String>),
     directory: tempfile::TempDir,
+}
+
+/// Another main server of a fixture's store.
+pub(super) struct Second {
+    pub(super) app: Arc<crate::app::App>,
+    service: mb_runtime::app::App,
+}
+
+impl Second {
+    pub(super) fn client_of(&self, peer: Peer) -> Client {
+        Client::new(Transport::in_process(self.service.clone(), peer))
+    }
 }
 
 /// A data key and its record.
@@ -68,25 +82,8 @@ impl Fixture {
         let master = MasterKey::generate().expect("a key");
         let public = master.public();
         let mut metrics = Metrics::new();
-        let parts = Parts {
-            store: store.clone(),
-            authorities: ca.into(),
-            master: master.into(),
-            audit_head: Some(directory.path().join("audit.head")),
-            jwt: JwtSecret::generate(),
-            own_names: vec!["broker.example".into(), "LOCALHOST".into()],
-            people: PeopleConfig { portal_url: "https://portal.example".into() },
-            retry: RetrySchedule::default(),
-            mail,
-            installation: super::installation::described(),
-            backup: crate::backup::tests::config(directory.path()),
-            clock: clock.clone(),
-            instance: "test".into(),
-            reporter: mb_core::KeyId::from_bytes([6; 16]),
-            lease: std::time::Duration::from_secs(30),
-            proxies: Vec::new(),
-            stopping: CancellationToken::new(),
-        };
+        let secrets = (ca.certificate_pem().to_owned(), master.to_text());
+        let parts = Parts { mail, ..parts(&store, &clock, ca, master, directory.path(), "audit.head") };
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
         let config = AppConfig::new(Role::Server, paths::SERVER);
         let app = mb_runtime::app::App::new(config, server.router(), &mut metrics);
@@ -105,8 +102,22 @@ impl Fixture {
             metrics,
             _lifecycle: lifecycle,
             master: public,
+            secrets,
             directory,
         }
+    }
+
+    /// Another main server of the same store.
+    pub(super) async fn second(&self) -> Second {
+        let (ca_pem, master) = &self.secrets;
+        let ca = Ca::load(ca_pem, self.ca_key.expose()).expect("the CA");
+        let master = MasterKey::from_text(master.expose()).expect("the key");
+                let mut metrics = Metrics::new();
+        let parts = parts(&self.store, &self.clock, ca, master, self.directory.path(), "second.head");
+        let server = MainServer::open(parts, &mut metrics).await.expect("opens");
+        let config = AppConfig::new(Role::Server, paths::SERVER);
+        let service = mb_runtime::app::App::new(config, server.router(), &mut metrics);
+        Second { app: server.app, service }
     }
 
     /// A client of the main server with a new certificate of `role`.
@@ -175,6 +186,28 @@ impl Fixture {
     pub(super) async fn dead_letters(&self) -> Vec<(MessageId, String)> {
         let letters = self.store.dead_letters(None, 100).await.expect("reads");
         letters.into_iter().map(|letter| (letter.message_id, letter.reason)).collect()
+    }
+}
+
+fn parts(store: &Store, clock: &Clock, ca: Ca, master: MasterKey, place: &std::path::Path, head: &str) -> Parts {
+    Parts {
+        store: store.clone(),
+        authorities: ca.into(),
+        master: master.into(),
+        audit_head: Some(place.join(head)),
+        jwt: JwtSecret::generate(),
+        own_names: vec!["broker.example".into(), "LOCALHOST".into()],
+        people: PeopleConfig { portal_url: "https://portal.example".into() },
+        retry: RetrySchedule::default(),
+        mail: MailConfig::default(),
+        installation: super::installation::described(),
+        backup: crate::backup::tests::config(place),
+        clock: clock.clone(),
+        instance: "test".into(),
+        reporter: mb_core::KeyId::from_bytes([6; 16]),
+        lease: std::time::Duration::from_secs(30),
+        proxies: Vec::new(),
+        stopping: CancellationToken::new(),
     }
 }
 

@@ -60,9 +60,20 @@ pub(crate) fn to_empty() -> impl Iterator<Item = &'static str> {
     FLEETING.iter().copied().chain(TABLES.iter().rev().map(|table| table.name))
 }
 
-/// What lives for a moment only: sign-ins, rights that expire, mail on its way.
-pub(crate) const FLEETING: &[&str] =
-    &["refresh_tokens", "reset_tokens", "sessions", "enrolment_tokens", "leases", "mail_outbox", "proxies"];
+/// What lives for a moment only: sign-ins, rights that expire, mail on its way, who was heard of; and how far retention has
+/// come, for what is put back is gone through anew.
+pub(crate) const FLEETING: &[&str] = &[
+    "refresh_tokens",
+    "reset_tokens",
+    "sessions",
+    "enrolment_tokens",
+    "leases",
+    "mail_outbox",
+    "proxies",
+    "workers",
+    "probes",
+    "retention_progress",
+];
 
 /// Parents before children, as foreign keys want it.
 pub(crate) const TABLES: &[Table] = &[
@@ -76,6 +87,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("body_limit", Int),
             ("rate_limit", Int),
             ("retention_days", Int),
+            ("body_retention_days", Int),
         ],
     },
     Table {

@@ -8,6 +8,7 @@ use crate::backend::Backend;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
 use crate::newest::NEWEST;
+use crate::retention::{DONE_WITH, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY, OLDEST};
 use crate::{RegisterBatch, Routed, Store};
 use crate::{audit_list, many_rows};
 
@@ -83,8 +84,10 @@ async fn hot_statements_search(store: &Store) {
         FULL.sqlite,
     ];
     let audit = [audit_list::BY_TIME, audit_list::BY_ACTOR, audit_list::BY_OBJECT];
-    let by_ids = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES].map(|statement| statement.sqlite);
-    for sql in by_ids.into_iter().chain([MESSAGE]).chain(lists).chain(audit) {
+    let by_ids = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES, DONE_WITH].map(|statement| statement.sqlite);
+    for sql in
+        by_ids.into_iter().chain([MESSAGE, OLDEST, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY]).chain(lists).chain(audit)
+    {
         let plan = plan(store, sql).await;
         let names = |verb: &str, line: &String| {
             ["messages", "dead_letters", "letter", "other", "audit_log"]
@@ -106,6 +109,9 @@ async fn each_list_goes_by_its_index(store: &Store) {
         (candidates::BY_ID, "(message_id>? AND message_id<?)"),
         (candidates::BY_SENDER.sqlite, "messages_sender (<expr>=? AND sender_number_hashed=?)"),
         (candidates::DOMAINS.sqlite, "messages_domain (domain>?)"),
+        (OLDEST, "messages_domain (domain=? AND queued_at>? AND queued_at<?)"),
+        (LETTERS_OF_DOMAIN, "dead_letters_domain (domain=? AND queued_at>? AND queued_at<?)"),
+        (LETTERS_OF_NOBODY, "dead_letters_domain (domain=? AND queued_at=? AND rowid>?)"),
         (audit_list::BY_TIME, "audit_log_at (at>? AND at<?)"),
         (audit_list::BY_ACTOR, "audit_log_actor (actor=? AND at>? AND at<?)"),
         (audit_list::BY_OBJECT, "audit_log_object (object=? AND at>? AND at<?)"),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mb_core::delivery::DISABLE_AFTER;
 use mb_core::{AttemptClass, DestinationKind, DestinationState, MessageState};
-use mb_store::{Begin, DeadLetterFilter, DestinationChange, NewMessage};
+use mb_store::{Begin, DeadLetterFilter, DestinationChange, LeaseAsk, Leasing, NewMessage, NextDue, Whose};
 
-use crate::delivering::{destination, lease, pass, register, register_as, report, tell};
+use crate::delivering::{destination, lease, lease_id, pass, register, register_as, report, tell};
 use crate::fixture::{Fixture, Place, dead, dead_letter, id, message};
 
 pub(crate) async fn five_days_of_failure_disable_a_destination(fixture: Fixture) {
@@ -90,4 +90,53 @@ pub(crate) async fn figures_show_what_is_due_and_for_how_long(fixture: Fixture) 
     let timeouts = (0..).zip(&leased).map(|(n, leased)| report(leased, n, AttemptClass::Timeout));
     tell(store, &timeouts.collect::<Vec<_>>()).await;
     assert_eq!(store.destination_figures().await.expect("reads").breakers_open, 1);
+}
+
+pub(crate) async fn lanes_show_what_waits_as_far_as_it_is_worth_counting(fixture: Fixture) {
+    let store = &fixture.store;
+    let (first, second) = (
+        destination(store, "first", DestinationKind::Webhook).await.route.id,
+        destination(store, "second", DestinationKind::Pull).await.route.id,
+    );
+    destination(store, "idle", DestinationKind::Webhook).await;
+    register(store, 0..5, &[first]).await;
+    register(store, 5..1011, &[second]).await;
+    let leased = lease(store, 1, 2).await;
+    tell(store, &[report(&leased[0], 1, AttemptClass::Timeout)]).await;
+    let lanes = store.destination_lanes().await.expect("reads");
+    let counted = lanes.iter().map(|lanes| {
+        let count = |lane: mb_store::Lane| (lane.waiting, lane.leased);
+        (lanes.name.as_str(), count(lanes.fresh), count(lanes.tried))
+    });
+    let mut counted = counted.collect::<Vec<_>>();
+    counted.sort_unstable();
+    assert_eq!(counted, [("first", (4, 1), (1, 0)), ("second", (1000, 0), (0, 0))]);
+}
+
+pub(crate) async fn an_answer_carries_no_more_than_fits(fixture: Fixture) {
+    let store = &fixture.store;
+    let hook = destination(store, "hook", DestinationKind::Webhook).await.route.id;
+    let heavy = |n, bytes: usize| NewMessage {
+        status: MessageState::Processing,
+        delivered_at: None,
+        sealed: vec![7; bytes].into(),
+        ..message(n)
+    };
+    let messages = (0..6).map(|n| heavy(n, 1 << 20)).chain([heavy(6, 5 << 20)]);
+    register_as(store, messages.collect(), &[hook], &Begin::Waiting).await;
+    let mut carried = Vec::new();
+    for round in 1..=9 {
+        let whose = Whose::Webhooks { except: &[], behind: None };
+        let ask = LeaseAsk { lease: lease_id(round), holder: "w", limit: 100, whose };
+        let Leasing { deliveries, next, .. } = store.lease_deliveries(&ask).await.expect("leases");
+        let bytes = deliveries.iter().map(|leased| leased.message.sealed.len()).sum::<usize>();
+        if deliveries.is_empty() {
+            break;
+        }
+        assert!(bytes <= 4 << 20 || deliveries.len() == 1, "{bytes} bytes of {}", deliveries.len());
+        carried.extend(deliveries.into_iter().map(|leased| leased.message.header.message_id));
+        assert!(carried.len() == 7 || matches!(next, NextDue::Now), "what did not fit is free at once");
+    }
+    carried.sort_unstable();
+    assert_eq!(carried, (0..7).map(id).collect::<Vec<_>>());
 }

@@ -72,7 +72,7 @@ impl Fixture {
         self.clock.set(self.clock.now().plus(time));
         if let Place::Server(_) = self.place {
             let micros = time.as_micros();
-            for (table, column) in [("leases", "lease_until"), ("proxies", "seen_at")] {
+            for (table, column) in [("leases", "lease_until"), ("proxies", "seen_at"), ("workers", "seen_at")] {
                 let sql = format!("UPDATE {table} SET {column} = {column} - INTERVAL {micros} MICROSECOND");
                 self.beside().await.run(&sql).await;
             }

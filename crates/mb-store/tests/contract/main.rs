@@ -18,6 +18,7 @@ mod outages;
 mod people;
 mod reading;
 mod registering;
+mod retaining;
 mod round_trips;
 mod running;
 mod schema;
@@ -142,7 +143,10 @@ on_every_backend! {
         one_notice_about_a_thing_is_open_at_a_time,
         a_notice_is_mailed_once,
         one_leads_until_its_lease_ends,
-        proxies_live_as_long_as_they_are_seen;
+        proxies_live_as_long_as_they_are_seen,
+        workers_live_as_long_as_they_are_heard_of,
+        a_trial_is_given_to_one_and_answered_to_who_asked,
+        a_database_describes_itself;
     tenants:
         a_domains_rules_reach_the_policy,
         a_clients_rate_limit_reaches_the_policy,
@@ -164,7 +168,9 @@ on_every_backend! {
         a_breaker_is_one_for_all_servers,
         what_is_given_up_at_once_says_when_and_why,
         dead_letters_count_while_they_lie_there,
-        figures_show_what_is_due_and_for_how_long;
+        figures_show_what_is_due_and_for_how_long,
+        lanes_show_what_waits_as_far_as_it_is_worth_counting,
+        an_answer_carries_no_more_than_fits;
     expunging:
         what_was_expunged_stays_out_while_its_row_is_there,
         what_was_expunged_stays_out_when_its_row_is_gone,
@@ -172,6 +178,16 @@ on_every_backend! {
         a_dead_letter_is_expunged_like_a_message,
         what_was_expunged_is_not_redriven,
         a_tombstone_is_forgotten_when_no_copy_can_come;
+    retaining:
+        contents_go_before_their_messages,
+        what_is_not_done_with_stays,
+        everything_about_a_message_goes_with_it,
+        an_id_is_free_again_when_its_message_is_gone,
+        a_message_waits_for_a_younger_one_under_its_id,
+        a_walk_is_broken_off_and_goes_on_anywhere,
+        dead_letters_go_by_their_own_age,
+        how_long_things_are_kept_is_set_once_for_all_servers,
+        the_audit_log_is_cut_where_it_is_said_to_begin;
 }
 
 macro_rules! on_servers {

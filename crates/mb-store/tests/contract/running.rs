@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mb_core::{JournalFaults, NoticeKind, NoticeLevel};
-use mb_store::{Heartbeat, MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey};
+use mb_core::{JournalBacklog, JournalFaults, NoticeKind, NoticeLevel};
+use mb_store::{DatabaseProduct, Heartbeat, MailOutcome, NewMail, NewNotice, NoticeFilter, NoticeKey, WorkerBeat};
 
 use crate::fixture::{Fixture, NOW};
 
@@ -128,7 +128,9 @@ pub(crate) async fn one_leads_until_its_lease_ends(fixture: Fixture) {
 
 fn heartbeat(id: &str, policy_version: u64, clock_ahead_ms: Option<i64>) -> Heartbeat {
     let faults = JournalFaults { damaged: policy_version, stale: 2, refused: 3 };
-    Heartbeat { id: id.into(), name: "proxy".into(), policy_version: Some(policy_version), clock_ahead_ms, faults }
+    let backlog = JournalBacklog { waiting: 7, oldest: clock_ahead_ms.map(|_| NOW) };
+    let (id, name) = (id.into(), "proxy".into());
+    Heartbeat { id, name, policy_version: Some(policy_version), clock_ahead_ms, faults, backlog }
 }
 
 pub(crate) async fn proxies_live_as_long_as_they_are_seen(fixture: Fixture) {
@@ -150,4 +152,86 @@ pub(crate) async fn proxies_live_as_long_as_they_are_seen(fixture: Fixture) {
     assert_eq!(store.journal_faults("one").await.expect("reads"), seen[0].heartbeat.faults);
     assert_eq!(store.sweep_proxies(seen[0].seen_at, 9).await.expect("sweeps"), 1);
     assert_eq!(store.seen_proxies().await.expect("reads").len(), 1);
+}
+
+fn worker(id: &str, held: u64) -> WorkerBeat {
+    WorkerBeat {
+        id: id.into(),
+        name: "worker".into(),
+        version: "1.2.3".into(),
+        started_at: NOW,
+        claimed: 1,
+        held,
+        in_flight: 3,
+        registered_per_minute: 4,
+        attempts_per_minute: 5,
+        failing_seconds: 6,
+        queue: "{}".into(),
+    }
+}
+
+pub(crate) async fn workers_live_as_long_as_they_are_heard_of(fixture: Fixture) {
+    let store = &fixture.store;
+    let live = async || store.has_workers(LEASE).await.expect("reads");
+    assert!(!live().await);
+    for beat in [worker("one", 1), worker("two", 1), worker("one", 2)] {
+        store.worker_seen(&beat).await.expect("writes");
+    }
+    assert!(live().await);
+    let mut seen = store.seen_workers().await.expect("reads").into_iter().map(|row| row.beat).collect::<Vec<_>>();
+    seen.sort_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!(seen, [worker("one", 2), worker("two", 1)]);
+    store.worker_left("two").await.expect("forgets");
+    fixture.pass(LEASE * 2).await;
+    assert!(!live().await);
+    let all = store.live_since(Duration::ZERO).await.expect("reads");
+    assert_eq!((store.sweep_workers(NOW.minus(LEASE * 999_999), 9).await.expect("sweeps"), all > NOW), (0, true));
+    assert_eq!(store.sweep_workers(all, 9).await.expect("sweeps"), 1);
+    assert!(store.seen_workers().await.expect("reads").is_empty());
+}
+
+pub(crate) async fn a_trial_is_given_to_one_and_answered_to_who_asked(fixture: Fixture) {
+    let (store, other) = (&fixture.store, fixture.second().await);
+    let id = mb_core::AttemptId::from_bytes([7; 16]);
+    assert!(!other.has_probes().await.expect("asks"));
+    assert!(store.ask_probe(id, "what to try").await.expect("asks"));
+    assert!(other.has_probes().await.expect("asks"));
+    let (one, two) = tokio::join!(other.take_probes(), store.take_probes());
+    assert_eq!([one.expect("takes"), two.expect("takes")].concat(), ["what to try"], "one has it");
+    assert!(!store.has_probes().await.expect("asks"));
+    assert_eq!(store.probe_report(id).await.expect("asks"), None);
+    other.answer_probe(id, b"how it went").await.expect("answers");
+    assert_eq!(store.probe_report(id).await.expect("asks").as_deref(), Some(&b"how it went"[..]));
+    store.forget_probe(id).await.expect("forgets");
+    assert_eq!(store.probe_report(id).await.expect("asks"), None);
+    other.answer_probe(id, b"too late").await.expect("nobody waits");
+    let mut asked = 0_u8;
+    while store.ask_probe(mb_core::AttemptId::from_bytes([asked; 16]), "").await.expect("asks") {
+        asked += 1;
+    }
+    assert_eq!(asked, 64);
+    other.close().await;
+}
+
+pub(crate) async fn a_database_describes_itself(fixture: Fixture) {
+    let store = &fixture.store;
+    store.enqueue_mail(&mail("one")).await.expect("stores");
+    let mb_store::DatabaseDescription { described, bytes, migrations } = store.describe().await.expect("describes");
+    assert!(bytes > 0 && migrations.iter().all(|migration| migration.applied));
+    assert!(described.tables.contains_key("messages") && described.tables.contains_key("mail_outbox"));
+    assert!(described.version.starts_with(|c: char| c.is_ascii_digit()), "{}", described.version);
+    assert_eq!(described.pools.len(), 2);
+    assert!(described.pools.iter().all(|pool| pool.in_use + pool.idle <= pool.max), "{:?}", described.pools);
+    match fixture.place {
+        crate::fixture::Place::Files(_) => {
+            assert_eq!(described.product, DatabaseProduct::Sqlite);
+            let (mails, file) = (&described.tables["mail_outbox"], described.file.expect("a file"));
+            assert_eq!(mails.rows, 1);
+            assert!(mails.bytes.is_some_and(|bytes| bytes >= 4096) && file.wal > 0, "{mails:?} {file:?}");
+        }
+        crate::fixture::Place::Server(_) => {
+            assert_ne!(described.product, DatabaseProduct::Sqlite);
+            assert!(described.tables.values().all(|table| table.bytes.is_some()) && described.file.is_none());
+        }
+    }
 }

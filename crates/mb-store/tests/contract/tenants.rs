@@ -21,6 +21,7 @@ pub(crate) async fn a_domains_rules_reach_the_policy(fixture: Fixture) {
         body_limit: 65_536,
         rate_limit: Some(0),
         retention_days: Some(30),
+        body_retention_days: Some(7),
     };
     for _ in 0..2 {
         let set = store.set_domain_rules(&domain("eu"), &rules, "root").await.expect("sets").expect("is there");

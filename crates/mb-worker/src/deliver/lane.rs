@@ -137,6 +137,11 @@ impl Lane {
         }
     }
 
+    /// How many are being sent.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.inner().under_way.len() as u64
+    }
+
     /// What is held here, for the heartbeat.
     pub(crate) fn held(&self) -> Vec<HeldDelivery> {
         let inner = self.inner();

@@ -107,7 +107,7 @@ pub(super) fn proxies(seen: &[SeenProxy], now: Timestamp) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use mb_core::JournalFaults;
+    use mb_core::{JournalBacklog, JournalFaults};
     use mb_store::Heartbeat;
 
     use super::*;
@@ -161,6 +161,7 @@ mod tests {
                 policy_version: None,
                 clock_ahead_ms: Some(ahead),
                 faults: JournalFaults::default(),
+                backlog: JournalBacklog::default(),
             },
             seen_at,
         };

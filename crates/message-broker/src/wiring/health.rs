@@ -74,10 +74,17 @@ fn writable(status: &JournalStatus, now: Timestamp) -> Check {
 }
 
 pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Health {
-    let (server, mails, certificates) = (server.clone(), server.clone(), server.clone());
+    let (server, mails, certificates, retention) = (server.clone(), server.clone(), server.clone(), server.clone());
     let now = clock.clone();
     let health = health.check("certificates", move || {
         let found = issued(&certificates.expiring(), certificates.authority().ca_not_after().since(now.now()));
+        async move { found }
+    });
+    let health = health.check("retention", move || {
+        let found = match retention.retention_behind() {
+            None => Check::healthy("nothing is kept for too long"),
+            Some(overdue) => Check::degraded(format!("some is kept {} days too long", overdue.as_secs() / 86_400)),
+        };
         async move { found }
     });
     let health = health.check("mail", move || {

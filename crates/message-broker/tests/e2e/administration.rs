@@ -223,3 +223,39 @@ fn domains_are_added_and_their_rules_listed() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("1 to 65536"), "{refused:?}");
 }
+
+#[test]
+fn what_was_kept_for_long_enough_is_removed_on_a_stopped_system_and_beside_a_running_one() {
+    let mut broker = Broker::start();
+    let sent = submit(&mut broker.demo(), "of today");
+    broker.terminate();
+    broker.run_ok(&["retention", "set", "--body-days", "3650", "--metadata-days", "3650"]);
+    broker.run_ok(&["generate", "--count", "1000", "--days", "400", "--domains", "1", "--clients", "3", "--yes"]);
+    let run = |args: &[&str]| broker.run(args);
+    let retention = |args: &[&str]| json(&run, &[&["retention"], args].concat());
+    let counts = |report: &Value| ["bodies", "messages"].map(|name| report[name].as_u64().expect("a count"));
+    assert_eq!(counts(&retention(&["run", "--dry-run"])), [0, 0]);
+    broker.run_ok(&["retention", "set", "--metadata-days", "300", "--body-days", "300"]);
+    let due = counts(&retention(&["run", "--dry-run"]));
+    assert!((200..300).contains(&due[1]), "{due:?}");
+    let [bodies, messages] = counts(&retention(&["run"]));
+    assert_eq!((bodies, messages), (0, due[1]), "a content goes with its message");
+    assert_eq!(counts(&retention(&["run"])), [0, 0]);
+    broker.restart();
+    let run = |args: &[&str]| broker.run(args);
+    let retention = |args: &[&str]| json(&run, &[&["retention"], args].concat());
+    broker.run_ok(&["retention", "set", "--body-days", "30"]);
+    // Whoever leads may have begun with it.
+    retention(&["run"]);
+    assert_eq!(counts(&retention(&["run", "--dry-run"])), [0, 0]);
+    let settings = &retention(&["show"])["settings"];
+    assert_eq!(
+        (&settings["body_days"], &settings["metadata_days"], &settings["audit_days"]),
+        (&30.into(), &300.into(), &400.into())
+    );
+    assert_eq!(run(&["retention", "set", "--metadata-days", "29"]).status.code(), Some(1));
+    let shown = ok(&run, &["admin", "messages", "show", &sent, "--decrypt"]);
+    assert!(shown.contains("of today"), "{shown}");
+    let report = json(&run, &["admin", "audit", "verify"]);
+    assert_eq!(report["intact"], true, "{report}");
+}

@@ -18,23 +18,26 @@ pub struct DomainSettings {
     /// Messages per 60 s for each of its clients; 0 is no limit, `null` the proxies' own.
     #[schema(maximum = 1_000_000)]
     pub rate_limit: Option<u32>,
-    /// Days after which messages are deleted; `null` is the main server's own setting.
-    #[schema(minimum = 1, maximum = 3650)]
+    /// Days after which messages are deleted; `null` is what holds for all.
+    #[schema(minimum = 30, maximum = 3650)]
     pub retention_days: Option<u32>,
+    /// Days after which their contents are, not more than `retention_days`; `null` is what holds for all.
+    #[schema(minimum = 1, maximum = 3650)]
+    pub body_retention_days: Option<u32>,
 }
 
 impl From<DomainRules> for DomainSettings {
     fn from(rules: DomainRules) -> Self {
-        let DomainRules { sender_number, body_limit, rate_limit, retention_days } = rules;
-        Self { sender_number, body_limit, rate_limit, retention_days }
+        let DomainRules { sender_number, body_limit, rate_limit, retention_days, body_retention_days } = rules;
+        Self { sender_number, body_limit, rate_limit, retention_days, body_retention_days }
     }
 }
 
 /// As they were sent; [`DomainRules::check`] holds them to their bounds.
 impl From<DomainSettings> for DomainRules {
     fn from(settings: DomainSettings) -> Self {
-        let DomainSettings { sender_number, body_limit, rate_limit, retention_days } = settings;
-        Self { sender_number, body_limit, rate_limit, retention_days }
+        let DomainSettings { sender_number, body_limit, rate_limit, retention_days, body_retention_days } = settings;
+        Self { sender_number, body_limit, rate_limit, retention_days, body_retention_days }
     }
 }
 

@@ -21,7 +21,8 @@ use serde_json::json;
 use super::{MAX_BODY, number, present};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::delivering;
+use crate::delivering::{self, probes};
+use crate::policy::FOLLOWS;
 use crate::routes::store_fault;
 
 /// How long the secret before is used, too.
@@ -103,6 +104,10 @@ pub(crate) async fn test(
     let actor = caller.admin()?;
     let row = app.store.destination(number(&id)?).await.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     let route = webhook(&row)?;
+    if !app.store.has_workers(FOLLOWS).await.map_err(store_fault)? {
+        let detail = "no worker is running, and a trial is made by one: start it, then ask again";
+        return Err(ApiError::new(ProblemCode::Unavailable, detail));
+    }
     let probe = AttemptId::from_bytes(random::public_array());
     let webhook_id = format!("test-{probe}");
     let request_body = json!({
@@ -114,11 +119,8 @@ pub(crate) async fn test(
     let about = json!({ "domain": route.domain, "name": route.name });
     let object = route.id.to_string();
     app.store.audit(actor.as_str(), "destination.test", &object, about).await.map_err(store_fault)?;
-    let busy = || ApiError::new(ProblemCode::Overloaded, "there are too many trials at once");
-    let reported = app.delivering.probes.ask(asked).ok_or_else(busy)?;
-    app.delivering.wake();
-    match tokio::time::timeout(TRIAL, reported).await {
-        Ok(Ok(report)) => {
+    match probes::make(&app, &asked, TRIAL).await? {
+        Some(report) => {
             let mut exchange = report.exchange;
             exchange.answer = exchange
                 .answer
@@ -131,9 +133,7 @@ pub(crate) async fn test(
                 exchange,
             }))
         }
-        Ok(Err(_)) | Err(_) => {
-            Err(ApiError::new(ProblemCode::Unavailable, "no worker has made the trial: is one running?"))
-        }
+        None => Err(ApiError::new(ProblemCode::Unavailable, "no worker has made the trial in time")),
     }
 }
 

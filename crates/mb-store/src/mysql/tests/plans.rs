@@ -9,6 +9,7 @@ use crate::many_rows;
 use crate::message_list::{FULL, candidates};
 use crate::messages::{DEAD_STATUSES, EXISTING, LACKING, MESSAGE, PRESENT, STATUSES};
 use crate::newest::NEWEST;
+use crate::retention::{DONE_WITH, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY, OLDEST};
 use mb_core::{MessageId, Timestamp};
 
 /// How many rows the bounds below were made for: 204,800.
@@ -134,7 +135,10 @@ pub(super) async fn hot_statements_go_by_the_index_that_is_made_for_them(product
     let held = [by_ids[0], by_ids[1], Value::Text("w"), now];
     let closed = [now, Value::Int(100), Value::Int(7), Value::Int(0)];
     let newest = [client[0], client[1], Value::Int(1000)];
-    let cases: [(&str, &[Value<'_>], &str, i64); 24] = [
+    let old = [list[0], Value::Time(Timestamp::default()), now, Value::Blob(&[]), Value::Int(1000)];
+    let old_letters = [old[0], old[1], old[2], Value::Int(0), old[4]];
+    let done = [by_ids[0], by_ids[1], now, now];
+    let cases: [(&str, &[Value<'_>], &str, i64); 28] = [
         (NEWEST, &newest, "messages_client", i64::MAX),
         (LACKING.mysql, &by_ids, "PRIMARY", 1),
         (PRESENT.mysql, &by_ids, "messages_id", 2000),
@@ -156,6 +160,10 @@ pub(super) async fn hot_statements_go_by_the_index_that_is_made_for_them(product
         (candidates::BY_ID, &ranged, "messages_id", 5000 * growth),
         (candidates::BY_SENDER.mysql, &sender, "messages_sender", 100),
         (candidates::DOMAINS.mysql, &list[2..3], "messages_domain", 1000 * growth),
+        (OLDEST, &old, "messages_domain", i64::MAX),
+        (DONE_WITH.mysql, &done, "messages_id", 2000),
+        (LETTERS_OF_DOMAIN, &old_letters, "dead_letters_domain", i64::MAX),
+        (LETTERS_OF_NOBODY, &[Value::Int(0), Value::Int(100)], "dead_letters_domain", i64::MAX),
         (audit_list::BY_TIME, &audit, "audit_log_at", i64::MAX),
         (audit_list::BY_ACTOR, &audit, "audit_log_actor", i64::MAX),
         (audit_list::BY_OBJECT, &audit, "audit_log_object", i64::MAX),

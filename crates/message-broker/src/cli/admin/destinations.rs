@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{ArgGroup, Args, Subcommand};
 use mb_api::client::Client;
 use mb_api::dto::{
@@ -14,6 +14,7 @@ use mb_core::{ClientName, DestinationKind, DestinationName, DestinationState, Do
 
 use super::table::{Table, optional, shown};
 use super::{about, list, values, with_client};
+use crate::access::Access;
 use crate::cli::Format;
 use crate::layout::{Layout, read_secret, read_text};
 use crate::output;
@@ -231,11 +232,10 @@ async fn rotate_secret(layout: &Layout, which: Which, format: Format) -> Result<
 }
 
 async fn test(layout: &Layout, which: Which, format: Format) -> Result<ExitCode> {
-    let tested = with_client(layout, async |client| {
-        let row = find(client, &which.domain, &which.name).await?;
-        client.test_destination(row.id).await.map_err(about("destination", &which.name))
-    });
-    let tested = tested.await?;
+    let access = Access::open(layout).await?;
+    let tested = ask_for_trial(&access, &which).await;
+    access.close().await;
+    let tested = tested?;
     if format.json {
         output::json(&tested)?;
     } else {
@@ -243,6 +243,14 @@ async fn test(layout: &Layout, which: Which, format: Format) -> Result<ExitCode>
     }
     let taken = tested.exchange.class == mb_core::AttemptClass::Taken;
     Ok(if taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn ask_for_trial(access: &Access, which: &Which) -> Result<DestinationTest> {
+    let row = find(&access.client, &which.domain, &which.name).await?;
+    if !access.is_running() {
+        bail!("the system is stopped, and a trial is made by a worker: start it, then ask again");
+    }
+    access.client.test_destination(row.id).await.map_err(about("destination", &which.name))
 }
 
 fn print(tested: &DestinationTest) {

@@ -55,14 +55,21 @@ pub(crate) struct Rules {
     /// Messages that each client may send in 60 seconds; 0 is no limit, 'default' the proxies' own
     #[arg(long, value_name = "N")]
     rate_limit: Option<Own>,
-    /// Days after which messages are deleted; 'default' is the main server's own setting
+    /// Days after which messages are deleted, 30 or more; 'default' is what holds for all
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<Own>,
+    /// Days after which their contents are; 'default' is what holds for all
+    #[arg(long, value_name = "DAYS")]
+    body_retention_days: Option<Own>,
 }
 
 /// The same, at least one of them.
 #[derive(Clone, Copy, Debug, Args)]
-#[group(required = true, multiple = true, args = ["sender_number", "body_limit", "rate_limit", "retention_days"])]
+#[group(
+    required = true,
+    multiple = true,
+    args = ["sender_number", "body_limit", "rate_limit", "retention_days", "body_retention_days"]
+)]
 pub(crate) struct SomeRules {
     #[command(flatten)]
     rules: Rules,
@@ -75,6 +82,7 @@ impl Rules {
             body_limit: self.body_limit.unwrap_or(settings.body_limit),
             rate_limit: self.rate_limit.map_or(settings.rate_limit, |Own(limit)| limit),
             retention_days: self.retention_days.map_or(settings.retention_days, |Own(days)| days),
+            body_retention_days: self.body_retention_days.map_or(settings.body_retention_days, |Own(days)| days),
         }
     }
 }
@@ -122,7 +130,8 @@ async fn list(layout: &Layout, format: Format) -> Result<ExitCode> {
         output::json(&page)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["domain", "sender number", "body limit", "rate limit", "retention days", "created"]);
+    let mut table =
+        Table::new(&["domain", "sender number", "body limit", "rate limit", "retention days", "body days", "created"]);
     for row in page.data {
         table.row([
             row.id.to_string(),
@@ -130,6 +139,7 @@ async fn list(layout: &Layout, format: Format) -> Result<ExitCode> {
             row.settings.body_limit.to_string(),
             optional(row.settings.rate_limit),
             optional(row.settings.retention_days),
+            optional(row.settings.body_retention_days),
             row.created_at.to_string(),
         ]);
     }

@@ -124,6 +124,9 @@ fn destinations_are_managed_on_a_stopped_system_too() {
         assert_eq!(output.status.code(), Some(1), "{refused:?}");
         assert!(!output.stderr.is_empty());
     }
+    let trial = broker.run(&["admin", "destinations", "test", "hook"]);
+    assert_eq!(trial.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&trial.stderr).contains("the system is stopped"), "{trial:?}");
     assert_eq!((&list(&broker)[0]["rate"], &list(&broker)[0]["concurrency"]), (&json!(50), &json!(2)));
     broker.restart();
     let sent = submit(&broker, "a", 5);

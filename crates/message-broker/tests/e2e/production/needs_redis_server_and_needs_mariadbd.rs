@@ -7,6 +7,7 @@ mod flow;
 mod forgery;
 mod operating;
 mod outages;
+mod overseeing;
 mod restore;
 mod restoring;
 mod secrecy;
