@@ -6,3 +6,4 @@ mod fixture;
 mod handing_out;
 mod pages;
 mod running;
+mod upkeep;

@@ -1,8 +1,8 @@
 //! What is on its way, and who carries it: journals, the queue, lanes to destinations, workers.
 
 use askama::Template;
-use mb_api::dto::{DestinationLanes, Lane, QueueReport, WorkerRow, WorkerState};
 use mb_api::dto::worker::QueueKind;
+use mb_api::dto::{DestinationLanes, Lane, QueueReport, WorkerRow, WorkerState};
 use mb_core::{DestinationState, Timestamp};
 
 use crate::person::Admin;

@@ -36,7 +36,8 @@ pub(crate) async fn post(Admin(person): Admin, Form(so_far): Form<SoFar>) -> Ans
     let errors = so_far.confirmation.check(NAME);
     if !dry_run && !errors.is_empty() {
         let counted = so_far.found();
-        let step = Step { fields: vec![so_far.confirmation.field(&errors)], ..step(&RetentionProgress::default(), true) };
+        let step =
+            Step { fields: vec![so_far.confirmation.field(&errors)], ..step(&RetentionProgress::default(), true) };
         return mend(&work(&person, "Remove it now?", &sentence(true, &counted), &counted, Some(step)));
     }
     let before = if dry_run || !so_far.cursor.is_empty() { so_far.found() } else { RetentionProgress::default() };
@@ -109,8 +110,10 @@ fn sentence(dry_run: bool, found: &RetentionProgress) -> String {
     let text = match (dry_run, found.next.is_some()) {
         (true, true) => "There is more to count.",
         (true, false) if is_nothing(found) => "Nothing was kept for longer than it should be.",
-        (true, false) => "It was kept for long enough, and would go by itself sooner or later. Removed, it is gone for \
-                          good. Type retention to confirm.",
+        (true, false) => {
+            "It was kept for long enough, and would go by itself sooner or later. Removed, it is gone for \
+                          good. Type retention to confirm."
+        }
         (false, true) => "There is more to remove.",
         (false, false) => "It is gone for good.",
     };
@@ -131,13 +134,7 @@ fn step(found: &RetentionProgress, removes: bool) -> Step {
     Step { action, hidden, fields: Vec::new(), button: "Remove it", grave: removes }
 }
 
-fn work(
-    person: &Person,
-    title: &str,
-    text: &str,
-    found: &RetentionProgress,
-    step: Option<Step>,
-) -> WorkPage {
+fn work(person: &Person, title: &str, text: &str, found: &RetentionProgress, step: Option<Step>) -> WorkPage {
     WorkPage {
         shell: person.shell(Section::Retention),
         title: title.to_owned(),

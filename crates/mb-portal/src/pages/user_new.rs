@@ -32,8 +32,9 @@ pub(crate) async fn get(Admin(person): Admin) -> Answer {
 }
 
 pub(crate) async fn post(Admin(person): Admin, Form(typed): Form<NewUser>) -> Answer {
-    let again =
-        |errors: &Errors| form(&person, [&typed.email, &typed.role, &typed.client_id, &typed.expires_at, &typed.may_send], errors);
+    let again = |errors: &Errors| {
+        form(&person, [&typed.email, &typed.role, &typed.client_id, &typed.expires_at, &typed.may_send], errors)
+    };
     let ask = match parse(&typed, &person.zone()) {
         Ok(ask) => ask,
         Err(errors) => return mend(&again(&errors)),

@@ -2,6 +2,7 @@
 
 use axum::routing::post;
 use axum::{Json, Router};
+use http::StatusCode;
 use mb_api::paths;
 use mb_core::Timestamp;
 use serde_json::{Value, json};
@@ -64,4 +65,23 @@ async fn an_examination_is_asked_for_and_what_is_bad_comes_first() {
     let at = |text: &str| page.find(text).expect("shown");
     assert!(at("check-3") < at("check-2") && at("check-2") < at("check-1"), "{page}");
     assert!(page.contains("<strong>To do:</strong> mend it") && page.contains("&#60;found&#62;"), "{page}");
+}
+
+#[tokio::test]
+async fn no_page_of_the_administration_opens_for_a_plain_user() {
+    let browser = Browser::with(knows("user"));
+    browser.set_cookie("__Host-session", "good");
+    browser.get("/profile/password").await;
+    let one = |route: &str| {
+        let segments = route.split('/').map(|part| if part.starts_with('{') { "1" } else { part });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    for path in crate::ROUTES.iter().filter(|route| route.starts_with("/admin/")).map(|route| one(route)) {
+        let (read, _) = browser.get(&path).await;
+        let (written, _) = browser.post(&path, &[]).await;
+        for status in [read.status, written.status] {
+            assert!(matches!(status, StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED), "{path}: {status}");
+        }
+        assert!(read.status == StatusCode::FORBIDDEN || written.status == StatusCode::FORBIDDEN, "{path}");
+    }
 }

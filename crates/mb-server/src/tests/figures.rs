@@ -45,7 +45,10 @@ async fn an_overview_tells_what_happened_when_and_how_long_it_took() {
     let exact = Duration::from_hours(30).as_millis();
     assert!((p50 / exact as f64 - 1.0).abs() < 0.5, "{p50} of {exact}");
     let week = admin.get("/portal/overview?period=7d").await.ok(200);
-    assert_eq!((&week["points"].as_array().map(Vec::len), &week["messages_by_status"]["delivered"]), (&Some(28), &json!(3)));
+    assert_eq!(
+        (&week["points"].as_array().map(Vec::len), &week["messages_by_status"]["delivered"]),
+        (&Some(28), &json!(3))
+    );
     let month = admin.get("/portal/overview?period=30d&domain=eu").await.ok(200);
     assert_eq!((&month["points"].as_array().map(Vec::len), &month["delivery_rate"]), (&Some(30), &json!(null)));
 }
@@ -68,7 +71,10 @@ async fn a_users_overview_is_of_its_client_alone() {
 #[tokio::test]
 async fn a_dead_letters_reason_is_counted() {
     let fixture = Fixture::new().await;
-    let old = mb_core::Header { queued_at: NOW.minus(Duration::from_hours(24 * 31)), ..fixture.key.header(super::fixture::id(1)) };
+    let old = mb_core::Header {
+        queued_at: NOW.minus(Duration::from_hours(24 * 31)),
+        ..fixture.key.header(super::fixture::id(1))
+    };
     let mut envelope = Vec::new();
     let content = mb_core::Content { sender_number: None, body: "too old", metadata: None };
     fixture.key.sealing.seal(&old, &content, &mut envelope).expect("seals");

@@ -112,7 +112,7 @@ impl Fixture {
         let (ca_pem, master) = &self.secrets;
         let ca = Ca::load(ca_pem, self.ca_key.expose()).expect("the CA");
         let master = MasterKey::from_text(master.expose()).expect("the key");
-                let mut metrics = Metrics::new();
+        let mut metrics = Metrics::new();
         let parts = parts(&self.store, &self.clock, ca, master, self.directory.path(), "second.head");
         let server = MainServer::open(parts, &mut metrics).await.expect("opens");
         let config = AppConfig::new(Role::Server, paths::SERVER);

@@ -48,3 +48,49 @@ fn proxies_settings_and_the_examination_are_shown() {
     assert_eq!(browser.text_of("#failures"), "0", "{}", browser.text());
     browser.close();
 }
+
+#[test]
+fn a_backup_is_made_proven_and_downloaded() {
+    let broker = broker();
+    let browser = Browser::open(broker.ports.portal);
+    browser.goto("/admin/backups");
+    browser.sign_in(ADMIN, PASSWORD);
+    browser.click("Back up now");
+    browser.wait_for("The backup is made");
+    browser.click("To the backups");
+    assert_eq!(browser.count("tbody tr"), 1, "{}", browser.text());
+    browser.click("Prove it");
+    browser.wait_for("The backup is proven");
+    browser.click("To the backups");
+    assert!(browser.text_of("table").contains("proven"), "{}", browser.text());
+    let link = browser.prop("a[download$='database.age']", "href");
+    let ask = "const done = arguments[arguments.length - 1]; fetch(arguments[0]).then(got => got.text()).then(done)";
+    let begins = browser.script_async(&ask.replace("arguments[0]", &format!("'{link}'")));
+    assert!(begins.as_str().is_some_and(|text| text.starts_with("age-encryption.org/v1")), "{begins}");
+    browser.goto("/admin/audit?action=backup.");
+    assert!(browser.text_of("table").contains("backup.download"), "{}", browser.text());
+    browser.close();
+}
+
+#[test]
+fn queue_database_and_retention_are_shown_as_they_are() {
+    let broker = broker();
+    let sent = submit(&mut broker.demo(), "one");
+    broker.wait_delivered(&[sent]);
+    let browser = Browser::open(broker.ports.portal);
+    browser.goto("/admin/queue");
+    browser.sign_in(ADMIN, PASSWORD);
+    browser.wait_for("works");
+    browser.goto("/admin/database");
+    assert!(browser.text().contains("schema is current") && browser.text().contains("SQLite"), "{}", browser.text());
+    browser.goto("/admin/retention");
+    browser.fill("audit_days", "20");
+    browser.click("Save");
+    assert_eq!(browser.count(".error"), 1, "{}", browser.text());
+    browser.fill("audit_days", "400");
+    browser.click("Save");
+    assert_eq!(browser.prop("#audit_days", "value"), "400");
+    browser.click("Count what would go …");
+    assert!(browser.text().contains("Nothing is due"), "{}", browser.text());
+    browser.close();
+}

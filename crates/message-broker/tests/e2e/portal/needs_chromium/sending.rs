@@ -60,7 +60,11 @@ fn an_admin_has_a_failed_message_tried_again_and_sends_it_once_more() {
     let works = Arc::new(AtomicBool::new(false));
     let mended = Arc::clone(&works);
     let receiver = Receiver::answering(move |_| {
-        if mended.load(Ordering::Relaxed) { TAKEN.to_owned() } else { TAKEN.replace("200 OK", "422 Unprocessable Entity") }
+        if mended.load(Ordering::Relaxed) {
+            TAKEN.to_owned()
+        } else {
+            TAKEN.replace("200 OK", "422 Unprocessable Entity")
+        }
     });
     broker.run_ok(&["admin", "destinations", "create", "crm", "--url", &receiver.url, "--retry", "fixed:1s*1"]);
     let body = serde_json::json!({ "sender_number": "+4915112345678", "message_body": "once more" }).to_string();

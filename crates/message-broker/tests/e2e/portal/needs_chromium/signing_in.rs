@@ -76,7 +76,17 @@ fn two_portals_share_a_session() {
 fn an_account_that_ends_is_out_and_comes_back_to_where_it_was() {
     let broker = broker();
     let browser = Browser::open(broker.ports.portal);
-    broker.run_ok(&["admin", "users", "create", "--email", "ann@example.org", "--password", PASSWORD, "--role", "admin"]);
+    broker.run_ok(&[
+        "admin",
+        "users",
+        "create",
+        "--email",
+        "ann@example.org",
+        "--password",
+        PASSWORD,
+        "--role",
+        "admin",
+    ]);
     browser.goto("/login");
     browser.sign_in("ann@example.org", PASSWORD);
     assert_eq!(browser.path(), "/");
