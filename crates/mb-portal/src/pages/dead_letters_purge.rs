@@ -72,11 +72,10 @@ async fn preview(
     Ok(WorkPage {
         title: "Purge dead letters?".into(),
         text: format!(
-            "{} What never became a message is lost with them; deliveries stay given up.{}",
-            counted(&found, "would be removed for good"),
-            if found.found > 0 { format!(" Their name is: {name}") } else { String::new() }
+            "{} What never became a message is lost with them; deliveries stay given up.",
+            counted(&found, "would be removed for good")
         ),
-        facts: chosen.facts(&names),
+        facts: [chosen.facts(&names), vec![("Their name", name)]].concat(),
         step: (found.found > 0).then(|| step(chosen, vec![field], "Purge them")),
         ..empty(person)
     })

@@ -162,7 +162,7 @@ impl Typed {
         first: Vec<Field>,
         errors: &Errors,
     ) -> Vec<(&'static str, Vec<Field>)> {
-        let webhook = kind == DestinationKind::Webhook;
+        let (webhook, fresh) = (kind == DestinationKind::Webhook, !first.is_empty());
         let mut place = first;
         if webhook {
             place.push(
@@ -173,7 +173,7 @@ impl Typed {
         let mut parts =
             vec![("Where", place), ("What it takes", self.selection(errors)), ("Pace", self.pace(webhook, errors))];
         if webhook {
-            parts.push(("Trust", self.trust(errors)));
+            parts.push(("Trust", self.trust(fresh, errors)));
         }
         parts.retain(|(_, fields)| !fields.is_empty());
         parts
@@ -209,7 +209,9 @@ impl Typed {
         ]
     }
 
-    fn trust(&self, errors: &Errors) -> Vec<Field> {
+    fn trust(&self, fresh: bool, errors: &Errors) -> Vec<Field> {
+        // Of a new one nothing is there that could stay.
+        let stays = |hint: &'static str| if fresh { "Needed if it is chosen." } else { hint };
         let choice = |no: &str, yes: &str| Input::Choice(vec![Choice::new("", no), Choice::new(YES, yes)]);
         vec![
             Field::new(
@@ -221,11 +223,11 @@ impl Typed {
             ),
             Field::new("ca", "CA certificates, PEM", Input::Lines(4), &self.ca, errors)
                 .optional()
-                .hint("If it has its own. Left empty, those that are there stay."),
+                .hint(stays("Left empty, those that are there stay.")),
             Field::new("shows", "Show it a certificate", choice("No", "This one"), &self.shows, errors),
             Field::new("client_certificate", "Certificate, PEM", Input::Lines(4), &self.client_certificate, errors)
                 .optional()
-                .hint("Left empty, the one that is there stays, with its key."),
+                .hint(stays("Left empty, the one that is there stays, with its key.")),
             Field::new("client_key", "Its private key, PEM", Input::Lines(4), "", errors)
                 .optional()
                 .hint("Kept sealed, and never shown again."),
