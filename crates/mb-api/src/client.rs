@@ -12,6 +12,7 @@ mod backups;
 mod deliveries;
 mod enrolment;
 mod error;
+mod installation;
 mod keys;
 mod messages;
 mod people;

@@ -192,6 +192,13 @@ pub const KEY: &str = "/admin/keys/{id}";
 /// Forget a proxy that is no more.
 pub const KEY_PROXY: &str = "/admin/keys/proxies/{id}";
 
+/// List the settings in effect.
+pub const SETTINGS: &str = "/admin/settings";
+/// Examine the main server's machine.
+pub const DOCTOR: &str = "/admin/doctor";
+
+/// Read a backup's file.
+pub const BACKUPS_FILE: &str = "/admin/backups/file";
 /// List backups, begin one.
 pub const BACKUPS: &str = "/admin/backups";
 /// Begin to prove a backup.
@@ -331,8 +338,11 @@ pub const SERVER: &[&str] = &[
     KEYS_REWRAP,
     KEY,
     KEY_PROXY,
+    SETTINGS,
+    DOCTOR,
     BACKUPS,
     BACKUPS_VERIFY,
+    BACKUPS_FILE,
     BACKUPS_JOB,
     CERTIFICATES_GENERATE,
     CERTIFICATES_REVOKE,

@@ -101,6 +101,8 @@ stand_ins! {
     ProblemCode => words(problem::ProblemCode::ALL.map(problem::ProblemCode::as_str));
     /// Any JSON object.
     AnyObject => ObjectBuilder::new().schema_type(Type::Object).build();
+    /// Any JSON value.
+    AnyValue => ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::AnyValue).build();
     /// [`mb_core::Policy`]: proxies and the main server are of one release, so its members are no contract.
     Policy => ObjectBuilder::new().schema_type(Type::Object).description(Some("The policy that an edge decides by"));
 }

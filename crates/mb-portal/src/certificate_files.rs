@@ -30,6 +30,13 @@ impl Download {
         files.map(|((file, content), label)| Self::new(file, label, "application/octet-stream", content)).collect()
     }
 
+    /// The same as one PKCS#12 file (RFC 7292), if it was asked for.
+    pub(crate) fn pkcs12(name: &str, issued: &GeneratedCertificate) -> Option<Self> {
+        let file = issued.pkcs12.as_ref()?.file.secret().expose();
+        let href = format!("data:application/x-pkcs12;base64,{file}");
+        Some(Self { file: format!("{name}.p12"), label: "PKCS#12", href })
+    }
+
     /// All three in an archive.
     pub(crate) fn archive(name: &str, issued: &GeneratedCertificate) -> Self {
         Self::new(format!("{name}.zip"), "All as a zip file", "application/zip", &zip::pack(&files(name, issued)))

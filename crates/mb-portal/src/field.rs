@@ -150,6 +150,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_into_several_lines_does_not_end_them() {
+        let field = Field::new("ca", "CA", Input::Lines(6), "a\nb</textarea><script>", &Errors::default()).to_string();
+        assert!(field.contains("rows=\"6\"") && field.contains("a\nb") && !field.contains("<script>"), "{field}");
+    }
+
+    #[test]
     fn words_of_the_api_are_spoken() {
         assert_eq!(spoken("user_manager"), "User manager");
         assert_eq!(spoken(""), "");

@@ -51,6 +51,12 @@ flashes! {
     CertificateRevoked "certificate-revoked" "The certificate was revoked. It is refused from its next request.",
     DomainAdded "domain-added" "The domain was added.",
     DomainChanged "domain-changed" "The rules were saved. Proxies follow within seconds.",
+    DestinationChanged "destination-changed" "The destination was changed.",
+    DestinationAdded "destination-added" "The destination was added. It takes messages from the next one on.",
+    DestinationDeleted "destination-deleted" "The destination was deleted. What it had not taken is with the dead letters.",
+    SecretShown "secret-shown" "The secret was shown once and is not here any more. If it was not saved, rotate it.",
+    TokenShown "token-shown" "The token was shown once and is not here any more. If it was not passed on, make another.",
+    RetentionSet "retention-set" "It was saved.",
     NoticeResolved "notice-resolved" "The notice was resolved.",
 }
 

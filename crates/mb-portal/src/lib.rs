@@ -1,7 +1,7 @@
 //! The portal: pages for the people who use and run the broker.
 //!
-//! A client of the main server's API and nothing else: it holds no session and no message, and the key of a new certificate
-//! only until it is shown. Pages are rendered here, work without scripts, and show only what the person signed in may do; what the person really may do the main
+//! A client of the main server's API and nothing else: it holds no session and no message, and a new key or secret only
+//! until it is shown. Pages are rendered here, work without scripts, and show only what the person signed in may do; what the person really may do the main
 //! server decides on every call. One page is one file under `pages` with its template of the same name.
 
 mod assets;
@@ -28,15 +28,17 @@ mod shell;
 mod stop;
 mod view;
 mod visit;
+mod work;
 mod zip;
 mod zone;
 
 use axum::Router;
 use mb_api::Client;
+use mb_api::dto::Enrolment;
 use mb_core::Clock;
 use tokio_util::sync::CancellationToken;
 
-use handing_out::HandingOut;
+use handing_out::{HandingOut, Issued, SigningSecret};
 
 pub use error_page::error_page;
 pub use pages::ROUTES;
@@ -48,13 +50,22 @@ pub struct Portal {
     clock: Clock,
     /// Cancelled when the process stops: streams end then.
     stopping: CancellationToken,
-    handing_out: HandingOut,
+    certificates: HandingOut<Issued>,
+    secrets: HandingOut<SigningSecret>,
+    enrolments: HandingOut<Enrolment>,
 }
 
 impl Portal {
     /// A portal that asks the main server through `client`, which speaks as a component of role `portal`.
     pub fn new(client: Client, clock: Clock, stopping: CancellationToken) -> Self {
-        Self { client, clock, stopping, handing_out: HandingOut::default() }
+        Self {
+            client,
+            clock,
+            stopping,
+            certificates: HandingOut::default(),
+            secrets: HandingOut::default(),
+            enrolments: HandingOut::default(),
+        }
     }
 
     /// The pages. Serve them with [`error_page`], so that refusals are pages too.

@@ -2,16 +2,37 @@
 
 mod audit;
 mod audit_verify;
+mod backup_file;
+mod backups;
 mod certificate_issue;
 mod certificate_issued;
+mod certificate_renew;
 mod certificate_revoke;
 mod certificates;
 mod client;
 mod client_status;
 mod clients;
+mod database;
+mod dead_letters;
+mod dead_letters_chosen;
+mod dead_letters_purge;
+mod dead_letters_redrive;
+mod destination;
+mod destination_delete;
+mod destination_edit;
+mod destination_form;
+mod destination_new;
+mod destination_replay;
+mod destination_secret;
+mod destination_state;
+mod destination_test;
+mod destinations;
+mod doctor;
 mod domain;
 mod domain_new;
 mod domains;
+mod enrolment;
+mod enrolment_new;
 mod forgot_password;
 mod login;
 mod login_code;
@@ -29,8 +50,13 @@ mod profile_password;
 mod profile_sessions;
 mod profile_time_zone;
 mod profile_two_factor;
+mod proxies;
+mod queue;
 mod reset_password;
+mod retention;
+mod retention_run;
 mod send;
+mod settings;
 mod user;
 mod user_change;
 mod user_delete;
@@ -102,13 +128,42 @@ routes! {
     "/admin/clients/{id}" => get(client::get),
     "/admin/clients/{id}/rate-limit" => post(client::post),
     "/admin/clients/{id}/{change}" => get(client_status::get).post(client_status::post),
+    "/admin/enrolments/new" => get(enrolment_new::get).post(enrolment_new::post),
+    "/admin/enrolments/{name}/token" => get(enrolment::get),
     "/admin/certificates" => get(certificates::get),
     "/admin/certificates/new" => get(certificate_issue::get).post(certificate_issue::post),
+    "/admin/certificates/renew" => get(certificate_renew::get).post(certificate_renew::post),
     "/admin/certificates/{serial}/issued" => get(certificate_issued::get),
     "/admin/certificates/{serial}/revoke" => get(certificate_revoke::get).post(certificate_revoke::post),
     "/admin/domains" => get(domains::get),
     "/admin/domains/new" => get(domain_new::get).post(domain_new::post),
     "/admin/domains/{id}" => get(domain::get).post(domain::post),
+    "/admin/destinations" => get(destinations::get),
+    "/admin/destinations/new" => get(destination_new::get).post(destination_new::post),
+    "/admin/destinations/{id}" => get(destination::get),
+    "/admin/destinations/{id}/edit" => get(destination_edit::get).post(destination_edit::post),
+    "/admin/destinations/{id}/test" => post(destination_test::post),
+    "/admin/destinations/{id}/enable" => post(destination_state::enable),
+    "/admin/destinations/{id}/pause" => post(destination_state::pause),
+    "/admin/destinations/{id}/disable" => get(destination_state::get).post(destination_state::post),
+    "/admin/destinations/{id}/rotate" => get(destination_secret::get).post(destination_secret::post),
+    "/admin/destinations/{id}/secret" => get(destination_secret::shown),
+    "/admin/destinations/{id}/replay" => get(destination_replay::get).post(destination_replay::post),
+    "/admin/destinations/{id}/delete" => get(destination_delete::get).post(destination_delete::post),
+    "/admin/dead-letters" => get(dead_letters::get),
+    "/admin/dead-letters/redrive" => get(dead_letters_redrive::get).post(dead_letters_redrive::post),
+    "/admin/dead-letters/purge" => get(dead_letters_purge::get).post(dead_letters_purge::post),
+    "/admin/proxies" => get(proxies::get),
+    "/admin/queue" => get(queue::get),
+    "/admin/database" => get(database::get),
+    "/admin/retention" => get(retention::get).post(retention::post),
+    "/admin/retention/run" => post(retention_run::post),
+    "/admin/backups" => get(backups::get).post(backups::create),
+    "/admin/backups/jobs/{id}" => get(backups::job),
+    "/admin/backups/{name}/verify" => post(backups::verify),
+    "/admin/backups/{name}/{file}" => get(backup_file::get),
+    "/admin/settings" => get(settings::get),
+    "/admin/doctor" => get(doctor::get).post(doctor::post),
     "/admin/audit" => get(audit::get),
     "/admin/audit/verify" => post(audit_verify::post),
     "/admin/notices" => get(notices::get),

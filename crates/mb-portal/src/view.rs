@@ -1,6 +1,7 @@
 //! How single values are shown.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use askama::filters::HtmlSafe;
 use mb_api::dto::UserRow;
@@ -43,6 +44,34 @@ pub(crate) fn standing(user: &UserRow, now: Timestamp) -> (&'static str, &'stati
         _ if !user.is_active => ("cancelled", "disabled"),
         Some(end) if end <= now => ("cancelled", "ended"),
         _ => ("delivered", "active"),
+    }
+}
+
+/// How long something lasted, in its two largest units.
+pub(crate) fn lasted(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let two = |large: u64, one: &str, small: u64, other: &str| {
+        if small == 0 { format!("{large} {one}") } else { format!("{large} {one} {small} {other}") }
+    };
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds / 60 % 60, "min"),
+        86_400.. => two(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
+    }
+}
+
+/// How large something is (IEC 80000-13, prefixes for binary multiples).
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(crate) fn size(bytes: &u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, shift)| *bytes >= 1 << shift) {
+        // In tenths, rounded down.
+        Some((unit, shift)) => {
+            let tenths = u128::from(*bytes) * 10 >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
     }
 }
 
@@ -127,6 +156,20 @@ mod tests {
     fn a_span_has_one_unit() {
         for (ms, text) in [(0, "0 ms"), (999, "999 ms"), (1250, "1.2 s"), (90_000, "1.5 min"), (7_200_000, "2.0 h")] {
             assert_eq!(span(&ms), text);
+        }
+    }
+
+    #[test]
+    fn a_time_that_lasted_is_told_in_two_units_at_most() {
+        for (seconds, text) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_661, "1 h 1 min"), (180_000, "2 d 2 h")] {
+            assert_eq!(lasted(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_size_is_told_in_a_unit_that_fits() {
+        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
+            assert_eq!(size(&bytes), text);
         }
     }
 

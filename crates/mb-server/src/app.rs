@@ -17,6 +17,7 @@ use crate::audit::state::AuditState;
 use crate::authority::Authority;
 use crate::backup::Backups;
 use crate::delivering::Delivering;
+use crate::installation::Installation;
 use crate::jobs::leader::Seen;
 use crate::keyring::KeyRing;
 use crate::mail::Mailer;
@@ -46,6 +47,7 @@ pub(crate) struct App {
     pub(crate) retention: Keeping,
     pub(crate) retry: RetrySchedule,
     pub(crate) mail: Mailer,
+    pub(crate) installation: Installation,
     pub(crate) people: People,
     pub(crate) search: SearchKey,
     pub(crate) sending: Sending,
@@ -78,6 +80,7 @@ impl App {
             people,
             retry,
             mail,
+            installation,
             backup,
             clock,
             instance,
@@ -113,6 +116,7 @@ impl App {
             retention: Keeping::default(),
             retry,
             mail,
+            installation,
             people,
             search,
             sending: Sending::new(proxies),

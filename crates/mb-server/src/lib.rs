@@ -12,6 +12,7 @@ mod caller;
 mod contents;
 mod delivering;
 mod expiry;
+mod installation;
 mod jobs;
 mod keyring;
 mod mail;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use mb_api::dto::SettingRow;
 use mb_core::{Clock, KeyId, Policy, RetrySchedule};
 use mb_crypto::TrustAnchors;
 use mb_crypto::jwt::JwtSecret;
@@ -48,6 +50,7 @@ pub use crate::audit::chain::Notary;
 use crate::audit::chain::{Keeper, Urgency};
 pub use crate::authority::{Authorities, Authority};
 use crate::backup::BackupConfig;
+pub use crate::installation::Installation;
 pub use crate::jobs::leader::Leadership;
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};
 pub use crate::people::PeopleConfig;
@@ -112,6 +115,8 @@ pub struct Parts {
     pub mail: MailConfig,
     /// What is backed up, and how.
     pub backup: BackupConfig,
+    /// The installation around it.
+    pub installation: Installation,
     /// The time.
     pub clock: Clock,
     /// Names this process in counters.
@@ -149,6 +154,11 @@ impl MainServer {
     /// Issues and revokes certificates without a request, for the first start.
     pub fn authority(&self) -> &Authority {
         &self.app.authority
+    }
+
+    /// From now on these settings are in effect.
+    pub fn show_settings(&self, settings: Vec<SettingRow>) {
+        self.app.installation.set(settings);
     }
 
     /// The policy in effect, and every later one.

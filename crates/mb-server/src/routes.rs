@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod backup_file;
 mod backups;
 mod certificates;
 mod clients;
@@ -13,6 +14,7 @@ mod destinations;
 mod domains;
 mod enrolment;
 mod entrance;
+mod installation;
 mod keys;
 mod message_actions;
 mod messages;
@@ -127,7 +129,10 @@ fn administration() -> Router<Arc<App>> {
         .route(paths::KEYS_REWRAP, post(keys::rewrap))
         .route(paths::KEY, delete(keys::delete))
         .route(paths::KEY_PROXY, delete(keys::forget_proxy))
+        .route(paths::SETTINGS, get(installation::settings))
+        .route(paths::DOCTOR, post(installation::doctor))
         .route(paths::BACKUPS, get(backups::list).post(backups::create))
+        .route(paths::BACKUPS_FILE, get(backup_file::read))
         .route(paths::BACKUPS_VERIFY, post(backups::verify))
         .route(paths::BACKUPS_JOB, get(backups::job))
 }

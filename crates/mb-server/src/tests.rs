@@ -12,6 +12,7 @@ mod entrance;
 mod errors;
 mod figures;
 mod fixture;
+mod installation;
 mod mail;
 mod matrix;
 mod messages;

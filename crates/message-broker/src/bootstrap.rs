@@ -22,6 +22,7 @@ use mb_store::{CertificateFilter, Instance, NewUser, Store, UserRole};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Resolved};
+use crate::installation;
 use crate::layout::{Layout, read_secret, read_text};
 
 pub(crate) use certificates::host_name;
@@ -205,6 +206,7 @@ pub async fn main_server(
         people,
         retry: resolved.config.delivery.schedule()?,
         mail,
+        installation: installation::describe(layout, resolved),
         backup: backup::settings(layout, resolved),
         clock: clock.clone(),
         instance,

@@ -93,6 +93,20 @@ impl Resolved {
         layers::SECRETS.iter().copied().filter(differs).collect::<Vec<_>>().into_iter()
     }
 
+    /// The secrets that are set, and where; the layer that counts comes first.
+    pub fn set_secrets(&self) -> Vec<(String, Source)> {
+        let mut set = Vec::<(String, Source)>::new();
+        for (layer, source) in self.secrets.iter().zip([Source::Environment, Source::DotEnv]) {
+            for (name, _) in layer {
+                let name = name.strip_suffix("_FILE").unwrap_or(name);
+                if set.iter().all(|(known, _)| known != name) {
+                    set.push((name.to_owned(), source));
+                }
+            }
+        }
+        set
+    }
+
     /// A secret from the environment, a file named by `NAME_FILE`, or `.env`. Secrets never come from TOML or flags.
     ///
     /// # Errors

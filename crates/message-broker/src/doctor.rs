@@ -69,7 +69,8 @@ pub(crate) fn report(findings: &[Finding], json: bool) -> Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
+/// Runs all checks.
+pub(crate) async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
     let resolved = match Resolved::of(layout) {
         Ok(resolved) => resolved,
         Err(error) => {

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod generate;
+mod installation;
 pub mod layout;
 mod listen;
 pub mod lock;

@@ -13,9 +13,11 @@ use mb_proxy::Proxy;
 use mb_runtime::lifecycle::Hangups;
 use mb_runtime::logging::{Component, Level};
 use mb_runtime::{App, Criticality, Lifecycle, Slots};
+use mb_server::MainServer;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Resolved};
+use crate::config::{Config, Resolved, Setting};
+use crate::installation;
 use crate::layout::Layout;
 use crate::weakness;
 
@@ -37,6 +39,8 @@ pub enum Knob {
     ServerInFlight(App),
     /// `server.connections`
     ServerConnections(Slots),
+    /// No setting: who shows which are in effect.
+    Shown(MainServer),
 }
 
 impl Knob {
@@ -48,6 +52,7 @@ impl Knob {
             Self::ProxyConnections(_) => "proxy.connections",
             Self::ServerInFlight(_) => "server.in_flight",
             Self::ServerConnections(_) => "server.connections",
+            Self::Shown(_) => "",
         }
     }
 
@@ -59,6 +64,7 @@ impl Knob {
             Self::ProxyConnections(slots) => slots.set_most(config.proxy.connections),
             Self::ServerInFlight(app) => app.set_in_flight(config.server.in_flight),
             Self::ServerConnections(slots) => slots.set_most(config.server.connections),
+            Self::Shown(_) => {}
         }
         Ok(())
     }
@@ -92,14 +98,14 @@ pub struct Reloader {
     components: &'static [Component],
     knobs: Vec<Knob>,
     /// As they were at the start, with what was taken up since.
-    in_effect: BTreeMap<String, toml::Value>,
+    in_effect: BTreeMap<String, Setting>,
     started: Resolved,
 }
 
 impl Reloader {
     /// For a process of these components, which was started with these settings.
     pub fn new(layout: &Layout, components: &'static [Component], started: &Resolved, knobs: Vec<Knob>) -> Self {
-        let in_effect = started.settings.iter().map(|setting| (setting.key.clone(), setting.value.clone())).collect();
+        let in_effect = started.settings.iter().map(|setting| (setting.key.clone(), setting.clone())).collect();
         Self { layout: layout.clone(), components, knobs, in_effect, started: started.clone() }
     }
 
@@ -163,16 +169,21 @@ impl Reloader {
         let mut outcome = Outcome::default();
         for setting in &resolved.settings {
             let (key, value) = (&setting.key, &setting.value);
-            if self.in_effect.get(key) == Some(value) || !concerns(self.components, key) {
+            if self.in_effect.get(key).is_some_and(|held| held.value == *value) || !concerns(self.components, key) {
                 continue;
             }
             match self.knobs.iter().find(|knob| knob.key() == key) {
                 Some(knob) => {
                     knob.turn(&resolved.config)?;
-                    self.in_effect.insert(key.clone(), value.clone());
+                    self.in_effect.insert(key.clone(), setting.clone());
                     outcome.applied.push(key.clone());
                 }
                 None => outcome.needs_restart.push(key.clone()),
+            }
+        }
+        for knob in &self.knobs {
+            if let Knob::Shown(server) = knob {
+                server.show_settings(installation::rows(self.in_effect.values(), &self.started));
             }
         }
         outcome.needs_restart.extend(resolved.changed_secrets(&self.started).map(str::to_owned));

@@ -9,6 +9,7 @@ mod deliveries;
 mod destinations;
 mod domains;
 mod enrolment;
+mod installation;
 mod keys;
 mod notices;
 mod proxies;
@@ -21,8 +22,8 @@ mod workers;
 
 pub use audit::{AuditFault, AuditFaultKind, AuditQuery, AuditReport, AuditRow, AuditVerifyQuery};
 pub use backups::{
-    BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState, Backups, CreateBackup, VerifiedBackup,
-    VerifyBackup,
+    BACKUP_PIECE, BackupFile, BackupFileQuery, BackupJob, BackupJobKind, BackupJobState, BackupRow, BackupState,
+    Backups, CreateBackup, VerifiedBackup, VerifyBackup,
 };
 pub use certificates::{
     CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
@@ -42,6 +43,7 @@ pub use domains::{CreateDomain, DomainRow, DomainSettings};
 pub use enrolment::{
     CreateEnrolment, Enrol, Enrolment, Pkcs12File, RenewCertificate, SignCertificate, SignedCertificate,
 };
+pub use installation::{FindingRow, FindingStatus, SettingRow};
 pub use keys::{KeyProxy, KeyReport, KeyState, MasterKey, MasterKeyRow, MasterKeys, RewrapKeys, RewrapProgress};
 pub use notices::{NoticeQuery, NoticeRow};
 pub use proxies::ProxyRow;

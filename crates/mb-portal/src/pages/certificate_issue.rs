@@ -26,6 +26,7 @@ pub(crate) struct Asked {
     domain: String,
     validity_days: String,
     alt_names: String,
+    pkcs12: String,
 }
 
 pub(crate) async fn get(Admin(person): Admin) -> Answer {
@@ -42,7 +43,7 @@ pub(crate) async fn post(State(portal): State<Portal>, Admin(person): Admin, For
         Ok(certificate) => {
             let next = format!("/admin/certificates/{}/issued", certificate.id);
             let issued = Issued { name: ask.client_id, certificate };
-            portal.handing_out.put(person.profile().id, issued, Instant::now());
+            portal.certificates.put(person.profile().id, issued.certificate.id.clone(), issued, Instant::now());
             Ok(see_other(&next))
         }
         Err(error) => mend(&form(&person, &asked, &Errors::from_refusal(error)?)),
@@ -63,12 +64,24 @@ impl Asked {
         });
         let alt_names = self.alt_names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         match client_id {
-            Some(client_id) if errors.is_empty() => {
-                Ok(GenerateCertificate { client_id, domain, validity_days, role, alt_names, pkcs12: false })
-            }
+            Some(client_id) if errors.is_empty() => Ok(GenerateCertificate {
+                client_id,
+                domain,
+                validity_days,
+                role,
+                alt_names,
+                pkcs12: self.pkcs12 == "yes",
+            }),
             _ => Err(errors),
         }
     }
+}
+
+/// In which files certificate and key come.
+pub(super) fn packing(value: &str, errors: &Errors) -> Field {
+    let ways = vec![Choice::new("", "PEM files"), Choice::new("yes", "PEM files and one PKCS#12 file")];
+    Field::new("pkcs12", "As", Input::Choice(ways), value, errors)
+        .hint("PKCS#12 is what Windows, Java and browsers import.")
 }
 
 fn form(person: &Person, asked: &Asked, errors: &Errors) -> FormPage {
@@ -78,7 +91,9 @@ fn form(person: &Person, asked: &Asked, errors: &Errors) -> FormPage {
         title: "Issue a certificate".into(),
         up: Some(("/admin/certificates".into(), "Certificates")),
         action: "/admin/certificates/new".into(),
-        above: errors.above(&["client_id", "role", "domain", "validity_days", "alt_names"]).map(str::to_owned),
+        above: errors
+            .above(&["client_id", "role", "domain", "validity_days", "alt_names", "pkcs12"])
+            .map(str::to_owned),
         intro: Some("Certificate and key are shown once, on the next page. Nobody keeps the key here.".into()),
         fields: vec![
             Field::line("client_id", "Name", &asked.client_id, errors)
@@ -94,6 +109,7 @@ fn form(person: &Person, asked: &Asked, errors: &Errors) -> FormPage {
             Field::line("alt_names", "Other names and addresses", &asked.alt_names, errors)
                 .optional()
                 .hint("For components that serve: host names and addresses, with commas between them."),
+            packing(&asked.pkcs12, errors),
         ],
         button: "Issue the certificate",
         grave: false,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use askama::Template;
-use mb_api::dto::{CertificateRow, CertificateStatus};
+use mb_api::dto::{CertificateRow, CertificateStatus, ExpiringQuery};
 use mb_api::{PageQuery, Query};
-use mb_core::Timestamp;
+use mb_core::{Role, Timestamp};
 
 use crate::paging::{Paging, Place};
 use crate::person::Admin;
@@ -22,23 +22,30 @@ struct CertificatesPage {
     shell: Shell,
     rows: Vec<CertificateRow>,
     paging: Paging,
+    /// Only those that expire soon and were not renewed.
+    expiring: bool,
     now: Timestamp,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct At {
+    show: String,
     cursor: String,
     back: String,
 }
 
 pub(crate) async fn get(Admin(person): Admin, Query(at): Query<At>) -> Answer {
     let place = Place::new(&at.cursor, &at.back);
-    let query = PageQuery { limit: None, cursor: place.cursor.clone() };
-    let found = person.client.certificates(&query).await?;
-    let paging = Paging::new("/admin/certificates", &[], &place, found.next.as_deref());
+    let (expiring, cursor) = (at.show == "expiring", place.cursor.clone());
+    let found = if expiring {
+        person.client.expiring_certificates(&ExpiringQuery { days: None, limit: None, cursor }).await?
+    } else {
+        person.client.certificates(&PageQuery { limit: None, cursor }).await?
+    };
+    let paging = Paging::new("/admin/certificates", &[("show", &at.show)], &place, found.next.as_deref());
     let now = person.now;
-    page(&CertificatesPage { shell: person.shell(Section::Certificates), rows: found.data, paging, now })
+    page(&CertificatesPage { shell: person.shell(Section::Certificates), rows: found.data, paging, expiring, now })
 }
 
 /// Why it was revoked, if anybody said so.
@@ -54,4 +61,10 @@ fn shown(row: &CertificateRow, now: Timestamp) -> (&'static str, &'static str) {
         CertificateStatus::Expired => ("cancelled", "expired"),
         CertificateStatus::Revoked => ("failed", "revoked"),
     }
+}
+
+/// Whether another can be made under its name by renewing; components renew their own.
+fn is_renewable(row: &CertificateRow) -> bool {
+    let renews_itself = matches!(row.role, Role::Server | Role::Proxy | Role::Worker | Role::Portal);
+    row.status == CertificateStatus::Active && !renews_itself
 }

@@ -68,6 +68,21 @@ const fn words(kind: NoticeKind) -> (&'static str, &'static str) {
     }
 }
 
+/// The page where something can be done about it.
+const fn place(kind: NoticeKind) -> Option<(&'static str, &'static str)> {
+    match kind {
+        NoticeKind::CertificateExpiring => Some(("/admin/certificates?show=expiring", "Expiring certificates")),
+        NoticeKind::DeadLetters => Some(("/admin/dead-letters", "Dead letters")),
+        NoticeKind::BackupFailed => Some(("/admin/backups", "Backups")),
+        NoticeKind::JournalDamaged => Some(("/admin/proxies", "Proxies")),
+        NoticeKind::DestinationDisabled => Some(("/admin/destinations", "Destinations")),
+        NoticeKind::AuditBroken => Some(("/admin/audit", "Audit log")),
+        NoticeKind::RetentionBehind => Some(("/admin/retention", "Retention")),
+        NoticeKind::MailFailing | NoticeKind::MailGivenUp => Some(("/admin/settings", "Settings")),
+        NoticeKind::MessageUnreadable | NoticeKind::NoLeader => None,
+    }
+}
+
 /// The badge's tone.
 const fn tone(level: NoticeLevel) -> &'static str {
     match level {

@@ -80,6 +80,12 @@ pub(crate) async fn expiry(Admin(person): Admin, Path(id): Path<String>, Form(fo
     changed(&person, id, outcome, Flash::UserChanged).await
 }
 
+pub(crate) async fn sending(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<SendingForm>) -> Answer {
+    let id = id_of(&id)?;
+    let outcome = person.client.set_user_sending(&id, &SetUserSending { may_send: form.may_send == "yes" }).await;
+    changed(&person, id, outcome, Flash::UserChanged).await
+}
+
 pub(crate) async fn status(
     UserManager(person): UserManager,
     Path(id): Path<String>,
@@ -87,12 +93,6 @@ pub(crate) async fn status(
 ) -> Answer {
     let id = id_of(&id)?;
     let outcome = person.client.set_user_status(&id, &SetUserStatus { is_active: form.active == "yes" }).await;
-    changed(&person, id, outcome, Flash::UserChanged).await
-}
-
-pub(crate) async fn sending(Admin(person): Admin, Path(id): Path<String>, Form(form): Form<SendingForm>) -> Answer {
-    let id = id_of(&id)?;
-    let outcome = person.client.set_user_sending(&id, &SetUserSending { may_send: form.may_send == "yes" }).await;
     changed(&person, id, outcome, Flash::UserChanged).await
 }
 

@@ -26,16 +26,20 @@ pub(crate) async fn status(State(app): State<Arc<App>>, caller: Caller) -> Resul
     caller.admin()?;
     let seen = app.store.seen_proxies().await.map_err(store_fault)?;
     let since = app.store.live_since(FOLLOWS).await.map_err(store_fault)?;
+    let newest = app.policy.current().version;
     let row = |SeenProxy { heartbeat, seen_at }: SeenProxy| ProxyRow {
         id: heartbeat.id,
         name: heartbeat.name,
         is_live: seen_at > since,
         seen_at,
         policy_version: heartbeat.policy_version,
+        policy_current: heartbeat.policy_version.is_some_and(|version| version >= newest),
         clock_ahead_ms: heartbeat.clock_ahead_ms,
         damaged: heartbeat.faults.damaged,
         stale: heartbeat.faults.stale,
         refused: heartbeat.faults.refused,
+        journal_depth: heartbeat.backlog.waiting,
+        journal_oldest_at: heartbeat.backlog.oldest,
     };
     Ok(Json(Page { data: seen.into_iter().map(row).collect(), next: None }))
 }

@@ -38,7 +38,16 @@ async fn a_backup_is_begun_looked_at_listed_and_proven() {
     assert_eq!(job["state"], "done", "{job}");
     assert!(job["verified"]["rows"].as_u64() > Some(0), "{job}");
     assert!(admin.get("/admin/backups").await.body["data"][0]["verified_at"].is_string());
+    let manifest = format!("/admin/backups/file?backup={name}&file=manifest");
+    assert!(admin.get(&manifest).await.body.is_object());
+    let past = admin.get(&format!("{manifest}&offset=1000000")).await;
+    assert_eq!((past.status, past.body), (200, Value::Null), "nothing is behind its end");
+    for other in ["../secrets", "/etc", "backup_20200101_000000"] {
+        let path = format!("/admin/backups/file?backup={other}&file=database");
+        assert_eq!(admin.get(&path).await.status, 404, "{other}");
+    }
     let actions = admin.pages("/admin/audit", "action").await;
+    assert!(actions.contains(&json!("backup.download")), "{actions:?}");
     assert!(actions.contains(&json!("backup.create")) && actions.contains(&json!("backup.verify")), "{actions:?}");
 }
 

@@ -200,6 +200,7 @@ fn parts(store: &Store, clock: &Clock, ca: Ca, master: MasterKey, place: &std::p
         people: PeopleConfig { portal_url: "https://portal.example".into() },
         retry: RetrySchedule::default(),
         mail: MailConfig::default(),
+        installation: super::installation::described(),
         backup: crate::backup::tests::config(place),
         clock: clock.clone(),
         instance: "test".into(),

@@ -51,6 +51,7 @@ impl Wiring<'_> {
         let tls = TlsServer::new(listener, tls, app.clone());
         let slots = TlsServer { limits: connections(self.config.server.connections), policy: Some(policy), ..tls }
             .start(self.lifecycle);
+        self.knobs.add(Knob::Shown(server.clone()));
         self.knobs.add(Knob::ServerInFlight(app.clone()));
         self.knobs.add(Knob::ServerConnections(slots));
         Ok(app)

@@ -1,7 +1,7 @@
 //! Backups: which there are, and the jobs that make and prove them (contract, section 6, `backup`).
 
 use mb_core::{KeyId, Timestamp};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::schema;
 
@@ -133,4 +133,48 @@ pub struct VerifiedBackup {
     pub rows: u64,
     /// Messages among them.
     pub messages: u64,
+}
+
+/// The most bytes of one piece of a backup's file.
+pub const BACKUP_PIECE: u64 = 4 << 20;
+
+/// One of a backup's files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupFile {
+    /// What is in it, in clear.
+    Manifest,
+    /// The rows of all tables, sealed.
+    Database,
+    /// Certificates, keys, settings and logs, sealed.
+    Files,
+}
+
+impl BackupFile {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Manifest, Self::Database, Self::Files];
+
+    /// Its name in the backup's folder.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest.json",
+            Self::Database => "database.age",
+            Self::Files => "files.age",
+        }
+    }
+}
+
+/// Which piece of which file.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BackupFileQuery {
+    /// The backup's name.
+    pub backup: String,
+    /// Its file.
+    #[param(inline)]
+    pub file: BackupFile,
+    /// Bytes before the piece.
+    #[serde(default)]
+    pub offset: u64,
 }

@@ -19,6 +19,8 @@ pub struct ProxyRow {
     pub seen_at: Timestamp,
     /// The policy that it holds; `null` before its first.
     pub policy_version: Option<u64>,
+    /// Whether that is the newest one.
+    pub policy_current: bool,
     /// Milliseconds that its clock is ahead of the main server's; `null` if it did not say what time it is there.
     pub clock_ahead_ms: Option<i64>,
     /// Entries of its journal that were found damaged.
@@ -27,4 +29,9 @@ pub struct ProxyRow {
     pub stale: u64,
     /// Entries set aside because the main server refuses them.
     pub refused: u64,
+    /// Messages that it had accepted and that were not in the store.
+    pub journal_depth: u64,
+    /// When the oldest of them was accepted.
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub journal_oldest_at: Option<Timestamp>,
 }

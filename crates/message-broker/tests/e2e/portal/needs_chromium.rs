@@ -2,10 +2,12 @@
 
 mod administration;
 mod certificates;
+mod destinations;
 mod gallery;
 mod live;
 mod messages;
 mod passwords;
+mod running;
 mod sending;
 mod signing_in;
 mod two_factor;

@@ -25,14 +25,14 @@ fn a_certificate_is_issued_used_and_revoked() {
 
     browser.goto(&browser.path());
     assert!(browser.text().contains("was shown once"), "the page is not shown again");
-    assert_eq!(browser.count("a[href*='name=branch-7']"), 1, "and issues nothing");
+    assert_eq!(browser.count("a[href*='/revoke?name=branch-7']"), 1, "and issues nothing");
     browser.goto("/admin/certificates");
     let key_line = shown.lines().nth(1).expect("a line of the key").to_owned();
     assert!(!browser.source().contains(&key_line));
     browser.goto("/admin/clients");
     browser.click("branch-7");
     browser.goto("/admin/certificates");
-    let link = browser.prop("a[href*='name=branch-7']", "href");
+    let link = browser.prop("a[href*='/revoke?name=branch-7']", "href");
     let path = &link[link.find("/admin").expect("a path")..];
     browser.goto(path);
     browser.fill("confirm", "branch-8");

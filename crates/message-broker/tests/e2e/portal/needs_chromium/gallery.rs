@@ -47,6 +47,23 @@ const ADMIN_PAGES: [&str; 16] = [
     "/nowhere",
 ];
 
+/// Those by which the broker is run.
+const RUNNING_PAGES: [&str; 13] = [
+    "/admin/enrolments/new",
+    "/admin/certificates?show=expiring",
+    "/admin/certificates/renew?name=demo",
+    "/admin/destinations/new",
+    "/admin/destinations/new?kind=pull",
+    "/admin/destinations/1",
+    "/admin/destinations/1/edit",
+    "/admin/destinations/1/replay",
+    "/admin/destinations/1/delete",
+    "/admin/dead-letters/redrive?all=yes",
+    "/admin/dead-letters/purge?all=yes",
+    "/admin/dead-letters?reason=none",
+    "/admin/settings?show=all",
+];
+
 struct Gallery {
     browser: Browser,
     folder: PathBuf,
@@ -194,4 +211,34 @@ fn a_messages_and_a_users_pages_can_be_shown_to_anybody() {
     gallery.browser.goto("/admin/users");
     gallery.look("user_forbidden");
     gallery.close();
+}
+
+#[test]
+fn every_page_of_the_administration_can_be_shown_to_anybody() {
+    let broker = broker_with(&[("MB_DELIVERY__ALLOW_CIDRS", "127.0.0.0/8")]);
+    let receiver = Receiver::start(Duration::ZERO);
+    let refusing = Receiver::answering(|_| TAKEN.replace("200 OK", "422 Unprocessable Entity"));
+    let mut gallery = Gallery::new(Browser::open(broker.ports.portal));
+    let (_, failed) = furnish(&broker, &receiver, &refusing);
+    gallery.browser.goto(&format!("/messages/{failed}"));
+    gallery.browser.sign_in(ADMIN, PASSWORD);
+    gallery.browser.wait_for("Given up");
+    let menu = gallery.menu().into_iter().filter(|path| path.starts_with("/admin/"));
+    for path in menu.chain(RUNNING_PAGES.map(str::to_owned)) {
+        gallery.visit(&path);
+    }
+    for (page, button, name) in [
+        ("/admin/destinations/2", "Send a trial", "destination_trial"),
+        ("/admin/destinations/2/rotate", "Rotate the secret", "destination_secret"),
+        ("/admin/doctor", "Examine it", "doctor_found"),
+        ("/admin/retention", "Count what would go …", "retention_counted"),
+        ("/admin/backups", "Back up now", "backup_job"),
+    ] {
+        gallery.browser.show(1280, 800, "light");
+        gallery.browser.goto(page);
+        gallery.browser.click(button);
+        gallery.look(name);
+    }
+    assert!(gallery.faults.is_empty(), "{}", gallery.faults.join("\n"));
+    gallery.browser.close();
 }
