@@ -7,6 +7,7 @@ pub(crate) mod opened;
 pub(crate) mod payload;
 pub(crate) mod probes;
 mod served;
+mod workers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, watch};
 
 use probes::Probes;
 pub(crate) use served::{Served, seal_identity, seal_secret};
+use workers::Workers;
 
 /// The destinations and those who wait for their deliveries.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Delivering {
     refreshing: Mutex<()>,
     wake: watch::Sender<u64>,
     pub(crate) probes: Probes,
+    /// How far the workers that ask here are.
+    pub(crate) workers: Workers,
     master: Arc<MasterKeys>,
 }
 
@@ -71,6 +75,7 @@ impl Delivering {
             refreshing: Mutex::default(),
             wake: watch::Sender::new(0),
             probes: Probes::default(),
+            workers: Workers::default(),
             master,
         })
     }
@@ -89,7 +94,14 @@ impl Delivering {
         Ok(())
     }
 
-    /// The same if another main server has changed them.
+    /// The same, and waits until the workers that ask here go by it.
+    pub(crate) async fn announce(&self, store: &Store) -> Result<(), StoreError> {
+        self.refresh(store).await?;
+        self.workers.know(self.known().version).await;
+        Ok(())
+    }
+
+    /// The same as [`Delivering::refresh`] if another main server has changed them.
     pub(crate) async fn follow(&self, store: &Store) -> Result<(), StoreError> {
         if store.destinations_version().await? == self.known().version { Ok(()) } else { self.refresh(store).await }
     }

@@ -69,8 +69,9 @@ pub use counters::{CounterEvent, Instance};
 pub use data_keys::DataKeyRow;
 pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
 pub use deliveries::{
-    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, LEASE, LeaseAsk, Leased, Leasing, MergedExpunged,
-    NewDelivery, NextDue, Redriven, Replay, Replayed, Reported, Reports, Retried, Retry, StoredAttempt, Whose,
+    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, Held, LEASE, LeaseAsk, Leased, Leasing,
+    MergedExpunged, NewDelivery, NextDue, Redriven, Replay, Replayed, Reported, Reporter, Reports, Retried, Retry,
+    StoredAttempt, Whose,
 };
 pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};
 pub use domains::Domain;

@@ -101,21 +101,8 @@ fn read(row: &Row) -> Result<Notice, StoreError> {
 impl Store {
     /// Raises a notice: opens one, or counts up the one that is open and takes over its level and detail. Returns it.
     pub async fn raise_notice(&self, new: &NewNotice) -> Result<Notice, StoreError> {
-        let now = Value::Time(self.now());
-        let about = [Value::Text(new.kind.as_str()), Value::Text(&new.key)];
-        let detail = new.detail.to_string();
-        let said = [Value::Text(new.level.as_str()), Value::Text(&detail)];
         let mut tx = self.backend().begin().await?;
-        if let Some(row) = tx.fetch_optional(OPEN_ABOUT, about).await? {
-            let sql = "UPDATE notices SET level = ?, detail = ?, last_at = ?, count = count + 1 WHERE id = ?";
-            tx.execute(sql, [said[0], said[1], now, Value::Int(row.int(0)?)]).await?;
-        } else {
-            let sql = "INSERT INTO notices (kind, about, is_open, level, detail, first_at, last_at, count) \
-                       VALUES (?, ?, 1, ?, ?, ?, ?, 1)";
-            tx.execute(sql, [about[0], about[1], said[0], said[1], now, now]).await?;
-        }
-        let row = tx.fetch_optional(OPEN_ABOUT, about).await?;
-        let notice = read(&row.ok_or(StoreError::Damaged("notice"))?)?;
+        let notice = raise(&mut tx, new, self.now()).await?;
         tx.commit().await?;
         Ok(notice)
     }
@@ -193,4 +180,22 @@ impl Store {
 async fn mark_mailed(tx: &mut Transaction, id: NoticeId, now: Timestamp) -> Result<(), StoreError> {
     let sql = "UPDATE notices SET mailed_at = ? WHERE id = ? AND mailed_at IS NULL";
     tx.execute(sql, [Value::Time(now), Value::Int(id.get())]).await.map(drop)
+}
+
+/// Raises a notice in the transaction of what it is about.
+pub(crate) async fn raise(tx: &mut Transaction, new: &NewNotice, now: Timestamp) -> Result<Notice, StoreError> {
+    let now = Value::Time(now);
+    let about = [Value::Text(new.kind.as_str()), Value::Text(&new.key)];
+    let detail = new.detail.to_string();
+    let said = [Value::Text(new.level.as_str()), Value::Text(&detail)];
+    if let Some(row) = tx.fetch_optional(OPEN_ABOUT, about).await? {
+        let sql = "UPDATE notices SET level = ?, detail = ?, last_at = ?, count = count + 1 WHERE id = ?";
+        tx.execute(sql, [said[0], said[1], now, Value::Int(row.int(0)?)]).await?;
+    } else {
+        let sql = "INSERT INTO notices (kind, about, is_open, level, detail, first_at, last_at, count) \
+                   VALUES (?, ?, 1, ?, ?, ?, ?, 1)";
+        tx.execute(sql, [about[0], about[1], said[0], said[1], now, now]).await?;
+    }
+    let row = tx.fetch_optional(OPEN_ABOUT, about).await?;
+    read(&row.ok_or(StoreError::Damaged("notice"))?)
 }

@@ -51,7 +51,7 @@ fn unknown() -> ApiError {
     ApiError::new(ProblemCode::NotFound, "no message of this client has that id")
 }
 
-fn later(detail: &str) -> ApiError {
+fn later(detail: &'static str) -> ApiError {
     ApiError::new(ProblemCode::StatusUnavailable, detail)
 }
 
