@@ -148,6 +148,8 @@ pub const PULL: &str = "/api/v1/pull/{name}";
 pub const PULL_ACK: &str = "/api/v1/pull/{name}/ack";
 /// Give messages back (consumer).
 pub const PULL_NACK: &str = "/api/v1/pull/{name}/nack";
+/// Keep messages for longer (consumer).
+pub const PULL_PROLONG: &str = "/api/v1/pull/{name}/prolong";
 
 /// List the audit log.
 pub const AUDIT: &str = "/admin/audit";
@@ -267,6 +269,7 @@ pub const SERVER: &[&str] = &[
     PULL,
     PULL_ACK,
     PULL_NACK,
+    PULL_PROLONG,
     POLICY,
     KEY_REPORT,
     REVOCATIONS,

@@ -8,6 +8,7 @@ pub(crate) mod payload;
 pub(crate) mod polls;
 pub(crate) mod probes;
 mod served;
+mod workers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::sync::{Mutex, watch};
 use polls::Polls;
 use probes::Probes;
 pub(crate) use served::{Served, seal_identity, seal_secret};
+use workers::Workers;
 
 /// The destinations and those who wait for their deliveries.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct Delivering {
     wake: watch::Sender<u64>,
     pub(crate) polls: Polls,
     pub(crate) probes: Probes,
+    /// How far the workers that ask here are.
+    pub(crate) workers: Workers,
     master: Arc<MasterKeys>,
 }
 
@@ -75,6 +79,7 @@ impl Delivering {
             wake: watch::Sender::new(0),
             polls: Polls::default(),
             probes: Probes::default(),
+            workers: Workers::default(),
             master,
         })
     }
@@ -93,7 +98,14 @@ impl Delivering {
         Ok(())
     }
 
-    /// The same if another main server has changed them, or trials are asked for there.
+    /// The same, and waits until the workers that ask here go by it.
+    pub(crate) async fn announce(&self, store: &Store) -> Result<(), StoreError> {
+        self.refresh(store).await?;
+        self.workers.know(self.known().version).await;
+        Ok(())
+    }
+
+    /// The same as [`Delivering::refresh`] if another main server has changed them, or trials are asked for there.
     pub(crate) async fn follow(&self, store: &Store) -> Result<(), StoreError> {
         if self.probes.follow(store).await? {
             self.wake();

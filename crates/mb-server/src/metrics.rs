@@ -94,7 +94,8 @@ impl ServerMetrics {
             ),
             unopened: metrics.counter_family(
                 "mb_server_unopened",
-                "Messages that somebody asked for and that did not open: no_master_key, no_data_key, bad_data_key, damaged.",
+                "Messages that somebody asked for and that did not open: no_master_key, no_data_key, bad_data_key, damaged; \
+                 or what was answered to them: answer.",
                 "reason",
             ),
             sign_ins: metrics.counter_family(

@@ -25,6 +25,8 @@ pub(crate) enum Unopened {
     NoDataKey(KeyId),
     /// Its data key is not as its proxy made it.
     BadDataKey(KeyId),
+    /// Its content was removed for good.
+    Expunged,
     /// The seal does not belong to these bytes and this header: they were swapped, cut or changed.
     Damaged,
 }
@@ -36,6 +38,7 @@ impl Unopened {
             Self::NoMasterKey(_) => "no_master_key",
             Self::NoDataKey(_) => "no_data_key",
             Self::BadDataKey(_) => "bad_data_key",
+            Self::Expunged => "expunged",
             Self::Damaged => "damaged",
         }
     }
@@ -48,6 +51,7 @@ impl Unopened {
             }
             Self::NoDataKey(id) => format!("its data key {id} is not in the store"),
             Self::BadDataKey(id) => format!("its data key {id} is not as a proxy of this installation made it"),
+            Self::Expunged => "it was expunged: its content is gone for good".to_owned(),
             Self::Damaged => "its seal is broken: it is not what was accepted".to_owned(),
         }
     }
@@ -62,6 +66,10 @@ impl Plain {
 
 /// Opens a message, if that can be done.
 pub(crate) async fn open(app: &App, message: &ExistingMessage) -> Result<Result<Plain, Unopened>, StoreError> {
+    // Nothing that was sealed is empty.
+    if message.sealed.is_empty() {
+        return Ok(Err(Unopened::Expunged));
+    }
     let opened = match key(app, message.header.key_id).await? {
         Ok(opened) => opened,
         Err(unopened) => return Ok(Err(unopened)),
@@ -86,13 +94,24 @@ impl<'a> From<&'a Header> for About<'a> {
     }
 }
 
-/// Tells everybody concerned that a message does not open: the log, the metrics, a notice.
+/// Tells everybody concerned that a message does not open: the log, the metrics, a notice. Nothing is wrong with one that
+/// was expunged.
 pub(crate) async fn report(app: &App, about: impl Into<About<'_>>, unopened: Unopened) {
-    let (about, reason) = (about.into(), unopened.detail());
+    if unopened != Unopened::Expunged {
+        tell(app, about.into(), unopened.word(), &unopened.detail()).await;
+    }
+}
+
+/// The same for what a receiver answered to a message.
+pub(crate) async fn report_answer(app: &App, about: About<'_>) {
+    tell(app, about, "answer", "what a receiver answered does not open: it is not what was kept").await;
+}
+
+async fn tell(app: &App, about: About<'_>, word: &'static str, reason: &str) {
     let id = about.id;
     mb_runtime::logging::limited("open", || tracing::error!(message.id = %id, reason, "message cannot be opened"));
-    app.metrics.unopened(unopened.word());
-    if let Err(error) = notices::unreadable(app, about, &reason).await {
+    app.metrics.unopened(word);
+    if let Err(error) = notices::unreadable(app, about, reason).await {
         tracing::warn!(%error, "notice of an unreadable message not stored");
     }
 }

@@ -156,6 +156,7 @@ fn delivery() -> Router<Arc<App>> {
         .route(paths::PULL, post(pull::pull))
         .route(paths::PULL_ACK, post(pull::ack))
         .route(paths::PULL_NACK, post(pull::nack))
+        .route(paths::PULL_PROLONG, post(pull::prolong))
 }
 
 /// The number of a row as it stands in a path, written in the one way in which it is shown.

@@ -32,10 +32,11 @@ pub use explaining::{DeliveryRow, StoredAttempt};
 pub use expunging::MergedExpunged;
 pub(crate) use expunging::among;
 pub use figures::DestinationFigures;
+pub use holding::Held;
 pub use lanes::{DestinationLanes, Lane};
 pub use leasing::{LEASE, LeaseAsk, Leased, Leasing, NextDue, Whose};
 pub use replaying::{Replay, Replayed};
-pub use reporting::{AttemptReport, Reported, Reports};
+pub use reporting::{AttemptReport, Reported, Reporter, Reports};
 
 #[cfg(test)]
 pub(crate) use {

@@ -34,10 +34,14 @@ pub struct DestinationRow {
     pub secret: Option<Vec<u8>>,
     /// What they were signed with before, and are too until then.
     pub previous_secret: Option<(Vec<u8>, Timestamp)>,
+    /// What they were signed with before that, and are too until then.
+    pub older_secret: Option<(Vec<u8>, Timestamp)>,
     /// Since when it is there.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub changed_at: Timestamp,
+    /// What the destinations' version became by it.
+    pub version: u64,
     /// How it has fared.
     pub breaker: Breaker,
 }
@@ -83,7 +87,7 @@ macro_rules! select {
         concat!(
             "SELECT id, domain, name, kind, state, topics, clients, url, retry, concurrency, rate, ca, \
              client_certificate, client_key, state_reason, secret, previous_secret, previous_until, created_at, \
-             changed_at, breaker FROM destinations ",
+             changed_at, breaker, version, older_secret, older_until FROM destinations ",
             $rest
         )
     };
@@ -118,9 +122,11 @@ pub(crate) fn read(row: &Row) -> Result<DestinationRow, StoreError> {
         state_reason: row.optional_text(14)?.map(str::to_owned),
         secret: row.optional_blob(15)?.map(<[u8]>::to_vec),
         previous_secret: row.optional_blob(16)?.map(<[u8]>::to_vec).zip(row.optional_time(17)?),
+        older_secret: row.optional_blob(22)?.map(<[u8]>::to_vec).zip(row.optional_time(23)?),
         created_at: row.time(18)?,
         changed_at: row.time(19)?,
         breaker: serde_json::from_str(row.text(20)?).map_err(|_| damaged("breaker"))?,
+        version: row.unsigned(21)?,
     })
 }
 
@@ -173,7 +179,8 @@ impl Store {
             tx.rollback().await?;
             return Err(StoreError::Exists("destination"));
         }
-        match insert(&mut tx, new, self.now()).await {
+        let version = settings::bump_destinations(&mut tx).await?;
+        match insert(&mut tx, new, version, self.now()).await {
             Err(error) if error.is_missing_reference() => {
                 tx.rollback().await?;
                 return Err(StoreError::Missing("domain"));
@@ -186,16 +193,15 @@ impl Store {
         let detail = json!({ "domain": new.domain, "name": new.name, "kind": new.kind, "url": new.settings.url,
                              "topics": new.topics, "clients": new.clients, "retry": new.settings.retry });
         audit::insert(&mut tx, &Change::new(self, actor, "destination.create", &id).detail(detail)).await?;
-        settings::bump_destinations(&mut tx).await?;
         tx.commit().await?;
         Ok(row)
     }
 }
 
-async fn insert(tx: &mut Transaction, new: &NewDestination, now: Timestamp) -> Result<(), StoreError> {
+async fn insert(tx: &mut Transaction, new: &NewDestination, version: u64, now: Timestamp) -> Result<(), StoreError> {
     let sql = "INSERT INTO destinations (domain, name, is_live, kind, state, url, topics, clients, retry, concurrency, \
-               rate, ca, client_certificate, client_key, secret, created_at, changed_at, breaker) \
-               VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               rate, ca, client_certificate, client_key, secret, created_at, changed_at, breaker, \
+               version) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let (topics, clients) = (json!(new.topics).to_string(), json!(new.clients).to_string());
     let (retry, breaker) = (new.settings.retry.to_string(), json!(Breaker::default()).to_string());
     let values = [
@@ -216,6 +222,7 @@ async fn insert(tx: &mut Transaction, new: &NewDestination, now: Timestamp) -> R
         Value::Time(now),
         Value::Time(now),
         Value::Text(&breaker),
+        Value::unsigned(version),
     ];
     tx.execute(sql, values).await.map(drop)
 }

@@ -78,9 +78,9 @@ pub use counters::{CounterEvent, HourCount, Instance};
 pub use data_keys::DataKeyRow;
 pub use dead_letters::{DeadLetterFilter, DeadLetterRow, ListedDeadLetter, NewDeadLetter};
 pub use deliveries::{
-    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, DestinationLanes, LEASE, Lane, LeaseAsk, Leased,
-    Leasing, MergedExpunged, NewDelivery, NextDue, Redriven, Replay, Replayed, Reported, Reports, Retried, Retry,
-    StoredAttempt, Whose,
+    AttemptReport, Begin, Cancelled, DeliveryRow, DestinationFigures, DestinationLanes, Held, LEASE, Lane, LeaseAsk,
+    Leased, Leasing, MergedExpunged, NewDelivery, NextDue, Redriven, Replay, Replayed, Reported, Reporter, Reports,
+    Retried, Retry, StoredAttempt, Whose,
 };
 pub use describing::{DatabaseDescription, Described, FileSize, PoolUse, Product as DatabaseProduct, TableSize};
 pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, NewDestination};

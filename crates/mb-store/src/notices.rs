@@ -216,7 +216,13 @@ async fn mark_mailed(tx: &mut Transaction, id: NoticeId, now: Timestamp) -> Resu
     Ok(tx.execute(sql, [Value::Time(now), Value::Int(id.get())]).await? == 1)
 }
 
-async fn raise(tx: &mut Transaction, new: &NewNotice, now: Timestamp) -> Result<Notice, StoreError> {
+/// Reads what the notice of a number left.
+fn number(value: Vec<u8>) -> Result<u64, StoreError> {
+    value.try_into().map(u64::from_be_bytes).map_err(|_| StoreError::Damaged("number that was told of"))
+}
+
+/// Raises a notice in the transaction of what it is about.
+pub(crate) async fn raise(tx: &mut Transaction, new: &NewNotice, now: Timestamp) -> Result<Notice, StoreError> {
     let now = Value::Time(now);
     let about = [Value::Text(new.kind.as_str()), Value::Text(&new.key)];
     let detail = new.detail.to_string();
@@ -231,9 +237,4 @@ async fn raise(tx: &mut Transaction, new: &NewNotice, now: Timestamp) -> Result<
     }
     let row = tx.fetch_optional(OPEN_ABOUT, about).await?;
     read(&row.ok_or(StoreError::Damaged("notice"))?)
-}
-
-/// Reads what the notice of a number left.
-fn number(value: Vec<u8>) -> Result<u64, StoreError> {
-    value.try_into().map(u64::from_be_bytes).map_err(|_| StoreError::Damaged("number that was told of"))
 }

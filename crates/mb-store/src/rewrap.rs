@@ -24,6 +24,8 @@ pub enum SealedColumn {
     WebhookSecret,
     /// The same, as it was before it was last changed.
     PreviousWebhookSecret,
+    /// The same, as it was before that.
+    OlderWebhookSecret,
     /// Keys of certificates that are shown to destinations.
     WebhookClientKey,
     /// What receivers answered.
@@ -50,11 +52,12 @@ struct Statements {
 
 impl SealedColumn {
     /// Every column.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::TotpSecret,
         Self::MailBody,
         Self::WebhookSecret,
         Self::PreviousWebhookSecret,
+        Self::OlderWebhookSecret,
         Self::WebhookClientKey,
         Self::AttemptAnswer,
     ];
@@ -86,6 +89,14 @@ impl SealedColumn {
                 count: "SELECT SUBSTR(previous_secret, 2, 16), COUNT(*) FROM destinations \
                         WHERE previous_secret IS NOT NULL GROUP BY 1",
                 replace: "UPDATE destinations SET previous_secret = ? WHERE id = ? AND previous_secret = ?",
+            },
+            Self::OlderWebhookSecret => Statements {
+                find: "SELECT id, CONCAT(domain, '/', name), older_secret FROM destinations \
+                       WHERE older_secret IS NOT NULL AND SUBSTR(older_secret, 2, 16) <> ? AND id > ? \
+                       ORDER BY id LIMIT ?",
+                count: "SELECT SUBSTR(older_secret, 2, 16), COUNT(*) FROM destinations \
+                        WHERE older_secret IS NOT NULL GROUP BY 1",
+                replace: "UPDATE destinations SET older_secret = ? WHERE id = ? AND older_secret = ?",
             },
             Self::WebhookClientKey => Statements {
                 find: "SELECT id, CONCAT(domain, '/', name), client_key FROM destinations WHERE client_key IS NOT NULL \

@@ -75,10 +75,10 @@ pub(crate) struct Deliverer {
     bytes: AtomicUsize,
     /// Attempts since the start.
     attempts: AtomicU64,
-    /// Some were sent.
-    freed: Notify,
     /// There is room again that the question under way did not know of.
     eased: Notify,
+    /// As of which version of the destinations everything here is.
+    knows: AtomicU64,
     /// When what was held then was last prolonged.
     prolonged: Mutex<Instant>,
     said: mpsc::Sender<Said>,
@@ -108,8 +108,8 @@ impl Deliverer {
             held: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             attempts: AtomicU64::new(0),
-            freed: Notify::new(),
             eased: Notify::new(),
+            knows: AtomicU64::new(0),
             prolonged: Mutex::new(Instant::now()),
             said,
         });
@@ -134,7 +134,7 @@ impl Deliverer {
 
     /// Takes deliveries over.
     pub(crate) fn accept(self: &Arc<Self>, leased: LeasedDeliveries) {
-        let LeasedDeliveries { targets, deliveries, probes } = leased;
+        let LeasedDeliveries { targets, deliveries, probes, version: _ } = leased;
         for target in targets {
             self.aim(&target);
         }
@@ -224,7 +224,6 @@ impl Deliverer {
             self.bytes.fetch_sub(size(delivery), Ordering::Relaxed);
         }
         if !had_room {
-            self.freed.notify_one();
             self.ease();
         }
     }
@@ -255,28 +254,32 @@ impl Deliverer {
         });
     }
 
-    /// Waits for deliveries until the soft stop; what has not been sent by then is given back.
+    /// Waits for deliveries until the soft stop; what has not been sent by then is given back. Without room it waits for
+    /// changes of the destinations.
     async fn ask(self: Arc<Self>) {
         while !self.soft.is_cancelled() {
-            let room = self.room();
-            if room < LEAST {
-                let freed = self.freed.notified();
-                if self.room() < LEAST {
-                    self.soft.run_until_cancelled(freed).await;
-                }
-                continue;
-            }
+            let room = Some(self.room()).filter(|room| *room >= LEAST).unwrap_or(0);
             let ask = self.question(room, WAIT);
             let mut answer = std::pin::pin!(self.server.lease_deliveries(&ask));
             let answered = loop {
                 tokio::select! {
                     answered = &mut answer => break Some(answered),
                     () = self.soft.cancelled() => break None,
-                    () = self.eased.notified() => self.ask_beside().await,
+                    () = self.eased.notified() => match room {
+                        // It leases nothing, so nothing is lost with it.
+                        0 => break None,
+                        _ => self.ask_beside().await,
+                    },
                 }
             };
             match answered {
-                Some(Ok(leased)) => self.accept(leased),
+                Some(Ok(leased)) => {
+                    let is_later = leased.version > self.knows.load(Ordering::Relaxed);
+                    self.accept(leased);
+                    if is_later && !self.catch_up().await {
+                        self.soft.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                    }
+                }
                 Some(Err(error)) => {
                     mb_runtime::logging::limited("deliveries", || {
                         tracing::warn!(%error, "deliveries not asked for, will try again");
@@ -297,6 +300,7 @@ impl Deliverer {
             limit: u32::try_from(room.min(ASK)).unwrap_or(u32::MAX),
             except: self.full(),
             wait_seconds,
+            knows: self.knows.load(Ordering::Relaxed),
         }
     }
 

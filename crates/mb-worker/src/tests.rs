@@ -1,5 +1,6 @@
 //! The worker against a main server that misbehaves, over a real journal.
 
+mod following;
 mod holding;
 mod hostile;
 mod reporting;

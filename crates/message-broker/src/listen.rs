@@ -1,14 +1,15 @@
-//! `listen`: consumes a pull destination: prints each message, or runs a command for it.
+//! `listen`: consumes a pull destination: prints each message, or runs a command for it. What another consumer may have by
+//! now is neither printed nor run.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use mb_api::client::{Client, ClientError, Transport};
 use mb_api::dto::pull::{PullRequest, PulledMessage, Settle};
-use mb_core::DestinationName;
 use mb_core::name::NAME_RULE;
+use mb_core::{DestinationName, Secret};
 use mb_runtime::lifecycle::Lifecycle;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -16,6 +17,10 @@ use tokio::process::Command;
 use crate::layout::{read_secret, read_text};
 use crate::output;
 
+/// How often a message is prolonged while its command runs.
+const PROLONG: Duration = Duration::from_secs(20);
+/// A message is this consumer's for a minute from when it was given out; its answer was on its way for a while.
+const HOLDS: Duration = Duration::from_secs(50);
 /// How long the main server waits for a message.
 const WAIT: u64 = 25;
 /// The first pause after a question that nobody answered, and the longest.
@@ -43,7 +48,7 @@ pub(crate) struct ListenArgs {
     /// is given back
     #[arg(long, value_name = "CMD")]
     pub(crate) exec: Option<String>,
-    /// Messages that are fetched at once
+    /// Messages that are fetched at once; with --exec it is one
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) max: u32,
     /// End when nothing waits any more
@@ -61,33 +66,148 @@ fn name(text: &str) -> Result<DestinationName, String> {
 /// The main server cannot be reached or refuses, a certificate cannot be used, the command cannot be run.
 pub(crate) async fn run(args: ListenArgs, data_dir: &Path) -> Result<ExitCode> {
     let ca = args.ca.clone().unwrap_or_else(|| data_dir.join("certs").join("ca.crt"));
-    let (certificate, key) = (read_text(&args.cert)?, read_secret(&args.key)?);
-    let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &read_text(&ca)?);
-    let transport = Transport::mtls(tls.context("read the certificate")?, &args.url).context("read --url")?;
-    let client = Client::new(transport);
+    let mut consumer = Consumer::open(args, ca)?;
     let lifecycle = Lifecycle::new();
     tokio::select! {
         signal = lifecycle.wait_for_signal() => signal.context("wait for a signal").map(|()| ExitCode::SUCCESS),
-        consumed = consume(&args, &client) => consumed.map(|()| ExitCode::SUCCESS),
+        consumed = consumer.consume() => consumed.map(|()| ExitCode::SUCCESS),
     }
 }
 
-/// A main server that is away is waited for: what was given out before comes again. With --drain it is an error.
-async fn consume(args: &ListenArgs, client: &Client) -> Result<()> {
-    let mut pause = PAUSES.0;
-    loop {
-        let error = match consume_one(args, client).await {
-            Ok(0) if args.drain => return Ok(()),
-            Ok(_) => {
-                pause = PAUSES.0;
-                continue;
+/// A consumer with its files as they were last good.
+struct Consumer {
+    args: ListenArgs,
+    ca: PathBuf,
+    files: Files,
+    client: Client,
+}
+
+/// What says who consumes, and whom it trusts.
+struct Files {
+    certificate: String,
+    key: Secret<String>,
+    ca: String,
+}
+
+impl Files {
+    fn read(args: &ListenArgs, ca: &Path) -> Result<Self> {
+        Ok(Self { certificate: read_text(&args.cert)?, key: read_secret(&args.key)?, ca: read_text(ca)? })
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.certificate == other.certificate && self.key.expose() == other.key.expose() && self.ca == other.ca
+    }
+
+    fn client(&self, url: &str) -> Result<Client> {
+        let identity = Some((self.certificate.as_str(), self.key.expose().as_str()));
+        let tls = mb_crypto::tls::main_server_client_config(identity, &self.ca).context("read the certificate")?;
+        Ok(Client::new(Transport::mtls(tls, url).context("read --url")?))
+    }
+}
+
+impl Consumer {
+    fn open(args: ListenArgs, ca: PathBuf) -> Result<Self> {
+        let files = Files::read(&args, &ca)?;
+        let client = files.client(&args.url)?;
+        Ok(Self { args, ca, files, client })
+    }
+
+    /// Takes up files that were renewed; while they cannot be used the ones before serve.
+    fn refresh(&mut self) {
+        // A certificate and its key change one after the other.
+        let Ok(files) = Files::read(&self.args, &self.ca) else { return };
+        if files.is(&self.files) {
+            return;
+        }
+        if let Ok(client) = files.client(&self.args.url) {
+            output::note("the certificate files have changed and are in use now");
+            (self.files, self.client) = (files, client);
+        }
+    }
+
+    /// A main server that is away is waited for: what was given out before comes again. With --drain it is an error.
+    async fn consume(&mut self) -> Result<()> {
+        let mut pause = PAUSES.0;
+        loop {
+            self.refresh();
+            let error = match self.consume_once().await {
+                Ok(0) if self.args.drain => return Ok(()),
+                Ok(_) => {
+                    pause = PAUSES.0;
+                    continue;
+                }
+                Err(error) if self.args.drain || !is_passing(&error) => return Err(error),
+                Err(error) => error,
+            };
+            output::note(&format!("{error:#}; trying again"));
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Fetches once; how many there were. For a command one at a time: another consumer may have the next one meanwhile.
+    async fn consume_once(&self) -> Result<usize> {
+        let args = &self.args;
+        let wait_seconds = if args.drain { 0 } else { WAIT };
+        let max = if args.exec.is_some() { 1 } else { args.max };
+        let asked = Instant::now();
+        let pulled = self.client.pull(&args.name, &PullRequest { max, wait_seconds }).await;
+        let pulled = pulled.with_context(|| format!("fetch from {}", args.name))?.data;
+        match &args.exec {
+            None => self.print(&pulled, asked + Duration::from_secs(wait_seconds) + HOLDS).await?,
+            Some(command) => {
+                for message in &pulled {
+                    self.run_for(command, message).await?;
+                }
             }
-            Err(error) if args.drain || !is_passing(&error) => return Err(error),
-            Err(error) => error,
+        }
+        Ok(pulled.len())
+    }
+
+    /// Prints what is this consumer's until then.
+    async fn print(&self, messages: &[PulledMessage], until: Instant) -> Result<()> {
+        let mut ids = Vec::with_capacity(messages.len());
+        // What nobody could read was not taken, nor what took so long to be read that another has it.
+        for message in messages.iter().take_while(|_| Instant::now() < until) {
+            output::data_or_fail(message.message.get()).context("print a message")?;
+            ids.push(message.id.clone());
+        }
+        if ids.is_empty() { Ok(()) } else { settled(self.client.ack(&self.args.name, &Settle { ids }).await, "ack") }
+    }
+
+    /// Runs the command, and keeps the message for as long as it takes.
+    async fn run_for(&self, command: &str, message: &PulledMessage) -> Result<()> {
+        let settle = Settle { ids: vec![message.id.clone()] };
+        let mut running = std::pin::pin!(succeeds(command, message));
+        let succeeded = loop {
+            match tokio::time::timeout(PROLONG, &mut running).await {
+                Ok(succeeded) => break succeeded?,
+                Err(_) => match self.client.prolong(&self.args.name, &settle).await {
+                    Ok(prolonged) if !prolonged.lost.is_empty() => {
+                        output::note("the message is another consumer's by now: its command is ended");
+                        return Ok(());
+                    }
+                    Ok(_) => {}
+                    Err(error) => output::note(&format!("{:#}", anyhow::Error::from(error).context("keep a message"))),
+                },
+            }
         };
-        output::note(&format!("{error:#}; trying again"));
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSES.1);
+        if succeeded {
+            settled(self.client.ack(&self.args.name, &settle).await, "ack")
+        } else {
+            settled(self.client.nack(&self.args.name, &settle).await, "nack")
+        }
+    }
+}
+
+/// That a message is another's by now, or is not wanted any more, is no reason to end.
+fn settled(answer: Result<(), ClientError>, what: &'static str) -> Result<()> {
+    match answer {
+        Err(ClientError::Problem(problem)) if problem.status == 409 => {
+            output::note(&format!("{what}: {}", problem.detail));
+            Ok(())
+        }
+        answer => answer.context(what),
     }
 }
 
@@ -96,44 +216,6 @@ fn is_passing(error: &anyhow::Error) -> bool {
         Some(ClientError::Unreachable(_) | ClientError::Timeout) => true,
         Some(ClientError::Problem(problem)) => matches!(problem.status, 429 | 503),
         _ => false,
-    }
-}
-
-/// Fetches once; how many there were.
-async fn consume_one(args: &ListenArgs, client: &Client) -> Result<usize> {
-    let wait_seconds = if args.drain { 0 } else { WAIT };
-    let pulled = client.pull(&args.name, &PullRequest { max: args.max, wait_seconds }).await;
-    let pulled = pulled.with_context(|| format!("fetch from {}", args.name))?.data;
-    match &args.exec {
-        None => print(args, client, &pulled).await?,
-        // Each is settled by itself: what a command did is not done again because of the next one.
-        Some(command) => {
-            for message in &pulled {
-                run_for(args, client, command, message).await?;
-            }
-        }
-    }
-    Ok(pulled.len())
-}
-
-async fn print(args: &ListenArgs, client: &Client, messages: &[PulledMessage]) -> Result<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    // What nobody could read was not taken.
-    for message in messages {
-        output::data_or_fail(message.message.get()).context("print a message")?;
-    }
-    let ids = messages.iter().map(|message| message.id.clone()).collect();
-    client.ack(&args.name, &Settle { ids }).await.context("ack")
-}
-
-async fn run_for(args: &ListenArgs, client: &Client, command: &str, message: &PulledMessage) -> Result<()> {
-    let ids = vec![message.id.clone()];
-    if succeeds(command, message).await? {
-        client.ack(&args.name, &Settle { ids }).await.context("ack")
-    } else {
-        client.nack(&args.name, &Settle { ids }).await.context("nack")
     }
 }
 

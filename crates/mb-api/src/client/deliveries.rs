@@ -6,8 +6,8 @@ use http::Method;
 use mb_core::{DestinationId, DestinationName, MessageId};
 
 use super::{Client, ClientError, DEADLINE, JSON, bare, build, encode};
-use crate::dto::delivery::{LeaseRequest, LeasedDeliveries, ReportRequest};
-use crate::dto::pull::{PullRequest, PulledMessages, Settle};
+use crate::dto::delivery::{LeaseRequest, LeasedDeliveries, ReportAnswer, ReportRequest};
+use crate::dto::pull::{Prolonged, PullRequest, PulledMessages, Settle};
 use crate::dto::{
     CancelRequest, ChooseDeadLetters, CreateDestination, CreatedDestination, DeadLetterQuery, DeadLetterRow,
     DeadLettersDone, DestinationQuery, DestinationRow, DestinationSettings, DestinationTest, ReplayMessages, Replayed,
@@ -29,8 +29,8 @@ impl Client {
     }
 
     /// Reports what came of deliveries.
-    pub async fn report_deliveries(&self, report: &ReportRequest) -> Result<(), ClientError> {
-        self.tell(Method::POST, paths::DELIVERIES_REPORT, report).await
+    pub async fn report_deliveries(&self, report: &ReportRequest) -> Result<ReportAnswer, ClientError> {
+        self.post(paths::DELIVERIES_REPORT, report, None).await
     }
 }
 
@@ -95,6 +95,11 @@ impl Client {
     /// Gives messages back, to be fetched again later.
     pub async fn nack(&self, name: &DestinationName, ask: &Settle) -> Result<(), ClientError> {
         self.tell(Method::POST, &with_id(paths::PULL_NACK, name), ask).await
+    }
+
+    /// Keeps messages for longer.
+    pub async fn prolong(&self, name: &DestinationName, ask: &Settle) -> Result<Prolonged, ClientError> {
+        self.post(&with_id(paths::PULL_PROLONG, name), ask, None).await
     }
 }
 

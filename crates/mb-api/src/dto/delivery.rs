@@ -53,6 +53,9 @@ pub struct LeaseRequest {
     pub except: Vec<DestinationId>,
     /// How long to wait for the first one.
     pub wait_seconds: u64,
+    /// As of which version the worker knows the destinations: a later one is not waited for, but said.
+    #[serde(default)]
+    pub knows: u64,
 }
 
 /// Deliveries to be made, with all that is needed for it.
@@ -67,6 +70,9 @@ pub struct LeasedDeliveries {
     /// Trials that somebody waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
+    /// The version of all destinations. Of a later one than the worker knows, a report tells what it means for it.
+    #[serde(default)]
+    pub version: u64,
 }
 
 impl LeasedDeliveries {
@@ -168,12 +174,43 @@ pub struct ReportRequest {
     /// What is still being worked on: its leases are prolonged.
     #[serde(default)]
     pub held: Vec<HeldDelivery>,
+    /// As of which version the worker knows the destinations that it has to do with.
+    #[serde(default)]
+    pub targets: Vec<KnownTarget>,
     /// What came of trials.
     #[serde(default)]
     pub probes: Vec<ProbeReport>,
     /// How the worker fares, with its heartbeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<WorkerStatus>,
+}
+
+/// A destination as a worker knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownTarget {
+    /// The destination.
+    #[schema(value_type = schema::DestinationId)]
+    pub id: DestinationId,
+    /// [`Target::version`].
+    pub version: u64,
+}
+
+/// What a worker is told about what it holds.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct ReportAnswer {
+    /// As of which version of all destinations the answer is.
+    pub version: u64,
+    /// Of the destinations that the worker knows, those that are sent to no more: paused, disabled or gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::DestinationId>)]
+    pub closed: Vec<DestinationId>,
+    /// Those that have changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
+    /// Of what the worker holds, what is its no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<HeldDelivery>,
 }
 
 /// An attempt.

@@ -57,6 +57,16 @@ pub struct Settle {
     pub ids: Vec<String>,
 }
 
+/// How long messages are kept.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, ToSchema)]
+pub struct Prolonged {
+    /// Until when they are the consumer's.
+    #[schema(value_type = schema::Timestamp)]
+    pub leased_until: Timestamp,
+    /// Those that are its no more.
+    pub lost: Vec<String>,
+}
+
 /// The text that names a message under a lease: both, divided by a dot.
 pub fn receipt(message: MessageId, lease: LeaseId) -> String {
     format!("{message}.{lease}")

@@ -1,6 +1,6 @@
 //! What came of an attempt, and what follows from it.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc2822;
@@ -67,11 +67,13 @@ impl AttemptClass {
         }
     }
 
-    /// What it says of the destination. An answer that refuses one message says nothing of the next one.
+    /// What it says of the destination. An answer that refuses one message says nothing of the next one; a consumer that
+    /// gives a message back, or a request that could not even be made, says nothing of the destination at all.
     pub const fn signal(self) -> Signal {
         match self {
             Self::Taken => Signal::Well,
-            Self::ClientError | Self::Gone | Self::Nacked | Self::Unsendable => Signal::Refused,
+            Self::ClientError | Self::Gone => Signal::Refused,
+            Self::Nacked | Self::Unsendable => Signal::Nothing,
             _ => Signal::Ill,
         }
     }
@@ -137,9 +139,13 @@ pub fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs));
     }
-    let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
-    let at = Timestamp::from_micros(date.unix_timestamp().saturating_mul(1_000_000));
-    Some(at.since(now))
+    // All three forms of section 5.6.7, and the zones that RFC 5322 knows besides.
+    let since_1970 = httpdate::parse_http_date(text).ok().and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+    let seconds = match since_1970 {
+        Some(time) => i64::try_from(time.as_secs()).ok()?,
+        None => OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp(),
+    };
+    Some(Timestamp::from_micros(seconds.saturating_mul(1_000_000)).since(now))
 }
 
 #[cfg(test)]
@@ -160,6 +166,10 @@ mod tests {
             }
         };
         assert_eq!(wait("0"), 5, "never sooner than the schedule");
+        // Ten minutes after now, in each form that there is.
+        for date in ["Tue, 14 Nov 2023 22:23:20 GMT", "Tuesday, 14-Nov-23 22:23:20 GMT", "Tue Nov 14 22:23:20 2023"] {
+            assert_eq!(wait(date), 600, "{date}");
+        }
         assert_eq!(wait("60"), 60);
         assert_eq!(wait("1000000000"), 86_400);
         assert_eq!(wait("99999999999999999999999"), 86_400);

@@ -32,6 +32,8 @@ pub enum Signal {
     Refused,
     /// It does not work.
     Ill,
+    /// Nothing: it had no part in it.
+    Nothing,
 }
 
 /// Whether deliveries go to a destination.
@@ -120,6 +122,7 @@ impl Breaker {
                     *self = Self { failing_since: self.failing_since, ..Self::default() };
                 }
             }
+            Signal::Nothing => {}
             Signal::Ill => {
                 self.failing_since.get_or_insert(now.micros());
                 self.consecutive = self.consecutive.saturating_add(1);
@@ -228,6 +231,18 @@ mod tests {
         assert!(!breaker.is_hopeless(after(120 * 3600 - 1)) && breaker.is_hopeless(after(120 * 3600)));
         breaker.record(Signal::Well, after(10));
         assert!(!breaker.is_hopeless(after(1_000_000)));
+    }
+
+    #[test]
+    fn what_says_nothing_of_a_destination_neither_opens_closes_nor_disables_it() {
+        let mut breaker = Breaker::default();
+        for _ in 0..CONSECUTIVE {
+            breaker.record(Signal::Nothing, after(0));
+        }
+        assert_eq!((breaker.state(after(0)), breaker.failing_since()), (BreakerState::Closed, None));
+        ill(&mut breaker, 10, after(1));
+        breaker.record(Signal::Nothing, after(31));
+        assert_eq!(breaker.state(after(31)), BreakerState::HalfOpen, "nobody has seen how it is");
     }
 
     proptest! {

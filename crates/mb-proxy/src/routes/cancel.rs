@@ -51,8 +51,8 @@ fn unknown() -> ApiError {
     ApiError::new(ProblemCode::NotFound, "no message of this client has that id")
 }
 
-fn later(detail: &str) -> ApiError {
-    ApiError::new(ProblemCode::StatusUnavailable, detail.to_owned())
+fn later(detail: &'static str) -> ApiError {
+    ApiError::new(ProblemCode::StatusUnavailable, detail)
 }
 
 /// Whether the main server has withdrawn it; it does not know it if not.

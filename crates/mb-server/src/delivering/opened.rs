@@ -9,7 +9,7 @@ use mb_api::dto::SecretText;
 use mb_api::problem::ApiError;
 use mb_core::{AttemptClass, AttemptId};
 use mb_crypto::random;
-use mb_store::{AttemptReport, Leased, Reports};
+use mb_store::{AttemptReport, Leased, Reporter, Reports};
 
 use super::payload;
 use crate::app::App;
@@ -36,7 +36,15 @@ pub(crate) async fn payloads(app: &App, leased: Vec<Leased>) -> Result<Vec<(Leas
     if !broken.is_empty() {
         let (worker, instance) = (REPORTER, &app.instance);
         let jitter = vec![0.0; broken.len()];
-        let reports = Reports { attempts: &broken, released: &[], expired: &[], worker, instance, jitter: &jitter };
+        let reports = Reports {
+            by: Reporter::Worker,
+            attempts: &broken,
+            released: &[],
+            expired: &[],
+            worker,
+            instance,
+            jitter: &jitter,
+        };
         let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
         app.delivering.note(&reported);
     }

@@ -15,13 +15,17 @@ use mb_store::DestinationRow;
 pub(crate) struct Served {
     pub(crate) row: DestinationRow,
     secret: Option<Secret<String>>,
-    previous: Option<(Secret<String>, Timestamp)>,
+    /// Those before, until when each is good.
+    previous: Vec<(Secret<String>, Timestamp)>,
     client_key: Option<Secret<String>>,
     /// Until when the breaker is open, or half open from then on, microseconds; [`CLOSED`] if it is closed.
     open_until: AtomicI64,
 }
 
 const CLOSED: i64 = i64::MIN;
+
+/// Secrets that are good besides the present one, at most.
+const SECRETS_BEFORE: u64 = 2;
 
 /// What names a destination's row before it is written.
 fn place(domain: &impl std::fmt::Display, name: &impl std::fmt::Display) -> String {
@@ -60,8 +64,9 @@ impl Served {
             opened.ok().and_then(|bytes| std::str::from_utf8(&bytes).map(|text| Secret::new(text.to_owned())).ok())
         };
         let secret = row.secret.as_deref().and_then(|sealed| open(Purpose::WebhookSecret, sealed));
-        let previous = row.previous_secret.as_ref();
-        let previous = previous.and_then(|(sealed, until)| Some((open(Purpose::WebhookSecret, sealed)?, *until)));
+        let previous = row.previous_secret.iter().chain(&row.older_secret);
+        let previous = previous.filter_map(|(sealed, until)| Some((open(Purpose::WebhookSecret, sealed)?, *until)));
+        let previous = previous.collect();
         let identity = row.settings.identity.as_ref();
         let client_key = identity.and_then(|(_, sealed)| open(Purpose::WebhookClientKey, sealed));
         let served = Self { secret, previous, client_key, open_until: AtomicI64::new(CLOSED), row };
@@ -74,6 +79,11 @@ impl Served {
         self.open_until.store(breaker.open_until().map_or(CLOSED, Timestamp::micros), Ordering::Relaxed);
     }
 
+    /// Whether anything is sent there.
+    pub(crate) fn is_open(&self) -> bool {
+        self.row.route.state == DestinationState::Enabled
+    }
+
     /// Whether messages may be sent there as they come in.
     pub(crate) fn is_ready(&self) -> bool {
         let route = &self.row.route;
@@ -82,17 +92,20 @@ impl Served {
             && self.open_until.load(Ordering::Relaxed) == CLOSED
     }
 
+    /// Grows with every change, and when a secret is good no more, which nobody changes.
+    pub(crate) fn version(&self, now: Timestamp) -> u64 {
+        let ended = self.previous.iter().filter(|(_, until)| *until <= now).count() as u64;
+        self.row.version * (SECRETS_BEFORE + 1) + ended
+    }
+
     /// What a worker is told.
     pub(crate) fn target(&self, now: Timestamp) -> Target {
         let settings = &self.row.settings;
         let text = |secret: &Secret<String>| SecretText::new(secret.expose().clone());
-        let overlap = self.previous.as_ref().filter(|(_, until)| *until > now);
-        // The end of the overlap is a change that nobody made.
-        let ended = self.previous.as_ref().map(|(_, until)| *until).filter(|until| *until <= now);
-        let changed = ended.into_iter().chain([self.row.changed_at]).max().unwrap_or_default();
+        let overlap = self.previous.iter().filter(|(_, until)| *until > now);
         Target {
             id: self.row.route.id,
-            version: u64::try_from(changed.micros()).unwrap_or(0),
+            version: self.version(now),
             url: settings.url.clone(),
             concurrency: settings.concurrency,
             rate: settings.rate,

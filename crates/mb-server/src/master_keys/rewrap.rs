@@ -29,7 +29,9 @@ const fn places(purpose: Purpose) -> &'static [SealedColumn] {
         Purpose::TotpSecret => &[SealedColumn::TotpSecret],
         Purpose::MailBody => &[SealedColumn::MailBody],
         Purpose::OtpToken => &[],
-        Purpose::WebhookSecret => &[SealedColumn::WebhookSecret, SealedColumn::PreviousWebhookSecret],
+        Purpose::WebhookSecret => {
+            &[SealedColumn::WebhookSecret, SealedColumn::PreviousWebhookSecret, SealedColumn::OlderWebhookSecret]
+        }
         Purpose::WebhookClientKey => &[SealedColumn::WebhookClientKey],
         Purpose::AttemptAnswer => &[SealedColumn::AttemptAnswer],
     }

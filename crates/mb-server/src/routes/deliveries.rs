@@ -5,20 +5,19 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mb_api::dto::delivery::{
-    HeldDelivery, LeaseRequest, LeasedDeliveries, LeasedDelivery, MAX_LEASED, MAX_REPORTED, MAX_WAIT, ReportRequest,
+    HeldDelivery, LeaseRequest, LeasedDeliveries, LeasedDelivery, MAX_LEASED, MAX_REPORTED, MAX_WAIT, ReportAnswer,
+    ReportRequest,
 };
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{DestinationId, LeaseId, MessageId, NoticeKind, NoticeLevel, Role};
+use mb_core::{LeaseId, Role};
 use mb_crypto::random;
 use mb_crypto::sealed_value::{self, Purpose};
-use mb_store::{AttemptReport, LEASE, LeaseAsk, Leased, NewNotice, NextDue, Reported, Reports, Whose};
-use serde_json::json;
+use mb_store::{AttemptReport, Held, LEASE, LeaseAsk, Leased, NextDue, Reported, Reporter, Reports, Whose};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,26 +50,36 @@ pub(crate) async fn lease(
     let request: LeaseRequest = mb_runtime::body::read_json(body, MAX_ASK).await?;
     let deadline = Instant::now() + Duration::from_secs(request.wait_seconds.min(MAX_WAIT));
     let (mut woken, mut behind) = (app.delivering.woken(), None);
+    app.delivering.workers.ask(&request.worker, request.knows);
     loop {
         woken.mark_unchanged();
         // It may have waited: who was taken out meanwhile is given nothing.
         actor::require(&app, &peer, &[Role::Worker])?;
+        let version = app.delivering.known().version;
         let ask = LeaseAsk {
             lease: new_lease(),
             holder: &request.worker,
             limit: request.limit.min(MAX_LEASED),
             whose: Whose::Webhooks { except: &request.except, behind },
         };
-        let leasing = app.store.lease_deliveries(&ask).await.map_err(store_fault)?;
-        behind = leasing.last;
-        let answer = answer(&app, leasing.deliveries).await?;
+        // Who has no room waits for changes and trials alone.
+        let leasing = match request.limit {
+            0 => None,
+            _ => Some(app.store.lease_deliveries(&ask).await.map_err(store_fault)?),
+        };
+        let (leased, next) = leasing.map_or((Vec::new(), NextDue::Never), |leasing| {
+            behind = leasing.last;
+            (leasing.deliveries, leasing.next)
+        });
+        let answer = LeasedDeliveries { version, ..answer(&app, leased).await? };
         actor::require(&app, &peer, &[Role::Worker])?;
-        let until = match leasing.next {
+        let until = match next {
             NextDue::Now => Instant::now(),
             NextDue::At { due, now } => Instant::now() + due.since(now).min(LOOK),
             NextDue::Never => Instant::now() + LOOK,
         };
-        if !answer.is_empty() || Instant::now() >= deadline || app.stopping.is_cancelled() {
+        let is_news = !answer.is_empty() || version > request.knows;
+        if is_news || Instant::now() >= deadline || app.stopping.is_cancelled() {
             return Ok(Json(answer));
         }
         tokio::select! {
@@ -85,17 +94,21 @@ pub(crate) async fn lease(
     post, path = paths::DELIVERIES_REPORT, tag = "internal", operation_id = "report_deliveries",
     summary = "Report what came of deliveries",
     request_body = ReportRequest,
-    responses((status = 204, description = "It is kept")),
+    responses((status = 200, body = ReportAnswer)),
     security(("certificate" = ["worker"])),
 )]
-pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) -> Result<StatusCode, ApiError> {
+pub(crate) async fn report(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    body: Body,
+) -> Result<Json<ReportAnswer>, ApiError> {
     actor::require(&app, &peer, &[Role::Worker])?;
     let request: ReportRequest = mb_runtime::body::read_json(body, MAX_REPORT).await?;
     actor::require(&app, &peer, &[Role::Worker])?;
     if request.attempts.len() > MAX_REPORTED {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_REPORTED} attempts per report")));
     }
-    prolong(&app, &request).await?;
+    let answer = prolong(&app, &request).await?;
     if let Some(status) = &request.status {
         workers::note(&app, &peer, &request.worker, status).await?;
     }
@@ -105,10 +118,11 @@ pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) 
     let (released, expired) = (given_back(&request.released), given_back(&request.expired));
     let attempts = request.attempts.into_iter().map(|attempt| keep(&app, attempt)).collect::<Result<Vec<_>, _>>()?;
     if attempts.is_empty() && released.is_empty() && expired.is_empty() {
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(Json(answer));
     }
     let jitter = attempts.iter().map(|_| factor()).collect::<Vec<_>>();
     let reports = Reports {
+        by: Reporter::Worker,
         attempts: &attempts,
         released: &released,
         expired: &expired,
@@ -118,10 +132,10 @@ pub(crate) async fn report(State(app): State<Arc<App>>, peer: Peer, body: Body) 
     };
     let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
     take_in(&app, &reported).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(answer))
 }
 
-fn given_back(these: &[HeldDelivery]) -> Vec<(DestinationId, LeaseId, MessageId)> {
+fn given_back(these: &[HeldDelivery]) -> Vec<Held> {
     these.iter().map(|held| (held.destination, held.lease, held.message_id)).collect()
 }
 
@@ -188,15 +202,25 @@ fn keep(app: &App, attempt: mb_api::dto::delivery::AttemptReport) -> Result<Atte
     })
 }
 
-async fn prolong(app: &App, request: &ReportRequest) -> Result<(), ApiError> {
-    let mut groups = BTreeMap::<(DestinationId, LeaseId), Vec<MessageId>>::new();
-    for held in &request.held {
-        groups.entry((held.destination, held.lease)).or_default().push(held.message_id);
+/// Prolongs what is held, and says what of it and of its destinations is not as the worker knows it.
+async fn prolong(app: &App, request: &ReportRequest) -> Result<ReportAnswer, ApiError> {
+    let known = app.delivering.known();
+    let mut answer = ReportAnswer { version: known.version, ..ReportAnswer::default() };
+    let now = app.clock.now();
+    for target in &request.targets {
+        match known.find(target.id).filter(|served| served.is_open()) {
+            None => answer.closed.push(target.id),
+            Some(served) if served.version(now) > target.version => answer.targets.push(served.target(now)),
+            Some(_) => {}
+        }
     }
-    for ((destination, lease), ids) in groups {
-        app.store.prolong_leases(destination, lease, &ids).await.map_err(store_fault)?;
+    let held = given_back(&request.held);
+    if !held.is_empty() {
+        let lost = app.store.prolong_leases(&held).await.map_err(store_fault)?.into_iter();
+        let lost = lost.map(|(destination, lease, message_id)| HeldDelivery { message_id, destination, lease });
+        answer.lost = lost.collect();
     }
-    Ok(())
+    Ok(answer)
 }
 
 /// What came of a report reaches those who are concerned.
@@ -204,15 +228,7 @@ pub(super) async fn take_in(app: &App, reported: &Reported) -> Result<(), ApiErr
     app.delivering.note(reported);
     for (row, reason) in &reported.disabled {
         let route = &row.route;
-        let since = row.breaker.failing_since();
         tracing::warn!(destination.id = %route.id, domain = %route.domain, reason, "destination disabled");
-        let notice = NewNotice {
-            kind: NoticeKind::DestinationDisabled,
-            key: format!("{}/{}", route.domain, route.name),
-            level: NoticeLevel::Error,
-            detail: json!({ "id": route.id, "reason": reason, "failing_since": since }),
-        };
-        app.store.raise_notice(&notice).await.map_err(store_fault)?;
     }
     if !reported.disabled.is_empty() {
         app.delivering.refresh(&app.store).await.map_err(store_fault)?;

@@ -130,7 +130,7 @@ pub(crate) async fn delete(
     let change = mb_store::DestinationChange::Delete;
     let changed = app.store.change_destination(number(&id)?, &change, actor.as_str()).await.map_err(store_fault)?;
     changed.ok_or_else(ApiError::not_found)?;
-    app.delivering.refresh(&app.store).await.map_err(store_fault)?;
+    app.delivering.announce(&app.store).await.map_err(store_fault)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -159,7 +159,7 @@ async fn detail(app: &App, message: &ListedMessage) -> Result<MessageDetail, Api
         message_body: None,
         metadata: None,
         deliveries: explain::deliveries(app, message.status.message_id).await?,
-        attempts: explain::attempts(app, message.status.message_id).await?,
+        attempts: explain::attempts(app, &message.status).await?,
     })
 }
 
@@ -185,7 +185,8 @@ async fn open(app: &App, caller: &Caller, message: &ListedMessage, detail: &mut 
     let about = json!({ "client": message.status.client, "domain": message.domain });
     let id = message.status.message_id.to_string();
     app.store.audit(caller.actor().as_str(), "message.open", &id, about).await.map_err(store_fault)?;
-    explain::open_answers(app, message.status.message_id, &mut detail.attempts).await?;
+    let about = About { id: message.status.message_id, client: &message.status.client, domain: &message.domain };
+    detail.attempts = explain::opened_attempts(app, &message.status, about).await?;
     detail.sender_number = content.sender_number.map(|number| SecretText::new(number.to_owned()));
     detail.message_body = Some(SecretText::new(content.body.to_owned()));
     // The proxy took nothing but an object; names that were given twice, which older ones let pass, read as the last.

@@ -104,6 +104,7 @@ use crate::app::App;
         super::pull::pull,
         super::pull::ack,
         super::pull::nack,
+        super::pull::prolong,
         super::certificates::generate,
         super::certificates::revoke,
         super::certificates::list,

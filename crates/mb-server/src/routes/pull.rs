@@ -9,13 +9,17 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use mb_api::dto::SecretText;
-use mb_api::dto::pull::{MAX_PULLED, PullRequest, PulledMessage, PulledMessages, Settle, parse_receipt, receipt};
+use mb_api::dto::pull::{
+    MAX_PULLED, Prolonged, PullRequest, PulledMessage, PulledMessages, Settle, parse_receipt, receipt,
+};
 use mb_api::paths;
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{AttemptClass, AttemptId, DestinationKind, DestinationName, FieldError, Identity, Role};
+use mb_core::{
+    AttemptClass, AttemptId, DestinationKind, DestinationName, FieldError, Identity, LeaseId, MessageId, Role,
+};
 use mb_crypto::random;
-use mb_store::{AttemptReport, DestinationRow, LEASE, LeaseAsk, NextDue, Reports, Whose};
+use mb_store::{AttemptReport, DestinationRow, LEASE, LeaseAsk, NextDue, Reporter, Reports, Whose};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -28,14 +32,16 @@ use crate::delivering::polls::MOST;
 const MAX_BODY: usize = 256 << 10;
 /// The longest wait, seconds.
 const MAX_WAIT: u64 = 30;
+/// What 409 means.
+const NOT_HELD: &str = "Some are not leased to this consumer: nothing was done about those, the others are settled";
 /// How long is waited before the store is asked again, see `deliveries`.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[utoipa::path(
     post, path = paths::PULL, tag = "consuming", operation_id = "pull",
     summary = "Fetch messages",
-    description = "They are the consumer's for 60 seconds: what is neither acked nor nacked by then is fetched again by \
-                   whoever asks next.",
+    description = "They are the consumer's for 60 seconds, unless it prolongs that: what is neither acked nor nacked by then \
+                   is fetched again by whoever asks next.",
     params(("name" = mb_api::schema::DestinationName, Path, description = "The destination, of the consumer's domain")),
     request_body = PullRequest,
     responses((status = 200, body = PulledMessages)),
@@ -90,7 +96,7 @@ pub(crate) async fn pull(
     summary = "Say that messages were taken",
     params(("name" = mb_api::schema::DestinationName, Path, description = "The destination, of the consumer's domain")),
     request_body = Settle,
-    responses((status = 204, description = "They are delivered")),
+    responses((status = 204, description = "They are delivered"), (status = 409, description = NOT_HELD)),
     security(("certificate" = ["consumer"])),
 )]
 pub(crate) async fn ack(
@@ -108,7 +114,7 @@ pub(crate) async fn ack(
     description = "They are fetched again when the destination's schedule says so; after its end they are dead letters.",
     params(("name" = mb_api::schema::DestinationName, Path, description = "The destination, of the consumer's domain")),
     request_body = Settle,
-    responses((status = 204, description = "They wait for their next attempt")),
+    responses((status = 204, description = "They wait for their next attempt"), (status = 409, description = NOT_HELD)),
     security(("certificate" = ["consumer"])),
 )]
 pub(crate) async fn nack(
@@ -118,6 +124,31 @@ pub(crate) async fn nack(
     body: Body,
 ) -> Result<StatusCode, ApiError> {
     settle(&app, &peer, &name, body, AttemptClass::Nacked).await
+}
+
+#[utoipa::path(
+    post, path = paths::PULL_PROLONG, tag = "consuming", operation_id = "prolong",
+    summary = "Keep messages for longer",
+    description = "They are the consumer's for 60 seconds from now. What it has lost meanwhile is named.",
+    params(("name" = mb_api::schema::DestinationName, Path, description = "The destination, of the consumer's domain")),
+    request_body = Settle,
+    responses((status = 200, body = Prolonged)),
+    security(("certificate" = ["consumer"])),
+)]
+pub(crate) async fn prolong(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<Prolonged>, ApiError> {
+    let consumer = consumer(&app, &peer)?;
+    let destination = destination(&app, consumer, &name).await?.route.id;
+    let ids = receipts(body).await?;
+    self::consumer(&app, &peer)?;
+    let held = ids.iter().map(|(message, lease)| (destination, *lease, *message)).collect::<Vec<_>>();
+    let lost = app.store.prolong_leases(&held).await.map_err(store_fault)?;
+    let lost = lost.into_iter().map(|(_, lease, message)| receipt(message, lease)).collect();
+    Ok(Json(Prolonged { leased_until: app.clock.now().plus(LEASE), lost }))
 }
 
 fn consumer<'a>(app: &App, peer: &'a Peer) -> Result<&'a Identity, ApiError> {
@@ -144,27 +175,33 @@ async fn open(app: &App, leased: Vec<mb_store::Leased>) -> Result<Vec<PulledMess
     opened.map(message).collect()
 }
 
-async fn settle(app: &App, peer: &Peer, name: &str, body: Body, class: AttemptClass) -> Result<StatusCode, ApiError> {
-    let consumer = consumer(app, peer)?;
+/// What was fetched, by the ids of a body.
+async fn receipts(body: Body) -> Result<Vec<(MessageId, LeaseId)>, ApiError> {
     let Settle { ids } = mb_runtime::body::read_json(body, MAX_BODY).await?;
-    self::consumer(app, peer)?;
     if ids.len() > MAX_PULLED as usize {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_PULLED} ids at a time")));
     }
+    let read = |(at, id): (usize, &String)| {
+        let invalid = || FieldError::new(format!("/ids/{at}"), "invalid_id", "an id must be one that was fetched");
+        parse_receipt(id).ok_or_else(|| ApiError::invalid(vec![invalid()]))
+    };
+    ids.iter().enumerate().map(read).collect()
+}
+
+async fn settle(app: &App, peer: &Peer, name: &str, body: Body, class: AttemptClass) -> Result<StatusCode, ApiError> {
+    let consumer = consumer(app, peer)?;
+    let ids = receipts(body).await?;
+    self::consumer(app, peer)?;
     let destination = destination(app, consumer, name).await?.route.id;
     let now = app.clock.now();
     let mut attempts = Vec::with_capacity(ids.len());
-    let attempt = |lease: mb_core::LeaseId| {
+    let attempt = |lease: LeaseId| {
         // The same for every repeat: one lease of a message is acked once, and nacked once.
         let mut bytes = *lease.as_bytes();
         bytes[0] ^= u8::from(class == AttemptClass::Taken);
         AttemptId::from_bytes(bytes)
     };
-    for (at, id) in ids.iter().enumerate() {
-        let Some((message, lease)) = parse_receipt(id) else {
-            let detail = "an id must be one that was fetched";
-            return Err(ApiError::invalid(vec![FieldError::new(format!("/ids/{at}"), "invalid_id", detail)]));
-        };
+    for (message, lease) in ids.iter().copied() {
         attempts.push(AttemptReport {
             attempt: attempt(lease),
             message,
@@ -182,6 +219,7 @@ async fn settle(app: &App, peer: &Peer, name: &str, body: Body, class: AttemptCl
     let worker = format!("consumer:{}", consumer.name);
     let jitter = vec![f64::from(random::public_array::<1>()[0]) / 255.0; attempts.len()];
     let reports = Reports {
+        by: Reporter::Consumer,
         attempts: &attempts,
         released: &[],
         expired: &[],
@@ -191,5 +229,13 @@ async fn settle(app: &App, peer: &Peer, name: &str, body: Body, class: AttemptCl
     };
     let reported = app.store.report_attempts(&reports).await.map_err(store_fault)?;
     deliveries::take_in(app, &reported).await?;
-    Ok(StatusCode::NO_CONTENT)
+    match &reported.refused[..] {
+        [] => Ok(StatusCode::NO_CONTENT),
+        [first, ..] => {
+            let (count, all) = (reported.refused.len(), ids.len());
+            let detail =
+                format!("{count} of {all} messages are not leased to this consumer any more, or never were: {first}");
+            Err(ApiError::new(ProblemCode::Conflict, detail))
+        }
+    }
 }

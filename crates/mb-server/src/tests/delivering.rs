@@ -16,30 +16,30 @@ use super::fixture::{Fixture, NOW, id};
 
 const DESTINATIONS: &str = "/admin/destinations";
 
-fn of(number: &Value, what: &str) -> String {
+pub(super) fn of(number: &Value, what: &str) -> String {
     format!("{DESTINATIONS}/{number}{what}")
 }
 
-async fn with_domain() -> Fixture {
+pub(super) async fn with_domain() -> Fixture {
     let fixture = Fixture::new().await;
     fixture.store.ensure_domain(&DomainName::default(), "test").await.expect("is there");
     fixture
 }
 
 /// A webhook that takes everything; its number and its secret.
-async fn webhook(admin: &Asking<'_>, name: &str) -> (Value, String) {
+pub(super) async fn webhook(admin: &Asking<'_>, name: &str) -> (Value, String) {
     let body = json!({ "name": name, "kind": "webhook", "settings": { "url": "https://hooks.example/" } });
     let created = admin.post(DESTINATIONS, body).await.ok(201);
     (created["id"].clone(), created["secret"].as_str().expect("a secret").to_owned())
 }
 
-async fn lease(worker: &Client) -> LeasedDeliveries {
-    let ask = LeaseRequest { worker: "w".into(), limit: 100, except: Vec::new(), wait_seconds: 0 };
+pub(super) async fn lease(worker: &Client) -> LeasedDeliveries {
+    let ask = LeaseRequest { worker: "w".into(), limit: 100, except: Vec::new(), wait_seconds: 0, knows: u64::MAX };
     worker.lease_deliveries(&ask).await.expect("leases")
 }
 
 /// Reports one attempt for each delivery that was leased.
-async fn report(worker: &Client, leased: &LeasedDeliveries, class: AttemptClass, round: u8) {
+pub(super) async fn report(worker: &Client, leased: &LeasedDeliveries, class: AttemptClass, round: u8) {
     let attempts = (0_u8..).zip(&leased.deliveries).map(|(n, delivery)| {
         let status = matches!(class, AttemptClass::ServerError).then_some(503);
         let (retry_after, detail, answer) = (None, None, Some("c29ycnk=".to_owned()));
@@ -154,8 +154,18 @@ async fn a_secret_overlaps_with_the_next_one_for_a_day() {
     assert_eq!(secrets(2).await, (both, version));
     fixture.clock.set(NOW.plus(Duration::from_hours(24)));
     let (last, later) = secrets(3).await;
-    assert_eq!(last, [second]);
+    assert_eq!(last, [second.clone()]);
     assert!(later > version, "so that workers take it up");
+    // Two within a day: both before are good; a third would end one of them.
+    let mut all = vec![second];
+    for _ in 0..2 {
+        let next = admin.post(&of(&number, "/rotate-secret"), Value::Null).await.ok(200);
+        all.insert(0, next["secret"].as_str().expect("a secret").to_owned());
+    }
+    let (three, last) = secrets(4).await;
+    assert_eq!(three, all);
+    assert!(last > later);
+    assert_eq!(admin.post(&of(&number, "/rotate-secret"), Value::Null).await.problem(), (409, "conflict"));
 }
 
 #[tokio::test]
@@ -184,12 +194,14 @@ async fn a_message_says_why_it_is_where_it_is() {
     let row = explained(&admin, 1).await;
     assert_eq!(row["breaker"], "open");
     assert_eq!(row["explanation"], "the destination's circuit breaker is open after failures");
+    assert_eq!(row["next_attempt_at"], json!(NOW.plus(Duration::from_secs(30))), "not before it lets anything pass");
     for (state, words) in [
         ("paused", "the destination is paused"),
         ("disabled", "the destination is disabled: it is about to be given up"),
     ] {
         admin.put(&of(&number, "/state"), json!({ "state": state })).await.ok(200);
-        assert_eq!(explained(&admin, 1).await["explanation"], words);
+        let row = explained(&admin, 1).await;
+        assert_eq!((&row["explanation"], &row["next_attempt_at"]), (&json!(words), &Value::Null));
     }
     let shown = admin.get(&format!("/portal/messages/{}", id(1))).await.ok(200);
     let attempt = &shown["attempts"][0];

@@ -79,6 +79,7 @@ fn table() -> Vec<(Method, &'static str, Lets)> {
         (P, paths::PULL, Lets::Roles(&[Role::Consumer])),
         (P, paths::PULL_ACK, Lets::Roles(&[Role::Consumer])),
         (P, paths::PULL_NACK, Lets::Roles(&[Role::Consumer])),
+        (P, paths::PULL_PROLONG, Lets::Roles(&[Role::Consumer])),
         (P, paths::CONFIRM, Lets::Roles(&[Role::Proxy])),
         (P, paths::STATUS, Lets::Roles(&[Role::Proxy])),
         (G, paths::POLICY, Lets::Roles(&[Role::Proxy, Role::Worker, Role::Portal])),

@@ -36,7 +36,7 @@ async fn beat(worker: &Client, name: &str, status: WorkerStatus) {
 }
 
 async fn lease(worker: &Client) -> LeasedDeliveries {
-    let ask = LeaseRequest { worker: "w".into(), limit: 100, except: Vec::new(), wait_seconds: 1 };
+    let ask = LeaseRequest { worker: "w".into(), limit: 100, except: Vec::new(), knows: u64::MAX, wait_seconds: 1 };
     worker.lease_deliveries(&ask).await.expect("leases")
 }
 
@@ -195,7 +195,7 @@ async fn a_trial_is_made_by_a_worker_that_speaks_to_another_main_server() {
 }
 
 async fn lease_at_once(worker: &Client) -> LeasedDeliveries {
-    let ask = LeaseRequest { worker: "w".into(), limit: 100, except: Vec::new(), wait_seconds: 0 };
+    let ask = LeaseRequest { worker: "w".into(), limit: 100, except: Vec::new(), knows: u64::MAX, wait_seconds: 0 };
     worker.lease_deliveries(&ask).await.expect("leases")
 }
 

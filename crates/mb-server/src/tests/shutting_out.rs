@@ -160,7 +160,7 @@ async fn a_worker_that_is_revoked_as_it_waits_is_told_so_and_given_nothing() {
     let issued = fixture.issue("worker-2", Role::Worker).await;
     let worker = fixture.client_of(Peer::in_process(Arc::new(issued.identity)));
     let admin = fixture.certificate(Role::Admin).await;
-    let ask = LeaseRequest { worker: "w".into(), limit: 10, except: Vec::new(), wait_seconds: 20 };
+    let ask = LeaseRequest { worker: "w".into(), limit: 10, except: Vec::new(), knows: u64::MAX, wait_seconds: 20 };
     let begun = tokio::time::Instant::now();
     let (waited, revoked) = tokio::join!(worker.lease_deliveries(&ask), async {
         tokio::task::yield_now().await;

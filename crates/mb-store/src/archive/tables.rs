@@ -205,6 +205,9 @@ pub(crate) const TABLES: &[Table] = &[
             ("changed_at", Time),
             ("breaker", Text),
             ("breaker_until", Time),
+            ("version", Int),
+            ("older_secret", Blob),
+            ("older_until", Time),
         ],
     },
     Table {

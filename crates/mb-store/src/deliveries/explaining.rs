@@ -57,7 +57,8 @@ pub struct StoredAttempt {
 pub(crate) const DELIVERIES: &str = "SELECT destination_id, state, attempts, due_at, leased_by, last_error, \
      created_at, finished_at FROM deliveries WHERE message_id = ? ORDER BY destination_id";
 pub(crate) const ATTEMPTS: &str = "SELECT attempt_id, destination_id, at, duration_us, class, status, detail, answer, \
-     worker FROM attempts WHERE message_id = ? ORDER BY at, attempt_id LIMIT ?";
+     worker FROM attempts WHERE id IN (SELECT id FROM (SELECT id FROM attempts WHERE message_id = ? \
+     ORDER BY id DESC LIMIT ?) AS newest) ORDER BY at, id";
 
 fn read_delivery(row: &Row) -> Result<DeliveryRow, StoreError> {
     Ok(DeliveryRow {
@@ -93,7 +94,7 @@ impl Store {
         rows.iter().map(read_delivery).collect()
     }
 
-    /// The first `limit` attempts to deliver a message.
+    /// The last `limit` attempts to deliver a message, in the order in which they were made.
     pub async fn attempts(&self, message: MessageId, limit: u32) -> Result<Vec<StoredAttempt>, StoreError> {
         let values = [Value::Blob(message.as_bytes()), Value::Int(limit.into())];
         self.backend().fetch(ATTEMPTS, values).await?.iter().map(read_attempt).collect()

@@ -23,6 +23,8 @@ pub(crate) struct Delivery {
     pub(crate) state: DeliveryState,
     pub(crate) attempts: u32,
     pub(crate) lease: Option<LeaseId>,
+    /// Who holds it.
+    pub(crate) holder: Option<String>,
     /// When it is due, or its lease ends.
     pub(crate) due: Option<Timestamp>,
 }
@@ -57,17 +59,17 @@ impl Change {
         if let Some((state, due)) = self.to {
             delivery.state = state;
             delivery.due = due;
-            delivery.lease = None;
+            (delivery.lease, delivery.holder) = (None, None);
         }
     }
 }
 
 pub(crate) const OF_MESSAGES: Dialects = Dialects {
     sqlite: with_ids!(
-        "SELECT message_id, destination_id, state, attempts, lease_id, due_at FROM ids CROSS JOIN deliveries \
-         ON message_id = wanted"
+        "SELECT message_id, destination_id, state, attempts, lease_id, due_at, leased_by FROM ids \
+         CROSS JOIN deliveries ON message_id = wanted"
     ),
-    mysql: "SELECT message_id, destination_id, state, attempts, lease_id, due_at FROM deliveries \
+    mysql: "SELECT message_id, destination_id, state, attempts, lease_id, due_at, leased_by FROM deliveries \
             WHERE message_id IN (?1) FOR UPDATE",
 };
 
@@ -128,6 +130,7 @@ pub(crate) async fn deliveries_of(tx: &mut Transaction, ids: &[MessageId]) -> Re
                 attempts: u32::try_from(row.unsigned(3)?).unwrap_or(u32::MAX),
                 lease: read_lease(&row, 4)?,
                 due: row.optional_time(5)?,
+                holder: row.optional_text(6)?.map(str::to_owned),
             };
             deliveries.insert((row.message_id(0)?, DestinationId::new(row.int(1)?)), delivery);
         }

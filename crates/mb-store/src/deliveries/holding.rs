@@ -1,5 +1,7 @@
 //! What is leased, as its holder goes on: leases are prolonged while it works, and given back untried.
 
+use std::collections::{BTreeMap, HashSet};
+
 use mb_core::{DestinationId, LeaseId, MessageId, Timestamp};
 
 use super::leasing::LEASE;
@@ -12,24 +14,31 @@ use crate::statement::Dialects;
 use crate::value::Value;
 
 macro_rules! change_held {
-    ($set:literal) => {
+    ($set:literal $(, $and:literal)?) => {
         Dialects {
             sqlite: with_ids!(
                 "UPDATE deliveries SET ",
                 $set,
-                " WHERE destination_id = ?4 AND lease_id = ?5 AND state = 'open' \
-                 AND message_id IN (SELECT wanted FROM ids)"
+                " WHERE destination_id = ?4 AND lease_id = ?5 AND state = 'open' ",
+                $($and,)?
+                "AND message_id IN (SELECT wanted FROM ids)"
             ),
             mysql: concat!(
                 "UPDATE deliveries SET ",
                 $set,
-                " WHERE destination_id = ?4 AND lease_id = ?5 AND state = 'open' AND message_id IN (?1)"
+                " WHERE destination_id = ?4 AND lease_id = ?5 AND state = 'open' ",
+                $($and,)?
+                "AND message_id IN (?1)"
             ),
         }
     };
 }
 
-const PROLONG: Dialects = change_held!("due_at = ?3");
+const PROLONG: Dialects = change_held!(
+    "due_at = ?3",
+    "AND EXISTS (SELECT 1 FROM destinations WHERE destinations.id = destination_id AND is_live = 1 \
+     AND destinations.state = 'enabled') "
+);
 const RELEASE: Dialects = change_held!("due_at = ?3, lease_id = NULL, leased_by = NULL");
 
 /// It is due when its time is over, so that nobody leases it and the next sweep ends it. Where the message bears no such
@@ -40,26 +49,67 @@ const EXPIRE: Dialects = change_held!(
      lease_id = NULL, leased_by = NULL"
 );
 
+pub(crate) const HOLDS: Dialects = Dialects {
+    sqlite: with_ids!(
+        "SELECT message_id FROM deliveries WHERE destination_id = ?4 AND lease_id = ?5 AND due_at = ?3 \
+         AND message_id IN (SELECT wanted FROM ids)"
+    ),
+    mysql: "SELECT message_id FROM deliveries WHERE destination_id = ?4 AND lease_id = ?5 AND due_at = ?3 \
+            AND message_id IN (?1)",
+};
+
+/// A delivery that somebody holds: its destination, its lease, its message.
+pub type Held = (DestinationId, LeaseId, MessageId);
+
 /// A lease of a destination's deliveries.
 pub(super) type LeaseOf = (DestinationId, LeaseId);
 
 impl Store {
-    /// Prolongs leases; those that ended meanwhile stay ended if another holds them.
-    pub async fn prolong_leases(
-        &self,
-        destination: DestinationId,
-        lease: LeaseId,
-        ids: &[MessageId],
-    ) -> Result<(), StoreError> {
-        retrying(move || self.prolong((destination, lease), ids)).await
+    /// Prolongs leases, as long as their destinations are served; those that hold no more.
+    pub async fn prolong_leases(&self, held: &[Held]) -> Result<Vec<Held>, StoreError> {
+        retrying(move || self.prolong(held)).await
     }
 
-    async fn prolong(&self, lease: LeaseOf, ids: &[MessageId]) -> Result<(), StoreError> {
+    async fn prolong(&self, held: &[Held]) -> Result<Vec<Held>, StoreError> {
+        let mut lost = Vec::new();
         let mut tx = self.backend().begin_leasing().await?;
         let until = tx.now(self.clock()).await?.plus(LEASE);
-        change(&mut tx, PROLONG, lease, ids, until).await?;
-        tx.commit().await
+        for (lease, ids) in by_lease(held) {
+            if change(&mut tx, PROLONG, lease, &ids, until).await? < ids.len() as u64 {
+                let holds = holds(&mut tx, lease, &ids, until).await?;
+                lost.extend(ids.into_iter().filter(|id| !holds.contains(id)).map(|id| (lease.0, lease.1, id)));
+            }
+        }
+        tx.commit().await?;
+        Ok(lost)
     }
+}
+
+/// Deliveries by the leases that they are held under.
+pub(super) fn by_lease(held: &[Held]) -> BTreeMap<LeaseOf, Vec<MessageId>> {
+    let mut groups = BTreeMap::<LeaseOf, Vec<MessageId>>::new();
+    for (destination, lease, message) in held {
+        groups.entry((*destination, *lease)).or_default().push(*message);
+    }
+    groups
+}
+
+/// Which of them were prolonged until then.
+async fn holds(
+    tx: &mut Transaction,
+    (destination, lease): LeaseOf,
+    ids: &[MessageId],
+    until: Timestamp,
+) -> Result<HashSet<MessageId>, StoreError> {
+    let mut holds = HashSet::new();
+    for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
+        let [ids, count] = id_values(chunk);
+        let (destination, lease) = (Value::Int(destination.get()), Value::Blob(lease.as_bytes()));
+        for row in tx.fetch(HOLDS, [ids, count, Value::Time(until), destination, lease]).await? {
+            holds.insert(row.message_id(0)?);
+        }
+    }
+    Ok(holds)
 }
 
 /// Gives leased deliveries back untried: they are due then.

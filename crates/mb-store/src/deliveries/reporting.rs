@@ -1,17 +1,23 @@
 //! Reporting: what was tried is kept, and what follows from it is done, in one transaction for a whole batch.
 //!
-//! An attempt is kept once, whatever lease it was made under. It decides about its delivery if its lease still holds it;
-//! without the lease only a success does, and only while the delivery is open: it was taken, whoever holds it now.
+//! A worker's attempt is kept once, whatever lease it was made under. It decides about its delivery if its lease still holds
+//! it; without the lease only a success does, and only while the delivery is open: it was taken, whoever holds it now. A
+//! consumer is believed of what it holds alone: what it says of anything else changes nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use mb_core::delivery::{Decision, Outcome, Tried};
-use mb_core::{AttemptClass, AttemptId, DeliveryState, DestinationId, DestinationState, LeaseId, MessageId, Timestamp};
+use mb_core::{
+    AttemptClass, AttemptId, DeliveryState, DestinationId, DestinationState, LeaseId, MessageId, NoticeKind,
+    NoticeLevel, Timestamp,
+};
+use serde_json::json;
 
+use super::expunging;
 use super::finishing::{self, Change, Delivery};
-use super::holding::{self, LeaseOf};
+use super::holding::{self, Held, by_lease};
 use crate::Store;
 use crate::backend::Transaction;
 use crate::bulk::Bulk;
@@ -19,6 +25,7 @@ use crate::counters::Instance;
 use crate::destinations::{self, DestinationChange, DestinationRow};
 use crate::error::StoreError;
 use crate::messages::{self, id_values, with_ids};
+use crate::notices::{self, NewNotice};
 use crate::retrying::retrying;
 use crate::statement::Dialects;
 use crate::value::Value;
@@ -55,21 +62,43 @@ pub struct AttemptReport {
     pub answer: Option<Vec<u8>>,
 }
 
-/// What a worker reports at once.
+/// Who reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reporter {
+    /// A worker, or the main server itself.
+    Worker,
+    /// A consumer of a pull destination.
+    Consumer,
+}
+
+/// What is reported at once.
 #[derive(Clone, Debug)]
 pub struct Reports<'a> {
     /// Attempts, in the order in which they ended.
     pub attempts: &'a [AttemptReport],
     /// Deliveries that are given back untried.
-    pub released: &'a [(DestinationId, LeaseId, MessageId)],
+    pub released: &'a [Held],
     /// Deliveries that are given back untried because their time is over.
-    pub expired: &'a [(DestinationId, LeaseId, MessageId)],
+    pub expired: &'a [Held],
     /// Who reports.
+    pub by: Reporter,
+    /// Its name, in leases, too.
     pub worker: &'a str,
     /// Under whose name to count.
     pub instance: &'a Instance,
     /// A random factor from 0 to 1 for each attempt.
     pub jitter: &'a [f64],
+}
+
+impl Reports<'_> {
+    fn are_believed(&self, report: &AttemptReport, delivery: &Delivery) -> bool {
+        match self.by {
+            Reporter::Worker => true,
+            Reporter::Consumer => {
+                delivery.lease == Some(report.lease) && delivery.holder.as_deref() == Some(self.worker)
+            }
+        }
+    }
 }
 
 /// What came of a report.
@@ -81,6 +110,8 @@ pub struct Reported {
     pub turned: Vec<DestinationRow>,
     /// Whether something may be leased sooner than it looked before.
     pub wakes: bool,
+    /// What was reported of that is not there, or that the consumer did not hold.
+    pub refused: Vec<MessageId>,
 }
 
 static INSERT: LazyLock<Bulk<10>> = LazyLock::new(|| {
@@ -142,11 +173,16 @@ impl Store {
             reports.attempts.iter().zip(reports.jitter.iter().copied().chain(std::iter::repeat(0.0)))
         {
             // One that is known was counted; one for what is not there can be neither kept nor counted.
-            let Some(row) = rows.get_mut(&report.destination) else { continue };
-            let Some(delivery) = deliveries.get_mut(&(report.message, report.destination)) else { continue };
-            if !seen.insert((report.message, report.attempt)) {
+            if seen.contains(&(report.message, report.attempt)) {
                 continue;
             }
+            let delivery = deliveries.get_mut(&(report.message, report.destination));
+            let delivery = delivery.filter(|delivery| reports.are_believed(report, delivery));
+            let (Some(delivery), Some(row)) = (delivery, rows.get_mut(&report.destination)) else {
+                reported.refused.push(report.message);
+                continue;
+            };
+            seen.insert((report.message, report.attempt));
             kept.push(report);
             row.breaker.record(report.class.signal(), now);
             if report.class == AttemptClass::Gone {
@@ -157,7 +193,8 @@ impl Store {
             change.apply_to(delivery);
             changes.push(change);
         }
-        insert(tx, &kept, reports.worker).await?;
+        let emptied = emptied(tx, &kept).await?;
+        insert(tx, &kept, &emptied, reports.worker).await?;
         finishing::apply(tx, &changes, &deliveries, reports.instance, now).await?;
         for (id, mut row) in rows.into_iter().collect::<BTreeMap<_, _>>() {
             destinations::keep_breaker(tx, id, &row.breaker).await?;
@@ -166,6 +203,7 @@ impl Store {
             if let Some(reason) = reason.filter(|_| row.route.state != DestinationState::Disabled) {
                 let change = DestinationChange::State(DestinationState::Disabled, Some(reason));
                 destinations::change::apply(tx, self, &row, &change, "system:delivery").await?;
+                notices::raise(tx, &told_of(&row, reason), self.now()).await?;
                 row.route.state = DestinationState::Disabled;
                 reported.disabled.push((row, reason));
             } else if before.get(&id) != Some(&row.breaker.state(now)) {
@@ -173,6 +211,16 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+/// What people are told of a destination that was disabled.
+fn told_of(row: &DestinationRow, reason: &str) -> NewNotice {
+    NewNotice {
+        kind: NoticeKind::DestinationDisabled,
+        key: format!("{}/{}", row.route.domain, row.route.name),
+        level: NoticeLevel::Error,
+        detail: json!({ "id": row.route.id, "reason": reason, "failing_since": row.breaker.failing_since() }),
     }
 }
 
@@ -219,7 +267,18 @@ fn said(report: &AttemptReport) -> String {
     text
 }
 
-async fn insert(tx: &mut Transaction, reports: &[&AttemptReport], worker: &str) -> Result<(), StoreError> {
+/// The messages among them that were expunged meanwhile: what was answered is often what was sent.
+async fn emptied(tx: &mut Transaction, kept: &[&AttemptReport]) -> Result<HashSet<MessageId>, StoreError> {
+    let answered = kept.iter().filter(|report| report.answer.is_some()).map(|report| report.message);
+    expunging::among(tx, &distinct(answered)).await
+}
+
+async fn insert(
+    tx: &mut Transaction,
+    reports: &[&AttemptReport],
+    emptied: &HashSet<MessageId>,
+    worker: &str,
+) -> Result<(), StoreError> {
     let rows = reports.iter().map(|report| {
         [
             Value::Blob(report.message.as_bytes()),
@@ -230,7 +289,7 @@ async fn insert(tx: &mut Transaction, reports: &[&AttemptReport], worker: &str) 
             Value::Text(report.class.as_str()),
             Value::int(report.status.map(i64::from)),
             Value::text(report.detail.as_deref()),
-            Value::blob(report.answer.as_deref()),
+            Value::blob(report.answer.as_deref().filter(|_| !emptied.contains(&report.message))),
             Value::Text(worker),
         ]
     });
@@ -248,14 +307,6 @@ async fn known_attempts(
         }
     }
     Ok(known)
-}
-
-fn by_lease(these: &[(DestinationId, LeaseId, MessageId)]) -> BTreeMap<LeaseOf, Vec<MessageId>> {
-    let mut groups = BTreeMap::<LeaseOf, Vec<MessageId>>::new();
-    for (destination, lease, message) in these {
-        groups.entry((*destination, *lease)).or_default().push(*message);
-    }
-    groups
 }
 
 fn distinct<T: Copy + Eq + std::hash::Hash>(these: impl Iterator<Item = T>) -> Vec<T> {

@@ -25,7 +25,7 @@ pub enum DestinationChange {
     },
     /// Whether it is served, and why it is not if no person said so. Enabling forgets how it fared.
     State(DestinationState, Option<&'static str>),
-    /// Another secret, sealed; the one before is good until then.
+    /// Another secret, sealed; the one before is good until then, and the one before that as long as it was.
     Secret(Vec<u8>, Timestamp),
     /// It is gone.
     Delete,
@@ -110,21 +110,26 @@ pub(crate) async fn apply(
             }
         }
         DestinationChange::Secret(secret, until) => {
+            // One after the other: databases differ in whether an assignment sees the one before it.
+            let sql =
+                "UPDATE destinations SET older_secret = previous_secret, older_until = previous_until WHERE id = ?";
+            tx.execute(sql, [id]).await?;
             let sql =
                 "UPDATE destinations SET previous_secret = secret, previous_until = ?, changed_at = ? WHERE id = ?";
             tx.execute(sql, [Value::Time(*until), now, id]).await?;
             tx.execute("UPDATE destinations SET secret = ? WHERE id = ?", [Value::Blob(secret), id]).await?;
         }
         DestinationChange::Delete => {
-            let sql = "UPDATE destinations SET is_live = NULL, secret = NULL, previous_secret = NULL, client_key = NULL, \
-                       changed_at = ? WHERE id = ?";
+            let sql = "UPDATE destinations SET is_live = NULL, secret = NULL, previous_secret = NULL, \
+                       older_secret = NULL, client_key = NULL, changed_at = ? WHERE id = ?";
             tx.execute(sql, [now, id]).await?;
         }
     }
     let object = before.route.id.to_string();
     let entry = Change::new(store, actor, change.action(), &object).detail(change.detail(before));
     audit::insert(tx, &entry).await?;
-    settings::bump_destinations(tx).await.map(drop)
+    let version = Value::unsigned(settings::bump_destinations(tx).await?);
+    tx.execute("UPDATE destinations SET version = ? WHERE id = ?", [version, id]).await.map(drop)
 }
 
 async fn set(

@@ -5,12 +5,12 @@ use std::time::Duration;
 use mb_core::delivery::BreakerState;
 use mb_core::{
     AttemptClass, AttemptId, DeliveryState, DestinationId, DestinationKind, DestinationName, DestinationState,
-    DomainName, LeaseId, MessageState, RetrySchedule, Timestamp,
+    DomainName, LeaseId, MessageId, MessageState, RetrySchedule, Timestamp,
 };
 use mb_store::{
     AttemptReport, Begin, Cancelled, DeadLetterFilter, DestinationChange, DestinationRow, DestinationSettings, LEASE,
-    LeaseAsk, Leased, NewDelivery, NewDestination, NextDue, RegisterBatch, Replay, Reported, Reports, Routed, Store,
-    StoreError, Whose,
+    LeaseAsk, Leased, NewDelivery, NewDestination, NextDue, RegisterBatch, Replay, Reported, Reporter, Reports, Routed,
+    Store, StoreError, Whose,
 };
 
 use crate::fixture::{Fixture, NOW, batch, id, message};
@@ -68,11 +68,19 @@ pub(crate) async fn lease(store: &Store, n: u8, limit: u32) -> Vec<Leased> {
 }
 
 pub(crate) fn report(leased: &Leased, attempt: u8, class: AttemptClass) -> AttemptReport {
+    attempt_of((leased.message.header.message_id, leased.destination, leased.lease), attempt, class)
+}
+
+pub(crate) fn attempt_of(
+    (message, destination, lease): (MessageId, DestinationId, LeaseId),
+    attempt: u8,
+    class: AttemptClass,
+) -> AttemptReport {
     AttemptReport {
         attempt: AttemptId::from_bytes([attempt; 16]),
-        message: leased.message.header.message_id,
-        destination: leased.destination,
-        lease: leased.lease,
+        message,
+        destination,
+        lease,
         at: NOW,
         duration: Duration::from_millis(3),
         class,
@@ -84,8 +92,15 @@ pub(crate) fn report(leased: &Leased, attempt: u8, class: AttemptClass) -> Attem
 }
 
 pub(crate) async fn tell(store: &Store, attempts: &[AttemptReport]) -> Reported {
-    let reports =
-        Reports { attempts, released: &[], expired: &[], worker: "worker", instance: &"one".into(), jitter: &[] };
+    let reports = Reports {
+        by: Reporter::Worker,
+        attempts,
+        released: &[],
+        expired: &[],
+        worker: "worker",
+        instance: &"one".into(),
+        jitter: &[],
+    };
     store.report_attempts(&reports).await.expect("reports")
 }
 
@@ -118,10 +133,20 @@ pub(crate) async fn a_delivery_is_leased_by_one_until_its_lease_ends(fixture: Fi
     assert!(lease(store, 3, 100).await.is_empty());
     let ids = first.iter().map(|leased| leased.message.header.message_id).collect::<Vec<_>>();
     pass(&fixture, LEASE / 2).await;
-    store.prolong_leases(hook, lease_id(1), &ids).await.expect("prolongs");
+    let mut held = ids.iter().map(|id| (hook, lease_id(1), *id)).collect::<Vec<_>>();
+    assert!(store.prolong_leases(&held).await.expect("prolongs").is_empty());
     assert_eq!(store.held_deliveries("worker-1", &ids[..3]).await.expect("reads").len(), 3);
     pass(&fixture, LEASE * 3 / 4).await;
     assert_eq!(lease(store, 3, 100).await.len(), 10, "what was not prolonged");
+    // Another's, and that of a destination that is served no more.
+    held[0].1 = lease_id(2);
+    assert_eq!(store.prolong_leases(&held).await.expect("prolongs"), held[..1]);
+    for state in [DestinationState::Paused, DestinationState::Disabled] {
+        store.change_destination(hook, &DestinationChange::State(state, None), "ann").await.expect("changes");
+        let mut lost = store.prolong_leases(&held).await.expect("asks");
+        (lost.sort_unstable(), held.sort_unstable());
+        assert_eq!(lost, held, "{state}");
+    }
 }
 
 pub(crate) async fn a_message_is_final_when_its_last_delivery_is(fixture: Fixture) {
@@ -158,6 +183,8 @@ pub(crate) async fn what_is_not_taken_is_tried_again_and_given_up_in_the_end(fix
         pass(&fixture, Duration::from_secs(wait + 1)).await;
     }
     assert_eq!(status(store, 0).await, (MessageState::Failed, 3));
+    let last = store.attempts(id(0), 2).await.expect("reads");
+    assert_eq!(last.iter().map(|attempt| attempt.attempt.as_bytes()[0]).collect::<Vec<_>>(), [2, 3]);
     let letters = store.dead_letter_page(&DeadLetterFilter::default(), None, 9).await.expect("reads");
     let found = letters.iter().map(|letter| (letter.reason.as_str(), letter.destination, letter.attempts));
     assert_eq!(found.collect::<Vec<_>>(), [("server_error", Some(hook), Some(3))]);

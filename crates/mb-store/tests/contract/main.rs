@@ -6,6 +6,7 @@ mod administration;
 mod alone_server;
 mod archiving;
 mod auditing;
+mod consuming;
 mod delivering;
 mod enrolling;
 mod expunging;
@@ -179,6 +180,8 @@ on_every_backend! {
         what_is_scheduled_waits_and_what_expires_ends,
         a_new_destination_gets_what_came_before,
         a_change_of_the_destinations_is_seen_by_who_registers;
+    consuming:
+        a_consumer_is_believed_of_what_it_holds_alone;
     sending_again:
         what_has_expired_is_not_sent_again,
         what_is_sent_again_expires_at_its_time,

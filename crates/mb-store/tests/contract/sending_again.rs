@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mb_core::{AttemptClass, DeliveryState, DestinationId, DestinationKind, MessageState, Timestamp};
 use mb_store::{
-    Begin, Cancelled, DeadLetterFilter, LEASE, NewMessage, Redriven, Replay, Reports, Retried, Retry, Store,
+    Begin, Cancelled, DeadLetterFilter, LEASE, NewMessage, Redriven, Replay, Reporter, Reports, Retried, Retry, Store,
 };
 
 use crate::delivering::{destination, lease, pass, register, register_as, report, status, tell};
@@ -83,8 +83,15 @@ pub(crate) async fn what_is_given_back_rests_and_ends_if_its_time_is_over(fixtur
     fixture.beside().await.run("UPDATE messages SET expires_at = queued_at").await;
     let of = |n: u32| (hook, leased[0].lease, id(n));
     let (released, expired, one) = ([of(0)], [of(1)], "one".into());
-    let mut reports =
-        Reports { attempts: &[], released: &released, expired: &expired, worker: "w", instance: &one, jitter: &[] };
+    let mut reports = Reports {
+        by: Reporter::Worker,
+        attempts: &[],
+        released: &released,
+        expired: &expired,
+        worker: "w",
+        instance: &one,
+        jitter: &[],
+    };
     store.report_attempts(&reports).await.expect("reports");
     assert!(lease(store, 2, 10).await.is_empty(), "neither at once nor ever");
     assert_eq!(store.expire_deliveries(&one, 10).await.expect("ends"), 1);

@@ -3,23 +3,24 @@
 //! As many runners as the destination bears take what waits, one after the other, each on a connection of its own. There are
 //! runners only while there is something to send.
 
-use std::collections::{HashMap, VecDeque};
+mod trying;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use mb_api::dto::delivery::{AttemptReport, HeldDelivery, LeasedDelivery, Probe, ProbeReport, Target};
+use mb_api::dto::delivery::{AttemptReport, HeldDelivery, KnownTarget, LeasedDelivery, Target};
 use mb_core::delivery::Signal;
-use mb_core::{AttemptClass, AttemptId, DestinationId, MessageId, Timestamp};
+use mb_core::{AttemptClass, AttemptId, DestinationId, LeaseId, MessageId};
 use mb_crypto::random;
 use mb_runtime::lifecycle::Criticality;
 use tokio::time::Instant;
 
 use super::Deliverer;
 use super::aim::Aim;
-use super::connect::{Connection, Failure};
-use super::exchange::{self, Answered, CONNECTING, Shot, TOTAL, describe};
+use super::connect::Connection;
+use super::exchange::{Shot, describe};
 use super::report::Said;
 
 /// How much waits at most for each runner, unless the destination is quick.
@@ -148,6 +149,21 @@ impl Lane {
         inner.waiting.iter().map(|(delivery, _)| held(delivery)).chain(inner.under_way.values().copied()).collect()
     }
 
+    /// The destination as it is known here.
+    pub(crate) fn known(&self) -> KnownTarget {
+        KnownTarget { id: self.id, version: self.inner().aim.version }
+    }
+
+    /// Lets go of what waits and is somebody else's by now.
+    pub(crate) fn let_go(&self, lost: &HashSet<(MessageId, LeaseId)>) -> Vec<LeasedDelivery> {
+        let mut inner = self.inner();
+        let waiting = std::mem::take(&mut inner.waiting);
+        let is_lost = |(delivery, _): &(LeasedDelivery, Instant)| lost.contains(&(delivery.message_id, delivery.lease));
+        let (lost, kept): (VecDeque<_>, VecDeque<_>) = waiting.into_iter().partition(is_lost);
+        inner.waiting = kept;
+        lost.into_iter().map(|(delivery, _)| delivery).collect()
+    }
+
     /// Gives what waits back untried, and closes what is idle.
     pub(crate) async fn give_back(&self, deliverer: &Deliverer) {
         let (waiting, idle) = {
@@ -231,85 +247,6 @@ impl Lane {
         }
         gives_up || class == AttemptClass::Gone
     }
-
-    /// Sends once, on an idle connection if there is one. One that the other end has closed meanwhile says nothing about
-    /// the destination: then it is sent on a new one.
-    async fn attempt(&self, deliverer: &Deliverer, aim: &Aim, shot: &Shot<'_>, now: Timestamp) -> Attempted {
-        let begun = Instant::now();
-        let mut attempted = Attempted {
-            outcome: Err(Failure::new(AttemptClass::Unsendable, "")),
-            peer: None,
-            sent: HeaderMap::new(),
-            took: Duration::ZERO,
-        };
-        attempted.outcome = self.try_send(deliverer, aim, shot, now, &mut attempted).await;
-        attempted.took = begun.elapsed();
-        attempted
-    }
-
-    async fn try_send(
-        &self,
-        deliverer: &Deliverer,
-        aim: &Aim,
-        shot: &Shot<'_>,
-        now: Timestamp,
-        attempted: &mut Attempted,
-    ) -> Result<Answered, Failure> {
-        let place = aim.place.as_ref().map_err(|reason| Failure::new(AttemptClass::Unsendable, reason))?;
-        let begun = Instant::now();
-        let deadline = begun + TOTAL;
-        let request = exchange::request(place, shot, now)?;
-        attempted.sent = request.headers().clone();
-        if let Some(mut connection) = self.idle() {
-            attempted.peer = Some(connection.peer);
-            match exchange::send(&mut connection, request.clone(), deadline).await {
-                Err(Failure { class: AttemptClass::Broken, .. }) => {}
-                outcome => return Ok(self.keep(connection, outcome?)),
-            }
-        }
-        let connecting = (Instant::now() + CONNECTING).min(deadline);
-        let (names, egress) = (&deliverer.names, &deliverer.config.egress);
-        let mut connection = Connection::open(place, names, egress, connecting, &deliverer.lifecycle).await?;
-        attempted.peer = Some(connection.peer);
-        let answered = exchange::send(&mut connection, request, deadline).await?;
-        Ok(self.keep(connection, answered))
-    }
-
-    /// A connection that is open as far as can be told.
-    fn idle(&self) -> Option<Connection> {
-        let mut inner = self.inner();
-        while let Some(connection) = inner.idle.pop() {
-            if !connection.sender.is_closed() && connection.used.elapsed() < IDLE {
-                return Some(connection);
-            }
-        }
-        None
-    }
-
-    fn keep(&self, connection: Connection, answered: Answered) -> Answered {
-        let mut inner = self.inner();
-        if answered.reusable && inner.idle.len() < inner.aim.concurrency as usize {
-            inner.idle.push(connection);
-        }
-        answered
-    }
-
-    /// Makes a trial, on the same way.
-    pub(crate) async fn try_out(&self, deliverer: &Deliverer, probe: &Probe) -> ProbeReport {
-        let aim = Arc::clone(&self.inner().aim);
-        let now = deliverer.clock.now();
-        let shot = Shot { id: &probe.webhook_id, body: Bytes::from(probe.payload.clone()) };
-        let attempted = self.attempt(deliverer, &aim, &shot, now).await;
-        let exchange = describe(&attempted.outcome, now, attempted.took, &deliverer.clock);
-        let none = HeaderMap::new();
-        ProbeReport {
-            id: probe.id,
-            exchange,
-            peer: attempted.peer.map(|peer| peer.to_string()),
-            request_headers: shown(&attempted.sent),
-            response_headers: shown(attempted.outcome.as_ref().map_or(&none, |answered| &answered.headers)),
-        }
-    }
 }
 
 /// What a runner does next.
@@ -320,13 +257,6 @@ struct Next {
     aim: Arc<Aim>,
     /// When it may go.
     at: Instant,
-}
-
-struct Attempted {
-    outcome: Result<Answered, Failure>,
-    peer: Option<std::net::SocketAddr>,
-    sent: HeaderMap,
-    took: Duration,
 }
 
 impl Inner {
@@ -351,11 +281,6 @@ impl Inner {
 fn held(delivery: &LeasedDelivery) -> HeldDelivery {
     let LeasedDelivery { message_id, destination, lease, .. } = *delivery;
     HeldDelivery { message_id, destination, lease }
-}
-
-fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
 fn log(destination: DestinationId, class: AttemptClass, message: MessageId) {

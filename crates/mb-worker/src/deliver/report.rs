@@ -1,11 +1,14 @@
 //! Reports: what came of deliveries goes back to the main server, in batches that gather while the one before is on its
 //! way. A report that fails is sent again until it is heard or the process ends; attempts are known by their ids.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mb_api::client::ClientError;
-use mb_api::dto::delivery::{AttemptReport, HeldDelivery, MAX_REPORTED, ProbeReport, ReportRequest};
+use mb_api::dto::delivery::{AttemptReport, HeldDelivery, MAX_REPORTED, ProbeReport, ReportAnswer, ReportRequest};
+use mb_core::{DestinationId, LeaseId, MessageId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -67,25 +70,62 @@ impl Deliverer {
                     lane.give_back(&self).await;
                 }
             }
-            if self.prolong_all().await {
-                *self.prolonged.lock().unwrap_or_else(PoisonError::into_inner) = begun;
-            }
+            self.catch_up().await;
         }
     }
 
-    /// Whether all that is held was prolonged.
-    async fn prolong_all(&self) -> bool {
-        let held = self.all_lanes().iter().flat_map(|lane| lane.held()).collect::<Vec<_>>();
-        for held in held.chunks(MAX_REPORTED) {
-            let report = ReportRequest { worker: self.name.clone(), held: held.to_vec(), ..ReportRequest::default() };
-            if let Err(error) = self.server.report_deliveries(&report).await {
-                mb_runtime::logging::limited("delivery leases", || {
-                    tracing::warn!(%error, "leases not prolonged");
-                });
-                return false;
+    /// Has all that is held prolonged, and goes by what the main server says of it and of the destinations; whether it did.
+    pub(super) async fn catch_up(&self) -> bool {
+        let (begun, lanes) = (Instant::now(), self.all_lanes());
+        let targets = lanes.iter().map(|lane| lane.known()).collect::<Vec<_>>();
+        let held = lanes.iter().flat_map(|lane| lane.held()).collect::<Vec<_>>();
+        let (mut targets, mut held) = (targets.chunks(MAX_REPORTED), held.chunks(MAX_REPORTED));
+        let mut knows = None;
+        loop {
+            let (targets, held) = (targets.next(), held.next());
+            // Once at least, to learn the version.
+            if targets.is_none() && held.is_none() && knows.is_some() {
+                break;
+            }
+            let (targets, held) = (targets.unwrap_or_default().to_vec(), held.unwrap_or_default().to_vec());
+            let report = ReportRequest { worker: self.name.clone(), targets, held, ..ReportRequest::default() };
+            match self.server.report_deliveries(&report).await {
+                Ok(answer) => {
+                    // What was changed between two answers is told by the next question's.
+                    knows = Some(knows.map_or(answer.version, |knows: u64| knows.min(answer.version)));
+                    self.go_by(answer).await;
+                }
+                Err(error) => {
+                    mb_runtime::logging::limited("delivery leases", || {
+                        tracing::warn!(%error, "leases not prolonged");
+                    });
+                    return false;
+                }
             }
         }
+        self.knows.store(knows.unwrap_or_default(), Ordering::Relaxed);
+        *self.prolonged.lock().unwrap_or_else(PoisonError::into_inner) = begun;
         true
+    }
+
+    /// Sends nothing more to where nothing is sent, nor what somebody else has, and the rest to where it goes now.
+    async fn go_by(&self, answer: ReportAnswer) {
+        let ReportAnswer { version: _, closed, targets, lost } = answer;
+        for target in &targets {
+            self.aim(target);
+        }
+        for lane in closed.into_iter().filter_map(|id| self.lane(id)) {
+            lane.give_back(self).await;
+        }
+        let mut by_lane = HashMap::<DestinationId, HashSet<(MessageId, LeaseId)>>::new();
+        for lost in lost {
+            by_lane.entry(lost.destination).or_default().insert((lost.message_id, lost.lease));
+        }
+        for (id, lost) in by_lane {
+            if let Some(lane) = self.lane(id) {
+                self.done_with(&lane.let_go(&lost));
+            }
+        }
     }
 
     /// What is said after the soft stop, until everything that was held is done with.
@@ -101,7 +141,7 @@ impl Deliverer {
     }
 
     fn is_idle(&self) -> bool {
-        self.held.load(std::sync::atomic::Ordering::Relaxed) == 0
+        self.held.load(Ordering::Relaxed) == 0
     }
 
     /// Sends a report until it is heard. One that the main server answers it cannot take goes again in halves, so that one

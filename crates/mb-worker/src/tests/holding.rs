@@ -1,12 +1,12 @@
 //! A worker that is cut off from the main server for longer than a lease sends nothing that may be another's by then.
 
-use mb_api::dto::delivery::{LeaseRequest, ReportRequest};
+use mb_api::dto::delivery::{LeaseRequest, ReportAnswer, ReportRequest};
 
 use super::hostile::{delivery, target};
 use super::*;
 
 /// Delivers what this main server gives out.
-fn deliverer(server: Router, lifecycle: &Lifecycle) -> Arc<Deliverer> {
+pub(super) fn deliverer(server: Router, lifecycle: &Lifecycle) -> Arc<Deliverer> {
     let client = Client::new(Transport::in_process(server, Peer::default()));
     let config = DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) };
     let metrics = Arc::new(WorkerMetrics::register(&mut Metrics::new()));
@@ -36,7 +36,7 @@ async fn report(State(server): State<Arc<CutOff>>, axum::Json(report): axum::Jso
     let count = |these: usize| u32::try_from(these).expect("few");
     server.tried.fetch_add(count(report.attempts.len()), Ordering::Relaxed);
     server.given_back.fetch_add(count(report.released.len()), Ordering::Relaxed);
-    StatusCode::NO_CONTENT.into_response()
+    axum::Json(ReportAnswer::default()).into_response()
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +46,7 @@ async fn what_cannot_be_prolonged_is_given_back_unsent() {
     (slow.rate, slow.concurrency) = (Some(1), 1);
     slow.secrets.clear();
     let deliveries = (0..200).map(|number| delivery(1, number)).collect();
-    let leased = LeasedDeliveries { targets: vec![slow], deliveries, probes: Vec::new() };
+    let leased = LeasedDeliveries { targets: vec![slow], deliveries, ..LeasedDeliveries::default() };
     let server = Arc::new(CutOff { waiting: Mutex::new(Some(leased)), ..CutOff::default() });
     let router = Router::new()
         .route(paths::DELIVERIES_LEASE, post(lease))
@@ -81,12 +81,15 @@ async fn lease_some(
     target.secrets.clear();
     let deliveries =
         (left - given..left).map(|number| delivery(1, u8::try_from(number % 200).expect("small"))).collect();
-    axum::Json(LeasedDeliveries { targets: vec![target], deliveries, probes: Vec::new() })
+    axum::Json(LeasedDeliveries { targets: vec![target], deliveries, ..LeasedDeliveries::default() })
 }
 
-async fn hear(State(server): State<Arc<Plenty>>, axum::Json(report): axum::Json<ReportRequest>) -> StatusCode {
+async fn hear(
+    State(server): State<Arc<Plenty>>,
+    axum::Json(report): axum::Json<ReportRequest>,
+) -> axum::Json<ReportAnswer> {
     server.tried.fetch_add(u32::try_from(report.attempts.len()).expect("few"), Ordering::Relaxed);
-    StatusCode::NO_CONTENT
+    axum::Json(ReportAnswer::default())
 }
 
 #[tokio::test(start_paused = true)]

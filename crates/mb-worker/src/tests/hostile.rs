@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use mb_api::dto::SecretText;
-use mb_api::dto::delivery::{AttemptReport, LeaseRequest, LeasedDelivery, ReportRequest, Target};
+use mb_api::dto::delivery::{AttemptReport, LeaseRequest, LeasedDelivery, ReportAnswer, ReportRequest, Target};
 use mb_core::{AttemptClass, DestinationId, LeaseId};
 use mb_crypto::webhook::WebhookSecret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -122,10 +122,13 @@ async fn lease(
     }
 }
 
-async fn report(State(server): State<Arc<Leasing>>, axum::Json(report): axum::Json<ReportRequest>) -> StatusCode {
+async fn report(
+    State(server): State<Arc<Leasing>>,
+    axum::Json(report): axum::Json<ReportRequest>,
+) -> axum::Json<ReportAnswer> {
     server.reports.lock().expect("no panic while held").extend(report.attempts);
     server.heard.notify_one();
-    StatusCode::NO_CONTENT
+    axum::Json(ReportAnswer::default())
 }
 
 pub(super) fn target(id: i64, url: String) -> Target {
@@ -162,7 +165,7 @@ pub(super) async fn deliver(
     let expected = deliveries.len();
     let server = Arc::new(Leasing::default());
     *server.waiting.lock().expect("no panic while held") =
-        Some(LeasedDeliveries { targets, deliveries, probes: Vec::new() });
+        Some(LeasedDeliveries { targets, deliveries, ..LeasedDeliveries::default() });
     let router = Router::new()
         .route(paths::DELIVERIES_LEASE, post(lease))
         .route(paths::DELIVERIES_REPORT, post(report))

@@ -55,7 +55,7 @@ pub(crate) async fn set(
     let change = DestinationChange::Set { topics, clients, settings };
     let row = app.store.change_destination(id, &change, actor.as_str()).await.map_err(store_fault)?;
     let row = row.ok_or_else(ApiError::not_found)?;
-    app.delivering.refresh(&app.store).await.map_err(store_fault)?;
+    app.delivering.announce(&app.store).await.map_err(store_fault)?;
     Ok(Json(present(row, app.clock.now())))
 }
 

@@ -12,7 +12,7 @@ use mb_api::dto::delivery::Probe;
 use mb_api::dto::{DestinationRow, DestinationTest, RotatedSecret, SecretText, SetDestinationState};
 use mb_api::paths;
 use mb_api::problem::{ApiError, ProblemCode};
-use mb_core::{AttemptId, DestinationKind, DestinationState, NoticeKind};
+use mb_core::{AttemptId, DestinationKind, DestinationState, NoticeKind, Timestamp};
 use mb_crypto::random;
 use mb_crypto::webhook::WebhookSecret;
 use mb_store::{DestinationChange, NoticeKey};
@@ -51,7 +51,7 @@ pub(crate) async fn set_state(
     let change = DestinationChange::State(state, None);
     let row = app.store.change_destination(number(&id)?, &change, actor.as_str()).await.map_err(store_fault)?;
     let row = row.ok_or_else(ApiError::not_found)?;
-    app.delivering.refresh(&app.store).await.map_err(store_fault)?;
+    app.delivering.announce(&app.store).await.map_err(store_fault)?;
     if state == DestinationState::Enabled {
         let key = format!("{}/{}", row.route.domain, row.route.name);
         let notice = NoticeKey::About(NoticeKind::DestinationDisabled, &key);
@@ -65,7 +65,10 @@ pub(crate) async fn set_state(
     summary = "Give a destination another secret",
     description = "For 24 hours messages are signed with the one before, too. The new one is shown this once.",
     params(("id" = mb_api::schema::DestinationId, Path, description = "The destination")),
-    responses((status = 200, body = RotatedSecret), (status = 409, description = "One that pulls has no secret")),
+    responses(
+        (status = 200, body = RotatedSecret),
+        (status = 409, description = "One that pulls has no secret; or two secrets before this one are still good"),
+    ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn rotate_secret(
@@ -77,13 +80,19 @@ pub(crate) async fn rotate_secret(
     let id = number(&id)?;
     let row = app.store.destination(id).await.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     let route = webhook(&row)?;
+    let now = app.clock.now();
+    let is_good = |secret: &Option<(Vec<u8>, Timestamp)>| secret.as_ref().is_some_and(|(_, until)| *until > now);
+    if is_good(&row.previous_secret) && is_good(&row.older_secret) {
+        let detail = "two secrets before this one are still good: rotate again when the older one is not";
+        return Err(ApiError::new(ProblemCode::Conflict, detail));
+    }
     let secret = WebhookSecret::generate();
     let sealed = delivering::seal_secret(&app.master, &route.domain, &route.name, secret.text());
-    let overlap_until = app.clock.now().plus(OVERLAP);
+    let overlap_until = now.plus(OVERLAP);
     let change = DestinationChange::Secret(sealed.map_err(ApiError::internal)?, overlap_until);
     let changed = app.store.change_destination(id, &change, actor.as_str()).await.map_err(store_fault)?;
     changed.ok_or_else(ApiError::not_found)?;
-    app.delivering.refresh(&app.store).await.map_err(store_fault)?;
+    app.delivering.announce(&app.store).await.map_err(store_fault)?;
     Ok(Json(RotatedSecret { secret: SecretText::new(secret.text().expose().clone()), overlap_until }))
 }
 

@@ -161,6 +161,55 @@ fn a_command_that_fails_gives_its_message_back_and_one_that_succeeds_takes_it() 
 }
 
 #[test]
+fn nobody_settles_what_they_did_not_fetch() {
+    let broker = broker("5s");
+    let mut consumer = reader(&broker);
+    let id = submit(&broker, "a", 1).remove(0);
+    eventually(&broker, "it is there", || delivery(&broker, &id)["state"] == "open");
+    let made_up = json!({ "id": format!("{id}.{}", "0f".repeat(16)) });
+    let ids = json!({ "ids": [made_up["id"]] }).to_string();
+    for how in ["ack", "nack"] {
+        let answer = consumer.post(&format!("/api/v1/pull/inbox/{how}"), &ids).expect("answered");
+        assert_eq!((answer.status, &answer.json()["code"]), (409, &json!("conflict")));
+    }
+    assert_eq!((&delivery(&broker, &id)["state"], &delivery(&broker, &id)["attempts"]), (&json!("open"), &json!(0)));
+    let fetched = pull(&mut consumer, 1, 20);
+    let ids = json!({ "ids": [fetched[0]["id"], made_up["id"]] }).to_string();
+    let kept = consumer.post("/api/v1/pull/inbox/prolong", &ids).expect("answered").json();
+    assert_eq!(kept["lost"], json!([made_up["id"]]));
+    assert!(kept["leased_until"].as_str() > fetched[0]["leased_until"].as_str());
+    let answer = consumer.post("/api/v1/pull/inbox/ack", &ids).expect("answered");
+    assert_eq!(answer.status, 409, "of one of them");
+    broker.wait_delivered(&[id]);
+}
+
+#[test]
+fn a_command_that_takes_long_keeps_nothing_from_other_consumers() {
+    let broker = Arc::new(broker("5s"));
+    let sent = submit(&broker, "a", 6);
+    eventually(&broker, "all are there", || sent.iter().all(|id| delivery(&broker, id)["state"] == "open"));
+    let folder = broker.dir().display().to_string();
+    // Each waits until somebody else has a message, too.
+    let command = |me: &str, other: &str| {
+        format!(
+            "echo . >> '{folder}'/{me}; for n in $(seq 600); do [ -e '{folder}'/{other} ] && exit 0; sleep 0.1; done; exit 3"
+        )
+    };
+    let commands = [command("one", "two"), command("two", "one")];
+    let listeners = commands.map(|command| {
+        let broker = Arc::clone(&broker);
+        std::thread::spawn(move || listen(&broker, &["--exec", &command]).status.success())
+    });
+    for listener in listeners {
+        assert!(listener.join().expect("no panic"));
+    }
+    broker.wait_delivered(&sent);
+    for id in &sent {
+        assert_eq!(delivery(&broker, id)["attempts"], 1, "one consumer's");
+    }
+}
+
+#[test]
 fn what_cannot_be_printed_is_not_taken() {
     let broker = broker("5s");
     let id = submit(&broker, "a", 1).remove(0);
