@@ -2,7 +2,7 @@
 //!
 //! Who a message is from says a certificate and nothing else, so the main server, which issues them, makes one of the
 //! client's for itself, good for half a day and recorded like all others; its key never leaves this process. The proxy sees a
-//! client like any other: policy, limits, sealing and the journal are the same. Why not otherwise stands in ADR 12.
+//! client like any other: policy, limits, sealing and the journal are the same. Why not otherwise stands in ADR 10.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
