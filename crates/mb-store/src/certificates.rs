@@ -216,9 +216,9 @@ impl Store {
         };
         if revoked.is_empty() {
             if voided == 0 {
-                tx.rollback().await?
+                tx.rollback().await?;
             } else {
-                tx.commit().await?
+                tx.commit().await?;
             }
             return Ok(revoked);
         }

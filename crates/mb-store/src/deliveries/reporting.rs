@@ -134,8 +134,7 @@ impl Store {
     async fn report(&self, reports: &Reports<'_>) -> Result<Reported, StoreError> {
         let mut tx = self.backend().begin().await?;
         let now = tx.now(self.clock()).await?;
-        let mut reported = Reported::default();
-        reported.wakes = !reports.released.is_empty();
+        let mut reported = Reported { wakes: !reports.released.is_empty(), ..Reported::default() };
         for (lease, ids) in by_lease(reports.released) {
             holding::release(&mut tx, lease, &ids, now.plus(REST)).await?;
         }
