@@ -1,8 +1,6 @@
 //! Puts the texts of the event log's entries into the program for Windows, where the viewer looks for them. For other systems
 //! there is nothing to do, and without MinGW's tools the viewer shows the entries with a word of regret before them.
 
-#![expect(clippy::print_stdout, reason = "so a build script speaks to cargo")]
-
 use std::path::Path;
 use std::process::Command;
 

@@ -102,10 +102,10 @@ impl App {
 
     /// Wraps a router that answers unknown paths itself, with pages.
     pub fn with_own_fallback(config: AppConfig, router: Router, metrics: &mut Metrics) -> Self {
-        let routes = Routes::register(config.role, config.routes, metrics);
-        let turns = Arc::new(Turns::new(&routes, config.sharing, config.in_flight));
+        let known = Routes::register(config.role, config.routes, metrics);
+        let turns = Arc::new(Turns::new(&known, config.sharing, config.in_flight));
         let watched = Arc::downgrade(&turns);
-        let shared = Arc::new(Shared { component: Component::of_role(config.role), routes, turns });
+        let shared = Arc::new(Shared { component: Component::of_role(config.role), routes: known, turns });
         let name = format!("mb_{}_requests_in_flight", config.role);
         metrics.gauge_of(&name, "HTTP requests in work.", move || {
             let in_flight = watched.upgrade().map_or(0, |turns| turns.in_work());

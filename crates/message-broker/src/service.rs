@@ -6,10 +6,10 @@
 
 #[cfg(any(windows, test))]
 pub(crate) mod acl;
-mod manager;
 #[cfg(windows)]
 pub(crate) mod scm;
 pub mod split;
+mod starter;
 mod supervisor;
 #[cfg(unix)]
 pub(crate) mod systemd;

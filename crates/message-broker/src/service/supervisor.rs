@@ -11,7 +11,7 @@ use mb_runtime::{Criticality, Lifecycle};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::manager::{Manager, Phase};
+use super::starter::{Phase, Starter};
 
 /// How often a start that goes on is told of.
 const BEAT: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pub struct Supervisor {
 
 #[derive(Debug)]
 struct Inner {
-    manager: Manager,
+    starter: Starter,
     /// What is to be said of a start that is over.
     up: watch::Sender<Option<&'static str>>,
 }
@@ -37,15 +37,15 @@ impl Supervisor {
     /// Nobody, or systemd where the environment names its socket.
     pub fn of_environment() -> Self {
         #[cfg(unix)]
-        let manager =
-            super::manager::socket::Socket::of(crate::config::environment).map_or(Manager::Nobody, Manager::Systemd);
+        let starter =
+            super::starter::socket::Socket::of(crate::config::environment).map_or(Starter::Nobody, Starter::Systemd);
         #[cfg(not(unix))]
-        let manager = Manager::Nobody;
-        Self::of(manager)
+        let starter = Starter::Nobody;
+        Self::of(starter)
     }
 
-    pub(super) fn of(manager: Manager) -> Self {
-        Self { inner: Arc::new(Inner { manager, up: watch::Sender::new(None) }) }
+    pub(super) fn of(starter: Starter) -> Self {
+        Self { inner: Arc::new(Inner { starter, up: watch::Sender::new(None) }) }
     }
 
     /// The start is over, and this process works.
@@ -60,38 +60,38 @@ impl Supervisor {
 
     /// Tells of this process until it stops, and stops it when asked. `drain_delay` is what its end may take longer.
     pub fn attend(&self, lifecycle: &Lifecycle, drain_delay: Duration) {
-        if matches!(self.inner.manager, Manager::Nobody) {
+        if matches!(self.inner.starter, Starter::Nobody) {
             return;
         }
         let (this, life) = (self.clone(), lifecycle.clone());
-        lifecycle.spawn("service manager", Criticality::Ordinary, async move {
+        lifecycle.spawn("service starter", Criticality::Ordinary, async move {
             this.tell_until_the_end(&life).await;
-            this.inner.manager.tell(Phase::Stopping { patience: drain_delay + ENDING });
+            this.inner.starter.tell(Phase::Stopping { patience: drain_delay + ENDING });
         });
     }
 
     async fn tell_until_the_end(&self, lifecycle: &Lifecycle) {
-        let manager = &self.inner.manager;
+        let starter = &self.inner.starter;
         let leaving = lifecycle.leaving();
         let mut up = self.inner.up.subscribe();
         // A quick start may be over by now.
         up.mark_changed();
         let mut starting = tokio::time::interval(BEAT);
-        let watched = manager.watchdog();
+        let watched = starter.watchdog();
         let mut alive = tokio::time::interval(watched.unwrap_or(BEAT));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let is_up = up.borrow().is_some();
             tokio::select! {
                 () = leaving.cancelled() => return,
-                () = manager.stop_asked() => lifecycle.leave(),
+                () = starter.stop_asked() => lifecycle.leave(),
                 Ok(()) = up.changed() => {
                     if let Some(status) = *up.borrow_and_update() {
-                        manager.tell(Phase::Up { status });
+                        starter.tell(Phase::Up { status });
                     }
                 }
-                _ = starting.tick(), if !is_up => manager.tell(Phase::Starting { patience: PATIENCE }),
-                _ = alive.tick(), if is_up && watched.is_some() => manager.tell(Phase::Alive),
+                _ = starting.tick(), if !is_up => starter.tell(Phase::Starting { patience: PATIENCE }),
+                _ = alive.tick(), if is_up && watched.is_some() => starter.tell(Phase::Alive),
             }
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
-    use crate::service::manager::socket::Socket;
+    use crate::service::starter::socket::Socket;
 
     struct Systemd {
         socket: UnixDatagram,
@@ -123,7 +123,7 @@ mod tests {
                 "WATCHDOG_USEC" => Some(watchdog.to_owned()),
                 _ => None,
             };
-            Supervisor::of(Manager::Systemd(Socket::of(variable).expect("a socket")))
+            Supervisor::of(Starter::Systemd(Socket::of(variable).expect("a socket")))
         }
 
         /// What was said since the last look.
@@ -195,6 +195,6 @@ mod tests {
         };
         assert!(of(&[]).is_none());
         let other = of(&[("NOTIFY_SOCKET", "@mb-test"), ("WATCHDOG_USEC", "2000000"), ("WATCHDOG_PID", "1")]);
-        assert_eq!(Manager::Systemd(other.expect("a socket")).watchdog(), None);
+        assert_eq!(Starter::Systemd(other.expect("a socket")).watchdog(), None);
     }
 }

@@ -17,7 +17,7 @@ use super::{acl, display_name, name};
 use crate::cli;
 use crate::layout::Layout;
 use crate::output;
-use crate::service::manager::{Manager, Phase};
+use crate::service::starter::{Phase, Starter};
 use crate::service::{Part, Supervisor};
 
 define_windows_service!(service_main_of_windows, service_main);
@@ -69,7 +69,7 @@ fn serve(layout: &Layout, part: Part, reporter: Reporter) -> bool {
         }
     };
     event(log::Level::Info, &format!("starting; data in {}", layout.root().display()));
-    let supervisor = Supervisor::of(Manager::Scm(reporter));
+    let supervisor = Supervisor::of(Starter::Scm(reporter));
     let ended = acl::refuse_exposed(layout).and_then(|()| cli::serve(layout, part, &supervisor));
     match &ended {
         Ok(_) => event(log::Level::Info, "stopped"),

@@ -158,7 +158,7 @@ mod tests {
     fn a_directory_elsewhere_is_opened_by_name_and_what_units_hide_is_refused() {
         let unit = render(Part::Up, &place("/srv/mb")).expect("rendered");
         assert!(unit.contains("\nReadWritePaths=/srv/mb\n") && !unit.contains("StateDirectory"), "{unit}");
-        for bad in ["/home/me/mb", "/tmp/mb", "data", "/srv/a b", "/srv/%h"] {
+        for bad in ["/tmp/mb", "data", "/srv/a b", "/srv/%h"] {
             assert!(render(Part::Up, &place(bad)).is_err(), "{bad}");
         }
     }

@@ -27,7 +27,7 @@ pub(super) enum Phase {
 
 /// Who started this process.
 #[derive(Debug, Default)]
-pub(super) enum Manager {
+pub(super) enum Starter {
     /// Somebody who wants to hear nothing.
     #[default]
     Nobody,
@@ -39,7 +39,7 @@ pub(super) enum Manager {
     Scm(super::scm::running::Reporter),
 }
 
-impl Manager {
+impl Starter {
     /// Tells how far this process is. Who does not listen is no failure.
     pub(super) fn tell(&self, phase: Phase) {
         match self {
