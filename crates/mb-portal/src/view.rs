@@ -68,7 +68,7 @@ pub(crate) fn size(bytes: &u64) -> String {
     match units.into_iter().find(|(_, shift)| *bytes >= 1 << shift) {
         // In tenths, rounded down.
         Some((unit, shift)) => {
-            let tenths = u128::from(*bytes) * 10 >> shift;
+            let tenths = (u128::from(*bytes) * 10) >> shift;
             format!("{}.{} {unit}", tenths / 10, tenths % 10)
         }
         None => format!("{bytes} B"),

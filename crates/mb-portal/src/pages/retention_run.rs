@@ -42,7 +42,7 @@ pub(crate) async fn post(Admin(person): Admin, Form(so_far): Form<SoFar>) -> Ans
     }
     let before = if dry_run || !so_far.cursor.is_empty() { so_far.found() } else { RetentionProgress::default() };
     let cursor = Some(so_far.cursor.clone()).filter(|cursor| !cursor.is_empty());
-    let found = plus(before, run(&person, dry_run, cursor).await?);
+    let found = plus(&before, run(&person, dry_run, cursor).await?);
     let text = sentence(dry_run, &found);
     let view = match (dry_run, found.next.is_some()) {
         (true, true) => {
@@ -71,7 +71,7 @@ async fn run(person: &Person, dry_run: bool, cursor: Option<String>) -> Result<R
     let mut total = RetentionProgress { next: cursor, ..RetentionProgress::default() };
     loop {
         let ask = RunRetention { dry_run, cursor: total.next.take() };
-        total = plus(total, person.client.run_retention(&ask).await?);
+        total = plus(&total, person.client.run_retention(&ask).await?);
         if total.next.is_none() || patience.is_over() {
             return Ok(total);
         }
@@ -92,7 +92,7 @@ impl SoFar {
 }
 
 /// Both together; where to go on says the later one.
-fn plus(before: RetentionProgress, later: RetentionProgress) -> RetentionProgress {
+fn plus(before: &RetentionProgress, later: RetentionProgress) -> RetentionProgress {
     RetentionProgress {
         bodies: before.bodies.saturating_add(later.bodies),
         messages: before.messages.saturating_add(later.messages),

@@ -101,13 +101,13 @@ async fn a_backup_that_is_being_made_shows_how_far_it_is_with_scripts_or_without
 
 #[tokio::test]
 async fn a_backups_file_is_passed_on_whole_whatever_its_size() {
-    const PIECE: usize = mb_api::dto::BACKUP_PIECE as usize;
-    let whole = vec![7_u8; PIECE + 11];
+    let piece = usize::try_from(mb_api::dto::BACKUP_PIECE).expect("it fits");
+    let whole = vec![7_u8; piece + 11];
     let content = whole.clone();
     let serve = async move |Query(query): Query<Vec<(String, String)>>| {
         let offset =
             query.iter().find(|(name, _)| name == "offset").and_then(|(_, text)| text.parse().ok()).unwrap_or(0);
-        content[offset..content.len().min(offset + PIECE)].to_vec()
+        content[offset..content.len().min(offset + piece)].to_vec()
     };
     let browser = admin(Router::new().route(paths::BACKUPS_FILE, get(serve)));
     let (parts, body) = browser.get("/admin/backups/backup_20261125_020000/database.age").await;
