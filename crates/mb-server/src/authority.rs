@@ -183,9 +183,7 @@ impl Authority {
             let field = FieldError::new("/client_id", "invalid_name", mb_core::name::NAME_RULE);
             return Err(ApiError::invalid(vec![field]));
         };
-        if let Some(reserved) = reserved(name.as_str()).filter(|reserved| *reserved != Some(order.role)) {
-            let whose =
-                reserved.map_or_else(|| "the certificate authority".into(), |role| format!("the {role} component"));
+        if let Some(whose) = whose(name.as_str(), order.role) {
             let detail = format!("the name {name} is of {whose}: choose another");
             return Err(ApiError::invalid(vec![FieldError::new("/client_id", "reserved_name", detail)]));
         }
@@ -329,9 +327,13 @@ fn refused_to_holder(name: &str, recorded: &Recorded) -> Option<ApiError> {
     }
 }
 
-/// Whose name it is, if it is not for everybody: a component's role, or `None` for the authority itself.
-fn reserved(name: &str) -> Option<Option<Role>> {
-    if name == "ca" { Some(None) } else { Role::of_component(name).map(Some) }
+/// Whose name it is, in words, if it is not for a holder of this role.
+fn whose(name: &str, role: Role) -> Option<String> {
+    if name == "ca" {
+        return Some("the certificate authority".into());
+    }
+    let owner = Role::of_component(name).filter(|owner| *owner != role)?;
+    Some(format!("the {owner} component"))
 }
 
 /// Keys and signatures: not on a thread that serves requests.

@@ -66,7 +66,7 @@ fn status(shared: &Shared, started_at: Timestamp, told: &Told) -> (WorkerStatus,
         attempts: shared.deliverer.attempts(),
     };
     let millis = u64::try_from((now.at - told.at).as_millis()).unwrap_or(u64::MAX);
-    let per_minute = |count: u64| if millis == 0 { 0 } else { count.saturating_mul(60_000) / millis };
+    let per_minute = |count: u64| count.saturating_mul(60_000).checked_div(millis).unwrap_or(0);
     let status = WorkerStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at,

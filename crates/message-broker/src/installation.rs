@@ -60,7 +60,10 @@ fn manual() -> BTreeMap<String, String> {
                 text.clear();
             }
             told = false;
-            text = format!("{text} {}", comment.trim()).trim().to_owned();
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(comment.trim());
         } else if let Some(name) = line.strip_prefix('[') {
             (section, told) = (name.trim_end_matches(']'), false);
             text.clear();

@@ -70,7 +70,7 @@ pub(crate) async fn run(args: ListenArgs, data_dir: &Path) -> Result<ExitCode> {
     let lifecycle = Lifecycle::new();
     tokio::select! {
         signal = lifecycle.wait_for_signal() => signal.context("wait for a signal").map(|()| ExitCode::SUCCESS),
-        consumed = consumer.consume() => consumed.map(|()| ExitCode::SUCCESS),
+        ended = consumer.consume() => ended.map(|()| ExitCode::SUCCESS),
     }
 }
 

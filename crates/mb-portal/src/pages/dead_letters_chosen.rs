@@ -74,7 +74,7 @@ impl Chosen {
     /// What they are, for people to read.
     pub(super) fn facts(&self, names: &Names) -> Vec<(&'static str, String)> {
         let Self::All(filter) = self else { return Vec::new() };
-        let named = |id: &str| {
+        let label = |id: &str| {
             let id = id.parse().ok().map(mb_core::DestinationId::new)?;
             names.find(&id).map(|row| format!("{}/{}", row.domain, row.name))
         };
@@ -82,7 +82,7 @@ impl Chosen {
         let pairs = words.into_iter().zip(filter.pairs()).filter(|(_, (_, value))| !value.trim().is_empty());
         pairs
             .map(|(word, (name, value))| {
-                let shown = if name == "destination" { named(value) } else { None };
+                let shown = if name == "destination" { label(value) } else { None };
                 (word, shown.unwrap_or_else(|| value.to_owned()))
             })
             .collect()

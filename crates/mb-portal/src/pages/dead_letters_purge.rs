@@ -17,13 +17,17 @@ use crate::work::{Patience, Step, WorkPage};
 
 pub(crate) async fn get(Admin(person): Admin, Query(pairs): Query<Pairs>) -> Answer {
     let chosen = Chosen::of(&pairs);
-    let Some(ask) = chosen.ask(&person.zone()).map_err(unreadable)? else { return page(&nothing(&person, "purged")) };
+    let Some(ask) = chosen.ask(&person.zone()).map_err(|errors| unreadable(&errors))? else {
+        return page(&nothing(&person, "purged"));
+    };
     page(&preview(&person, &chosen, ask, "", &Errors::default()).await?)
 }
 
 pub(crate) async fn post(Admin(person): Admin, Form(pairs): Form<Pairs>) -> Answer {
     let chosen = Chosen::of(&pairs);
-    let Some(ask) = chosen.ask(&person.zone()).map_err(unreadable)? else { return page(&nothing(&person, "purged")) };
+    let Some(ask) = chosen.ask(&person.zone()).map_err(|errors| unreadable(&errors))? else {
+        return page(&nothing(&person, "purged"));
+    };
     let names = Names::of(&person).await?;
     let (name, typed) = (chosen.name(&names), pairs.get("confirm").map(|typed| typed.trim()).unwrap_or_default());
     if typed != name {

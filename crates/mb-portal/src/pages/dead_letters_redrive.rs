@@ -15,7 +15,9 @@ use crate::work::{Patience, Step, WorkPage};
 
 pub(crate) async fn get(Admin(person): Admin, Query(pairs): Query<Pairs>) -> Answer {
     let chosen = Chosen::of(&pairs);
-    let Some(ask) = chosen.ask(&person.zone()).map_err(unreadable)? else { return page(&nothing(&person, "redriven")) };
+    let Some(ask) = chosen.ask(&person.zone()).map_err(|errors| unreadable(&errors))? else {
+        return page(&nothing(&person, "redriven"));
+    };
     let found = person.client.redrive_dead_letters(&ChooseDeadLetters { preview: true, ..ask }).await?;
     let names = Names::of(&person).await?;
     let work = WorkPage {
@@ -33,7 +35,9 @@ pub(crate) async fn get(Admin(person): Admin, Query(pairs): Query<Pairs>) -> Ans
 
 pub(crate) async fn post(Admin(person): Admin, Form(pairs): Form<Pairs>) -> Answer {
     let chosen = Chosen::of(&pairs);
-    let Some(ask) = chosen.ask(&person.zone()).map_err(unreadable)? else { return page(&nothing(&person, "redriven")) };
+    let Some(ask) = chosen.ask(&person.zone()).map_err(|errors| unreadable(&errors))? else {
+        return page(&nothing(&person, "redriven"));
+    };
     let before: u64 = pairs.get("so_far").and_then(|text| text.parse().ok()).unwrap_or_default();
     let done = go(&person, &ask).await?;
     let total = before.saturating_add(done.done);
@@ -113,7 +117,7 @@ pub(super) fn nothing(person: &Person, what: &str) -> WorkPage {
 }
 
 /// A filter that was not shown to anybody as it stands.
-pub(super) fn unreadable(errors: crate::errors::Errors) -> Stop {
+pub(super) fn unreadable(errors: &crate::errors::Errors) -> Stop {
     let detail = errors.above(&[]).unwrap_or("the filter cannot be read").to_owned();
     Stop::Error(mb_api::ApiError::new(mb_api::ProblemCode::MalformedRequest, detail))
 }

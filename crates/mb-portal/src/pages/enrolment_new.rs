@@ -39,7 +39,7 @@ pub(crate) struct Asked {
 
 pub(crate) async fn get(Admin(person): Admin, Query(mut asked): Query<Asked>) -> Answer {
     if asked.token_minutes.is_empty() {
-        asked.token_minutes = LIFETIMES[1].0.to_owned();
+        LIFETIMES[1].0.clone_into(&mut asked.token_minutes);
     }
     page(&form(&person, &asked, &Errors::default()))
 }

@@ -24,6 +24,7 @@ struct RetentionPage {
 /// Days as they are typed.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the form's fields")]
 pub(crate) struct Days {
     body_days: String,
     metadata_days: String,

@@ -159,7 +159,7 @@ impl Refusals {
         }
         gathered.make_room();
         if gathered.entries.len() >= ENTRIES || !gathered.budget.spend(now) {
-            gathered.add_beyond(refusal, now);
+            gathered.add_beyond(refusal.count, now);
             return None;
         }
         gathered.entries.insert(key, Entry::written(now));
@@ -182,7 +182,7 @@ impl Refusals {
         }
         beyond.take_if(|beyond| beyond.is_silent(now));
         for refusal in unwritten {
-            gathered.add_beyond(refusal, now);
+            gathered.add_beyond(refusal.count, now);
         }
         let beyond = gathered.beyond.as_mut().filter(|beyond| all || beyond.is_due(now));
         due.extend(beyond.and_then(|beyond| beyond.take(now)));
@@ -203,8 +203,8 @@ impl Gathered {
     }
 
     /// Counts what has no row of its own.
-    fn add_beyond(&mut self, refusal: Refusal, now: Timestamp) {
-        let all = Refusal { from: None, account: MANY.into(), reason: "too_many_attempts", count: refusal.count };
+    fn add_beyond(&mut self, count: u64, now: Timestamp) {
+        let all = Refusal { from: None, account: MANY.into(), reason: "too_many_attempts", count };
         self.beyond.get_or_insert_with(|| Entry::written(now)).hold(all, now);
     }
 }

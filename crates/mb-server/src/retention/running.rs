@@ -36,9 +36,9 @@ pub(crate) async fn run(
     let mut place = Some(cursor.map_or_else(begin, |text| Place::parse(text).ok_or_else(unknown))?);
     let run = Run { app, terms: &terms, now, removal, actor };
     let mut done = RetentionProgress::default();
-    let begun = Instant::now();
+    let started = Instant::now();
     while let Some(at) = place.take() {
-        if begun.elapsed() > BUDGET || app.stopping.is_cancelled() {
+        if started.elapsed() > BUDGET || app.stopping.is_cancelled() {
             done.next = Some(at.to_text());
             break;
         }

@@ -252,14 +252,14 @@ async fn dead_letters_are_previewed_redriven_and_purged_by_filter() {
     admin.put(&of(&number, "/state"), json!({ "state": "enabled" })).await.ok(200);
     let ask = |preview: bool| json!({ "matching": { "destination": number, "reason": "gone" }, "preview": preview });
     let redrive = async |preview| admin.post("/admin/dead-letters/redrive", ask(preview)).await.ok(200);
-    assert_eq!(redrive(true).await, json!({ "found": 2, "done": 0, "more": false }));
+    assert_eq!(redrive(true).await, json!({ "found": 2, "done": 0, "expired": 0, "more": false }));
     assert_eq!(list().await.each("id").len(), 2, "a preview changes nothing");
-    assert_eq!(redrive(false).await, json!({ "found": 2, "done": 2, "more": false }));
+    assert_eq!(redrive(false).await, json!({ "found": 2, "done": 2, "expired": 0, "more": false }));
     let again = lease(&worker).await;
     assert_eq!((again.deliveries.len(), list().await.each("id").len()), (2, 0));
     report(&worker, &again, AttemptClass::Gone, 2).await;
     let purged = admin.post("/admin/dead-letters/purge", ask(false)).await.ok(200);
-    assert_eq!(purged, json!({ "found": 2, "done": 2, "more": false }));
+    assert_eq!(purged, json!({ "found": 2, "done": 2, "expired": 0, "more": false }));
     assert_eq!(fixture.store.open_dead_letters().await.expect("counts"), 0);
 }
 

@@ -27,7 +27,7 @@ async fn what_is_expunged_while_it_is_sent_keeps_no_answer_and_raises_no_alarm()
     assert!(kept.is_empty(), "what was answered may be what was sent");
     let answer = admin.get(&format!("/portal/messages/{}", id(1))).await;
     assert_eq!(answer.problem(), (409, "conflict"));
-    assert!(answer.body["detail"].as_str().is_some_and(|detail| detail.contains("expunged")), "{answer:?}");
+    assert!(answer.body["detail"].as_str().is_some_and(|detail| detail.contains("was removed")), "{answer:?}");
     assert_eq!(notices(&fixture).await, []);
 }
 

@@ -12,3 +12,6 @@ CREATE TABLE retention_progress (
     round_at   DATETIME(6) NOT NULL,
     PRIMARY KEY (domain, what)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */;
+
+-- In the order in which they are removed; the table's own key comes behind them.
+ALTER TABLE dead_letters ADD INDEX dead_letters_age (domain, queued_at);

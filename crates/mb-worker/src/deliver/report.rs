@@ -150,11 +150,10 @@ impl Deliverer {
         let mut parts = vec![report];
         while let Some(report) = parts.pop() {
             let Some(error) = self.send_one(&report).await else { continue };
-            match halves(report) {
-                Ok(two) => parts.extend(two),
-                Err(alone) => {
-                    tracing::error!(%error, report = count(&alone), "the main server cannot take this report, it is dropped");
-                }
+            if count(&report) < 2 {
+                tracing::error!(%error, "the main server cannot take this report, it is dropped");
+            } else {
+                parts.extend(halves(report));
             }
         }
     }
@@ -177,17 +176,22 @@ impl Deliverer {
     }
 }
 
-/// Two reports that say the same together; one that says a single thing stays as it is.
-fn halves(mut report: ReportRequest) -> Result<[ReportRequest; 2], ReportRequest> {
-    if count(&report) < 2 {
-        return Err(report);
-    }
+/// Two reports that say the same together, of a report that says more than one thing; either says less.
+fn halves(mut report: ReportRequest) -> [ReportRequest; 2] {
+    let mut kept = count(&report) / 2;
     let mut second = ReportRequest { worker: report.worker.clone(), ..ReportRequest::default() };
-    second.attempts = report.attempts.split_off(report.attempts.len().div_ceil(2));
-    second.released = report.released.split_off(report.released.len() / 2);
-    second.expired = report.expired.split_off(report.expired.len() / 2);
-    second.probes = report.probes.split_off(report.probes.len() / 2);
-    Ok([report, second])
+    second.attempts = beyond(&mut report.attempts, &mut kept);
+    second.released = beyond(&mut report.released, &mut kept);
+    second.expired = beyond(&mut report.expired, &mut kept);
+    second.probes = beyond(&mut report.probes, &mut kept);
+    [report, second]
+}
+
+/// Takes out what comes after the first `kept`, of which so many fewer are left for the next list.
+fn beyond<T>(list: &mut Vec<T>, kept: &mut usize) -> Vec<T> {
+    let here = list.len().min(*kept);
+    *kept -= here;
+    list.split_off(here)
 }
 
 fn count(report: &ReportRequest) -> usize {

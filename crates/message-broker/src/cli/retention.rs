@@ -25,6 +25,7 @@ pub(crate) enum RetentionCommand {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true, args = ["body_days", "metadata_days", "audit_days"])]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub(crate) struct SetArgs {
     /// Days that contents of messages are kept
     #[arg(long, value_name = "DAYS")]

@@ -132,13 +132,12 @@ pub(super) async fn opened_attempts(
     for (row, attempt) in rows.iter_mut().zip(attempts) {
         let Some(sealed) = attempt.answer else { continue };
         let opened = sealed_value::open(&app.master, Purpose::AttemptAnswer, &attempt.attempt.to_string(), &sealed);
-        match opened {
-            Ok(bytes) => row.answer = Some(SecretText::new(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(_) => {
-                broken = true;
-                let said = row.detail.take().map(|said| format!("{said}; ")).unwrap_or_default();
-                row.detail = Some(format!("{said}what was answered does not open: it is not what was kept"));
-            }
+        if let Ok(bytes) = opened {
+            row.answer = Some(SecretText::new(String::from_utf8_lossy(&bytes).into_owned()));
+        } else {
+            broken = true;
+            let said = row.detail.take().map(|said| format!("{said}; ")).unwrap_or_default();
+            row.detail = Some(format!("{said}what was answered does not open: it is not what was kept"));
         }
     }
     if broken {
