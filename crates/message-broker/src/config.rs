@@ -18,7 +18,6 @@ use mb_core::Secret;
 use crate::layout::Layout;
 
 pub use layers::Source;
-pub(crate) use layers::key_of;
 pub use mail::{Mail, MailTls};
 pub use redis::Redis;
 pub use sections::*;

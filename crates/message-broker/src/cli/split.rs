@@ -12,7 +12,6 @@ use mb_core::Role;
 use serde_json::json;
 
 use super::Format;
-use crate::config;
 use crate::layout::Layout;
 use crate::output;
 
@@ -20,14 +19,22 @@ use crate::output;
 const ROLES: [(Role, &str); 4] =
     [(Role::Server, "main-server"), (Role::Proxy, "proxy"), (Role::Worker, "worker"), (Role::Portal, "portal")];
 
-/// Settings that are the main server's alone, by section.
+/// Settings in `.env` that are the main server's alone, by what their names begin with.
+const SERVERS_OWN: [&str; 9] = [
+    "DATABASE_URL",
+    "JWT_SECRET",
+    "ENCRYPTION_KEY",
+    "SMTP_",
+    "ADMIN_",
+    "MB_STORE__",
+    "MB_MAIL__",
+    "MB_BACKUP__",
+    "MB_PKI__",
+];
+/// Settings of the queue, which a portal has nothing to do with.
+const QUEUES_OWN: [&str; 2] = ["REDIS_", "MB_REDIS__"];
+/// The same in `message-broker.toml`, by section.
 const SERVERS_SECTIONS: [&str; 4] = ["store", "mail", "backup", "pki"];
-/// The queue's settings, which a portal has nothing to do with.
-const QUEUES_SECTION: &str = "redis";
-/// Secrets that a role needs beside the settings of its sections, by what their names begin with.
-const QUEUES_SECRETS: &str = "REDIS_";
-/// The one setting that is the main server's though its section is not.
-const MASTER_KEY: &str = "server.encryption_key";
 
 #[derive(Debug, Args)]
 pub(crate) struct SplitArgs {
@@ -114,31 +121,16 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     mb_crypto::files::write_private(to, &bytes).with_context(|| format!("write {}", to.display()))
 }
 
-/// Whether a role may know what stands under a name in `.env`: settings of its sections, and the queue's secrets. What is
-/// not known to be one of these may be anything.
-fn is_for(name: &str, role: Role) -> bool {
-    let bare = name.strip_suffix("_FILE").unwrap_or(name);
-    let queue = role != Role::Portal;
-    match config::key_of(bare) {
-        Some(key) => {
-            let section = key.split('.').next().unwrap_or_default();
-            !SERVERS_SECTIONS.contains(&section) && key != MASTER_KEY && (queue || section != QUEUES_SECTION)
-        }
-        None => queue && bare.starts_with(QUEUES_SECRETS),
-    }
+fn is_foreign(name: &str, role: Role) -> bool {
+    let begins = |names: &[&str]| names.iter().any(|begin| name.starts_with(begin));
+    role != Role::Server && (begins(&SERVERS_OWN) || (role == Role::Portal && begins(&QUEUES_OWN)))
 }
 
-/// The lines of an `.env` that a role may know. Comments may hold what was a setting once.
+/// The lines of an `.env` that a role may know.
 fn environment(text: &str, role: Role) -> String {
-    if role == Role::Server {
-        return text.to_owned();
-    }
-    let name = |line: &str| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        line.split_once('=').map(|(name, _)| name.trim().to_owned())
-    };
-    let kept = text.lines().filter(|line| name(line).is_some_and(|name| is_for(&name, role)));
+    let name =
+        |line: &str| line.trim_start().trim_start_matches("export ").split('=').next().unwrap_or("").trim().to_owned();
+    let kept = text.lines().filter(|line| line.trim_start().starts_with('#') || !is_foreign(&name(line), role));
     kept.fold(String::new(), |all, line| all + line + "\n")
 }
 
@@ -150,7 +142,7 @@ fn settings(text: &str, role: Role) -> Result<String> {
     let mut table: toml::Table = text.parse().context("read message-broker.toml")?;
     table.retain(|section, _| !SERVERS_SECTIONS.contains(&section));
     if role == Role::Portal {
-        table.remove(QUEUES_SECTION);
+        table.remove("redis");
     }
     toml::to_string(&table).context("write message-broker.toml")
 }
@@ -190,14 +182,10 @@ mod tests {
 
     #[test]
     fn a_role_gets_the_settings_that_it_needs_and_no_secret_of_another() {
-        let own = "REDIS_HOST=c\nREDIS_PASSWORD=r\nexport MAIN_SERVER_URL=e\nMB_PROXY__PORT=1\n";
-        let foreign = "# comment\n# DATABASE_URL=mysql://u:OLD@h\n#JWT_SECRET=OLD\nDATABASE_URL=mysql://a\nJWT_SECRET=b\n\
-                       export SMTP_PASSWORD=d\nexport\tJWT_SECRET=t\nDATABASE_URL_FILE=f\nADMIN_PASSWORD=g\n\
-                       ENCRYPTION_KEY_PATH=k\nMB_STORE__URL=mysql://h\nMB_BACKUP__PASSPHRASE=i\nWHATEVER=j\n";
-        let env = format!("{foreign}{own}");
-        assert_eq!(environment(&env, Role::Server), env);
-        assert_eq!(environment(&env, Role::Proxy), own);
-        assert_eq!(environment(&env, Role::Portal), "export MAIN_SERVER_URL=e\nMB_PROXY__PORT=1\n");
+        let env = "# comment\nDATABASE_URL=mysql://a\nJWT_SECRET=b\nREDIS_HOST=c\nexport SMTP_PASSWORD=d\nMAIN_SERVER_URL=e\n";
+        assert_eq!(environment(env, Role::Server), env.to_owned());
+        assert_eq!(environment(env, Role::Proxy), "# comment\nREDIS_HOST=c\nMAIN_SERVER_URL=e\n");
+        assert_eq!(environment(env, Role::Portal), "# comment\nMAIN_SERVER_URL=e\n");
         let toml = "[store]\nurl = \"mysql://a\"\n[proxy]\nport = 1\n[redis]\nport = 2\n";
         assert_eq!(settings(toml, Role::Worker).expect("read"), "[proxy]\nport = 1\n\n[redis]\nport = 2\n");
         assert_eq!(settings(toml, Role::Portal).expect("read"), "[proxy]\nport = 1\n");

@@ -90,13 +90,6 @@ const DATABASE_URL: &str = "DATABASE_URL";
 /// Variables that only the test suite reads.
 const TEST_PREFIXES: [&str; 2] = ["MB_SKIP_", "MB_TEST_"];
 
-/// The key that a variable stands for, by the guide's name or by `MB_SECTION__KEY`, whether there is such a key or not.
-pub(crate) fn key_of(name: &str) -> Option<String> {
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, key)| (*key).to_owned());
-    let exact = || name.strip_prefix("MB_").map(|rest| rest.to_ascii_lowercase().replacen("__", ".", 1));
-    alias.or_else(exact)
-}
-
 pub(super) fn resolve(
     data_dir: &Path,
     environment: &[(String, String)],
@@ -183,11 +176,16 @@ fn apply_variables(
         if secret || NOT_KEYS.contains(&name.as_str()) || TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }
-        let Some(key) = key_of(name) else {
-            if source == Source::DotEnv {
-                warnings.push(format!(".env: {name} is not known to this version and has no effect"));
-            }
-            continue;
+        let key = match ALIASES.iter().find(|(alias, _)| alias == name) {
+            Some((_, key)) => (*key).to_owned(),
+            None => match name.strip_prefix("MB_") {
+                Some(rest) => rest.to_ascii_lowercase().replacen("__", ".", 1),
+                None if source == Source::DotEnv => {
+                    warnings.push(format!(".env: {name} is not known to this version and has no effect"));
+                    continue;
+                }
+                None => continue,
+            },
         };
         let setting = find(settings, &key)
             .map_err(|nearest| anyhow!("{source}: unknown key {name}; did you mean {}?", variable(&nearest)))?;
