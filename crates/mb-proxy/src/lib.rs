@@ -54,9 +54,6 @@ pub enum ProxyError {
     /// Its folder or the secret in it cannot be read or written.
     #[error("open the proxy's files")]
     Files(#[from] mb_crypto::CryptoError),
-    /// The folder cannot be created.
-    #[error("create the proxy's folder")]
-    Folder(#[source] std::io::Error),
 }
 
 /// A proxy ready to answer requests.
@@ -93,7 +90,7 @@ impl Proxy {
         clock: Clock,
         metrics: &mut Metrics,
     ) -> Result<Self, ProxyError> {
-        std::fs::create_dir_all(&config.dir).map_err(ProxyError::Folder)?;
+        mb_crypto::files::create_directory(&config.dir)?;
         let policy = PolicyKeeper::open(&config.dir, config.policy_max_age, clock.now());
         let sealer = Sealer::open(signer, &config.dir.join("idempotency.key"))?;
         let metrics = ProxyMetrics::register(metrics, &journal, &policy, &clock);

@@ -1,5 +1,7 @@
 //! Where everything lies below the data directory (contract, section 7).
 
+mod folders;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +11,19 @@ use mb_core::Secret;
 /// The roles whose certificate bears the role's own name, and which each machine has once.
 pub const COMPONENTS: [Role; 6] =
     [Role::Server, Role::Proxy, Role::Worker, Role::Portal, Role::Admin, Role::Monitoring];
+
+/// The most bytes of a certificate or key, also of several in one file.
+const LARGEST: u64 = 1 << 20;
+
+/// The folders, and who may read what is in them. Certificates and logs are for others too, each key has a mode of its own.
+const FOLDERS: [(&str, folders::Readers); 6] = [
+    ("certs", folders::Readers::All),
+    ("certs/clients", folders::Readers::All),
+    ("logs", folders::Readers::All),
+    ("secrets", folders::Readers::Owner),
+    ("locks", folders::Readers::Owner),
+    ("proxy", folders::Readers::Owner),
+];
 
 /// Whether a certificate for `name` in `role` has files of its own: the CA's and a component's are never another's.
 ///
@@ -67,14 +82,17 @@ impl Layout {
         &self.settings
     }
 
-    /// Creates the directory and the folders in it.
+    /// Creates the directory and the folders in it. Nobody but their owner can write into them, whatever the process was
+    /// told of new files: who can replace a certificate of the authority is trusted by everybody.
     ///
     /// # Errors
-    /// The disk is full or read-only, or a part of the path is no directory.
+    /// The disk is full or read-only, a part of the path is no directory, others can write into a folder that is there.
     pub fn create(&self) -> Result<()> {
-        for folder in ["certs/clients", "secrets", "locks", "logs", "proxy"] {
+        folders::make(&self.root, folders::Readers::All)?;
+        for (folder, readers) in FOLDERS {
             let path = self.root.join(folder);
-            std::fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+            folders::make(&path, readers)?;
+            folders::check(&path)?;
         }
         Ok(())
     }
@@ -206,7 +224,7 @@ impl Layout {
         check_name(pair.name, pair.role)?;
         let (certificate, key) = if pair.role.has_domain() {
             let folder = self.client(pair.name);
-            std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+            folders::make(&folder, folders::Readers::All)?;
             let (ca, fingerprint) = (folder.join("ca.crt"), folder.join("fingerprint.txt"));
             mb_crypto::files::write_public(&ca, pair.ca_certificate.as_bytes()).context("write ca.crt")?;
             mb_crypto::files::write_public(&fingerprint, format!("{}\n", pair.fingerprint).as_bytes())
@@ -220,6 +238,22 @@ impl Layout {
         mb_crypto::files::write_public(&certificate, pair.certificate.as_bytes())
             .with_context(|| format!("write {}", certificate.display()))?;
         Ok(certificate)
+    }
+}
+
+/// Refuses what can be no certificate or key, if anything is there: a pipe would be waited for, and none is so large.
+///
+/// # Errors
+/// It is another kind of file, too large, or cannot be looked at.
+pub fn check_file(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) => {
+            anyhow::ensure!(found.is_file(), "{} is no file", path.display());
+            anyhow::ensure!(found.len() <= LARGEST, "{} is larger than any certificate or key", path.display());
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("look at {}", path.display())),
     }
 }
 

@@ -74,7 +74,10 @@ impl RoleLock {
     /// The file cannot be opened.
     pub fn try_take(layout: &Layout, role: &str, purpose: Purpose) -> Result<Result<Self, Option<Holder>>> {
         let path = layout.lock(role);
-        let file = OpenOptions::new()
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options
             .read(true)
             .write(true)
             .create(true)

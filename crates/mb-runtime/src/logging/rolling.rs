@@ -6,7 +6,7 @@
 
 mod archive;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -127,8 +127,15 @@ impl RollingFile {
     }
 
     fn open(&self, today: Day) -> io::Result<Open> {
-        fs::create_dir_all(&self.dir)?;
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(self.dir.join(self.name))?;
+        // Others may read a log and never write it, whatever the process was told of new files.
+        let (mut folder, mut options) = (DirBuilder::new(), OpenOptions::new());
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o755);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+        }
+        folder.recursive(true).create(&self.dir)?;
+        let mut file = options.read(true).append(true).create(true).open(self.dir.join(self.name))?;
         let metadata = file.metadata()?;
         let mut len = metadata.len();
         let mut day = today;

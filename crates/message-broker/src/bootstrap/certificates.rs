@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mb_core::{Clock, Role};
+use mb_core::{Clock, Role, Secret};
 use mb_crypto::{TrustAnchors, identity};
 use mb_server::Authority;
 use mb_server::authority::Order;
@@ -17,7 +17,7 @@ use rustls_pki_types::DnsName;
 
 use super::ACTOR;
 use crate::config::Config;
-use crate::layout::{COMPONENTS, KeyPair, Layout, read_secret, read_text};
+use crate::layout::{COMPONENTS, KeyPair, Layout, check_file, read_secret, read_text};
 use crate::wiring::renewal_due;
 
 /// The client that a first start makes, for trying things out.
@@ -81,10 +81,10 @@ impl<'a> Judge<'a> {
 
     /// Whether the pair of files can be used; says in the log why not. A file that cannot be read at all is an error.
     async fn usable(&self, certificate: &Path, key: &Path, name: &str, role: Role) -> Result<bool> {
-        if !certificate.exists() || !key.exists() {
-            return Ok(false);
-        }
-        let (chain, secret) = (read_text(certificate)?, read_secret(key)?);
+        let files = (certificate.to_owned(), key.to_owned());
+        // A disk that does not answer holds up this alone.
+        let reading = tokio::task::spawn_blocking(move || present(&files.0, &files.1));
+        let Some((chain, secret)) = reading.await.context("read a certificate")?? else { return Ok(false) };
         let unusable = match self.sound(&chain, secret.expose(), name, role) {
             Ok((issuer, serial)) => {
                 let row = self.store.certificate(&issuer, &serial).await.context("look up a certificate")?;
@@ -111,6 +111,16 @@ impl<'a> Judge<'a> {
         mb_crypto::tls::client_config(Some((chain, key)), &self.ca_pem, &[])?;
         Ok((identity.issuer, identity.serial))
     }
+}
+
+/// A certificate and its key, if both are there.
+fn present(certificate: &Path, key: &Path) -> Result<Option<(String, Secret<String>)>> {
+    if !certificate.exists() || !key.exists() {
+        return Ok(None);
+    }
+    check_file(certificate)?;
+    check_file(key)?;
+    Ok(Some((read_text(certificate)?, read_secret(key)?)))
 }
 
 /// What else the certificate that is replaced was issued for: an operator may have added names.

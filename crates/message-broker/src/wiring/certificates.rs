@@ -22,16 +22,13 @@ use mb_server::{Authorities, MainServer, Notary};
 use tokio::time::Instant;
 
 use super::{Link, Wiring};
-use crate::layout::{KeyPair, Layout, read_secret, read_text};
+use crate::layout::{KeyPair, Layout, check_file, read_secret, read_text};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A disk that does not answer for so long is complained about.
 const DISK: Duration = Duration::from_secs(10);
-
-/// The most bytes of a file.
-const LARGEST: u64 = 1 << 20;
 
 /// Files that could not be used are tried again after this, though they have not changed.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
@@ -278,7 +275,7 @@ impl Keeper {
     }
 
     fn load(&self) -> Result<Pair> {
-        self.paths().iter().try_for_each(|path| is_file(path))?;
+        self.paths().iter().try_for_each(|path| check_file(path))?;
         let (certificate, key_file) = self.layout.component(self.role.as_str());
         let (chain, key) = (read_text(&certificate)?, read_secret(&key_file)?);
         mb_crypto::pem::private_key(key.expose()).with_context(|| format!("read {}", key_file.display()))?;
@@ -358,19 +355,6 @@ impl OwnPair {
         let chain = mb_crypto::pem::certificates(&read_text(&self.certificate)?)?;
         let leaf = chain.first().context("no certificate in the file")?;
         mb_crypto::identity::life(leaf).with_context(|| format!("read {}", self.certificate.display()))
-    }
-}
-
-/// Whether what is there, if anything is, can be a certificate or a key: a pipe would be waited for, and no key is so large.
-fn is_file(path: &Path) -> Result<()> {
-    match std::fs::metadata(path) {
-        Ok(found) => {
-            anyhow::ensure!(found.is_file(), "{} is no file", path.display());
-            anyhow::ensure!(found.len() <= LARGEST, "{} is larger than any certificate or key", path.display());
-            Ok(())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("look at {}", path.display())),
     }
 }
 

@@ -125,3 +125,50 @@ mod needs_setpriv {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("opened");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_write_into_the_data_directory_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let ports = crate::harness::Ports::spare();
+    let mut child = Command::new("sh")
+        .args(["-c", "umask 000; exec \"$0\" up", &crate::harness::binary()])
+        .env("MB_DATA_DIR", dir.path())
+        .envs(ports.environment())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the shell runs");
+    let give_up = Instant::now() + PATIENCE;
+    let accepted = || {
+        let mut demo = crate::http::Connection::client(dir.path(), ports.proxy, "demo")?;
+        demo.post("/api/v1/messages", &crate::harness::message("x")).map(|answer| answer.status)
+    };
+    while accepted().map_or(0, |status| status) != 202 && Instant::now() < give_up {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mode = |path: &Path| std::fs::metadata(path).map(|found| found.permissions().mode() & 0o777);
+    let files = crate::harness::files(dir.path());
+    let folders = files.iter().filter_map(|path| path.parent()).collect::<std::collections::BTreeSet<_>>();
+    let open: Vec<_> = files
+        .iter()
+        .map(std::path::PathBuf::as_path)
+        .chain(folders)
+        // What is rolled or compacted meanwhile is there no more.
+        .filter_map(|path| Some((path, mode(path).ok()?)))
+        .filter(|(_, mode)| mode & 0o022 != 0)
+        .collect();
+    let closed = ["secrets", "journal", "proxy", "locks"].map(|folder| mode(&dir.path().join(folder)).expect("there"));
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(files.iter().any(|path| path.starts_with(dir.path().join("journal"))), "it has run: {files:?}");
+    assert!(open.is_empty(), "{open:?}");
+    assert_eq!(closed, [0o700; 4]);
+    // What somebody has opened since is refused, as an open key is.
+    let certs = dir.path().join("certs");
+    std::fs::set_permissions(&certs, std::fs::Permissions::from_mode(0o777)).expect("opened");
+    let output = command(dir.path(), &ports.environment()).arg("up").output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("others can write into"), "{said}");
+}

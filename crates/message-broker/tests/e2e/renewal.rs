@@ -82,6 +82,37 @@ fn files_that_cannot_be_used_change_nothing() {
     assert!(key.exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_certificate_holds_up_nobody_and_shows_in_health() {
+    let broker = Broker::start();
+    let certificate = broker.dir().join("certs/proxy.crt");
+    let whole = std::fs::read(&certificate).expect("readable");
+    let give_up = Instant::now() + PATIENCE;
+    let wait = |what: &str, is_so: &dyn Fn() -> bool| {
+        while !is_so() {
+            assert!(Instant::now() < give_up, "{what}: {}", broker.stderr());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    wait("not started", &|| broker.stderr().contains("\"started\""));
+    std::fs::remove_file(&certificate).expect("removed");
+    assert!(Command::new("mkfifo").arg(&certificate).status().expect("mkfifo runs").success());
+    let health = || {
+        let mut proxy = Connection::anonymous(broker.dir(), broker.ports.proxy).expect("connected");
+        proxy.get("/health").expect("answered").json()
+    };
+    wait("health says nothing", &|| {
+        let found = health();
+        found["status"] == "degraded" && found["checks"]["certificate_expiry"].to_string().contains("cannot be used")
+    });
+    submit(&mut broker.demo(), "served with the last good one");
+    std::fs::remove_file(&certificate).expect("removed");
+    std::fs::write(&certificate, whole).expect("written");
+    wait("not taken up", &|| broker.stderr().contains("certificate taken up"));
+    wait("still degraded", &|| !health()["checks"]["certificate_expiry"].to_string().contains("cannot be used"));
+}
+
 #[test]
 fn a_client_renews_over_its_valid_certificate_and_gets_what_it_has() {
     let broker = Broker::start();
