@@ -1,6 +1,6 @@
 //! A report that the main server refuses goes again in parts, and a heartbeat says how the worker fares.
 
-use mb_api::dto::delivery::{LeaseRequest, ReportRequest};
+use mb_api::dto::delivery::{LeaseRequest, ReportAnswer, ReportRequest};
 use mb_api::dto::worker::{QueueKind, WorkerStatus};
 use tokio::sync::Notify;
 
@@ -37,7 +37,7 @@ async fn report(State(server): State<Arc<Choosy>>, axum::Json(report): axum::Jso
     server.heard.lock().expect("no panic while held").extend(ids);
     server.status.lock().expect("no panic while held").extend(report.status);
     server.news.notify_one();
-    StatusCode::NO_CONTENT.into_response()
+    axum::Json(ReportAnswer::default()).into_response()
 }
 
 fn routes(server: &Arc<Choosy>) -> Router {
@@ -63,8 +63,7 @@ async fn a_refused_report_goes_again_in_halves_until_one_attempt_stands_alone() 
     let mut target = target(1, "https://h/".into());
     target.secrets.clear();
     let deliveries = (0..100).map(|number| delivery(1, number)).collect();
-    let waiting =
-        Mutex::new(Some(LeasedDeliveries { version: 0, targets: vec![target], deliveries, probes: Vec::new() }));
+    let waiting = Mutex::new(Some(LeasedDeliveries { targets: vec![target], deliveries, ..LeasedDeliveries::default() }));
     let server = Arc::new(Choosy { waiting, refuses: Some(id(CULPRIT)), ..Choosy::default() });
     let client = Client::new(Transport::in_process(routes(&server), Peer::default()));
     let config = DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) };
