@@ -187,8 +187,12 @@ impl Keeper {
                     Some(pair) => (held, taken_up, failed) = (Some(pair), now_seen, None),
                     None => failed = Some((now_seen, Instant::now())),
                 }
-            } else if settled && now_seen == taken_up && failed.take().is_some() {
-                held.iter().for_each(|pair| self.show(pair));
+            } else if settled
+                && now_seen == taken_up
+                && failed.take().is_some()
+                && let Some(pair) = &held
+            {
+                self.show(pair);
             }
             let due = held.as_ref().map(|pair| renewal_due(&pair.identity, &self.clock));
             if due == Some(true) && self.renews.is_some() && Instant::now() >= not_before {
