@@ -12,7 +12,9 @@ fn every_command_of_the_guide_works_needs_curl() {
     let broker = Broker::start_with(&[("MB_BACKUP__PASSPHRASE", "what seals a backup")]);
     let ports = &broker.ports;
     let places = [(":8000", ports.server), (":8001", ports.proxy), (":9100", ports.worker), (":5000", ports.portal)];
-    let mut script = String::from("set -eu\n");
+    let binary = binary();
+    let folder = Path::new(&binary).parent().expect("in a folder").display();
+    let mut script = format!("set -eu\nPATH={folder}:$PATH\n");
     for block in GUIDE.split("```sh\n").skip(1) {
         script.push_str(block.split("```").next().expect("a block"));
     }
@@ -20,12 +22,8 @@ fn every_command_of_the_guide_works_needs_curl() {
         assert!(script.contains(shown), "{shown}");
         script = script.replace(shown, &format!(":{port}"));
     }
-    let binary = binary();
-    let folder = Path::new(&binary).parent().expect("in a folder");
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a path"));
     let output = Command::new("sh")
         .args(["-c", &script])
-        .env("PATH", path)
         .env("MB_DATA_DIR", broker.dir())
         .envs(broker.environment().to_vec())
         .current_dir(broker.dir())

@@ -92,7 +92,9 @@ fn renewals_beside_a_revocation_leave_nothing_good() {
     }
     broker.run_ok(&["ca", "revoke", "till-1"]);
     over.store(true, Ordering::Relaxed);
-    renewing.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    for thread in renewing {
+        thread.join().expect("no panic");
+    }
     assert_eq!(active(&broker, "till-1"), 0);
 }
 

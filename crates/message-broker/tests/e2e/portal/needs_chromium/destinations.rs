@@ -9,10 +9,10 @@ use crate::receiver::{Receiver, TAKEN};
 
 const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 6\r\n\r\nbroken";
 
-/// A receiver that takes nothing while `broken` says so.
-fn receiver(broken: &Arc<AtomicBool>) -> Receiver {
-    let broken = Arc::clone(broken);
-    Receiver::answering(move |_| if broken.load(Ordering::SeqCst) { BROKEN } else { TAKEN }.to_owned())
+/// A receiver that takes nothing while `refusing` says so.
+fn receiver(refusing: &Arc<AtomicBool>) -> Receiver {
+    let refusing = Arc::clone(refusing);
+    Receiver::answering(move |_| if refusing.load(Ordering::SeqCst) { BROKEN } else { TAKEN }.to_owned())
 }
 
 fn broker() -> Broker {
@@ -36,8 +36,8 @@ fn add(browser: &Browser, url: &str) -> String {
 
 #[test]
 fn a_destination_is_tried_and_what_it_did_not_take_is_redriven() {
-    let broken = Arc::new(AtomicBool::new(false));
-    let (broker, receiver) = (broker(), receiver(&broken));
+    let refusing = Arc::new(AtomicBool::new(false));
+    let (broker, receiver) = (broker(), receiver(&refusing));
     let browser = Browser::open(broker.ports.portal);
     let secret = add(&browser, &receiver.url);
     assert!(secret.starts_with("whsec_"), "{secret}");
@@ -49,14 +49,14 @@ fn a_destination_is_tried_and_what_it_did_not_take_is_redriven() {
     browser.goto(&shown);
     assert!(browser.text().contains("was shown once") && !browser.source().contains(&secret));
 
-    broken.store(true, Ordering::SeqCst);
+    refusing.store(true, Ordering::SeqCst);
     let id = submit(&mut broker.demo(), "for the warehouse");
     browser.goto("/admin/dead-letters");
     browser.wait_for("Server error");
     assert!(browser.text().contains("warehouse") && browser.text().contains("after 2 attempts"), "{}", browser.text());
     browser.click("Redrive the ticked …");
     assert!(browser.text().contains("No dead letter was ticked"), "{}", browser.text());
-    broken.store(false, Ordering::SeqCst);
+    refusing.store(false, Ordering::SeqCst);
     browser.click("Back");
     browser.click("Redrive all …");
     assert!(browser.text().contains("1 dead letter would be sent again."), "{}", browser.text());
@@ -71,8 +71,8 @@ fn a_destination_is_tried_and_what_it_did_not_take_is_redriven() {
 
 #[test]
 fn a_destination_is_paused_edited_and_deleted_by_name() {
-    let broken = Arc::new(AtomicBool::new(false));
-    let (broker, receiver) = (broker(), receiver(&broken));
+    let refusing = Arc::new(AtomicBool::new(false));
+    let (broker, receiver) = (broker(), receiver(&refusing));
     let browser = Browser::open(broker.ports.portal);
     let first = add(&browser, &receiver.url);
     browser.click("I have saved it");
