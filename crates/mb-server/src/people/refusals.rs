@@ -280,8 +280,8 @@ mod tests {
             refusals.note(refusal(1), NOW);
         }
         assert_eq!(refusals.due(NOW.plus(GATHER), false), [refusal(1)]);
-        assert!(refusals.due(NOW.plus(FORGET - GATHER), false).is_empty());
-        assert_eq!(refusals.note(refusal(1), NOW.plus(FORGET - GATHER)), None);
+        assert!(refusals.due(NOW.plus(FORGET).minus(GATHER), false).is_empty());
+        assert_eq!(refusals.note(refusal(1), NOW.plus(FORGET).minus(GATHER)), None);
         let later = NOW.plus(2 * FORGET);
         assert_eq!(refusals.due(later, false), [refusal(1)]);
         assert!(refusals.due(later.plus(FORGET), false).is_empty());

@@ -154,7 +154,7 @@ async fn a_secret_overlaps_with_the_next_one_for_a_day() {
     assert_eq!(secrets(2).await, (both, version));
     fixture.clock.set(NOW.plus(Duration::from_hours(24)));
     let (last, later) = secrets(3).await;
-    assert_eq!(last, [second.clone()]);
+    assert_eq!(last, std::slice::from_ref(&second));
     assert!(later > version, "so that workers take it up");
     // Two within a day: both before are good; a third would end one of them.
     let mut all = vec![second];

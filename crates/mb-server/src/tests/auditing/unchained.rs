@@ -24,7 +24,7 @@ impl Fixture {
         self.store.unchained_audit(100).await.expect("reads").len()
     }
 
-    async fn pass(&self, by: Duration) {
+    fn pass(&self, by: Duration) {
         self.clock.set(self.clock.now().plus(by));
     }
 
@@ -49,7 +49,7 @@ async fn whoever_follows_chains_what_the_leader_leaves_within_a_second() {
     let tick = Duration::from_millis(250);
     let begun = fixture.clock.now();
     while fixture.unchained().await > 0 {
-        fixture.pass(tick).await;
+        fixture.pass(tick);
         fixture.follow(&mut keeper).await;
         assert!(fixture.clock.now().since(begun) <= 3 * tick, "a second is over soon");
     }
@@ -142,7 +142,7 @@ async fn that_nobody_leads_is_told_of_after_a_while_until_somebody_does() {
     let since = fixture.clock.now();
     for minutes in [0, 0, 1] {
         assert!(told(&admin).await.is_empty());
-        fixture.pass(Duration::from_mins(minutes)).await;
+        fixture.pass(Duration::from_mins(minutes));
         assert_eq!(fixture.watch(&leads).await.expect("looks"), Leadership::Nobody(since));
     }
     assert_eq!(told(&admin).await, [json!("all")]);
