@@ -63,7 +63,8 @@ async fn a_refused_report_goes_again_in_halves_until_one_attempt_stands_alone() 
     let mut target = target(1, "https://h/".into());
     target.secrets.clear();
     let deliveries = (0..100).map(|number| delivery(1, number)).collect();
-    let waiting = Mutex::new(Some(LeasedDeliveries { targets: vec![target], deliveries, ..LeasedDeliveries::default() }));
+    let waiting =
+        Mutex::new(Some(LeasedDeliveries { targets: vec![target], deliveries, ..LeasedDeliveries::default() }));
     let server = Arc::new(Choosy { waiting, refuses: Some(id(CULPRIT)), ..Choosy::default() });
     let client = Client::new(Transport::in_process(routes(&server), Peer::default()));
     let config = DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) };
