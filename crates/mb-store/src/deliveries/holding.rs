@@ -49,13 +49,16 @@ const EXPIRE: Dialects = change_held!(
      lease_id = NULL, leased_by = NULL"
 );
 
+/// What [`PROLONG`] finds.
 pub(crate) const HOLDS: Dialects = Dialects {
     sqlite: with_ids!(
-        "SELECT message_id FROM deliveries WHERE destination_id = ?4 AND lease_id = ?5 AND due_at = ?3 \
-         AND message_id IN (SELECT wanted FROM ids)"
+        "SELECT message_id FROM deliveries WHERE destination_id = ?3 AND lease_id = ?4 AND state = 'open' \
+         AND EXISTS (SELECT 1 FROM destinations WHERE destinations.id = destination_id AND is_live = 1 \
+         AND destinations.state = 'enabled') AND message_id IN (SELECT wanted FROM ids)"
     ),
-    mysql: "SELECT message_id FROM deliveries WHERE destination_id = ?4 AND lease_id = ?5 AND due_at = ?3 \
-            AND message_id IN (?1)",
+    mysql: "SELECT message_id FROM deliveries WHERE destination_id = ?3 AND lease_id = ?4 AND state = 'open' \
+            AND EXISTS (SELECT 1 FROM destinations WHERE destinations.id = destination_id AND is_live = 1 \
+            AND destinations.state = 'enabled') AND message_id IN (?1)",
 };
 
 /// A delivery that somebody holds: its destination, its lease, its message.
@@ -76,7 +79,7 @@ impl Store {
         let until = tx.now(self.clock()).await?.plus(LEASE);
         for (lease, ids) in by_lease(held) {
             if change(&mut tx, PROLONG, lease, &ids, until).await? < ids.len() as u64 {
-                let holds = holds(&mut tx, lease, &ids, until).await?;
+                let holds = holds(&mut tx, lease, &ids).await?;
                 lost.extend(ids.into_iter().filter(|id| !holds.contains(id)).map(|id| (lease.0, lease.1, id)));
             }
         }
@@ -94,18 +97,17 @@ pub(super) fn by_lease(held: &[Held]) -> BTreeMap<LeaseOf, Vec<MessageId>> {
     groups
 }
 
-/// Which of them were prolonged until then.
+/// Which of them are held.
 async fn holds(
     tx: &mut Transaction,
     (destination, lease): LeaseOf,
     ids: &[MessageId],
-    until: Timestamp,
 ) -> Result<HashSet<MessageId>, StoreError> {
     let mut holds = HashSet::new();
     for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
         let [ids, count] = id_values(chunk);
         let (destination, lease) = (Value::Int(destination.get()), Value::Blob(lease.as_bytes()));
-        for row in tx.fetch(HOLDS, [ids, count, Value::Time(until), destination, lease]).await? {
+        for row in tx.fetch(HOLDS, [ids, count, destination, lease]).await? {
             holds.insert(row.message_id(0)?);
         }
     }
