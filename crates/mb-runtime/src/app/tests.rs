@@ -64,8 +64,8 @@ async fn nobody_keeps_out_who_is_to_end_it() {
         .route("/other", post(hang))
         .route("/admin/revoke", post(async || "revoked"));
     let sharing = Sharing { waiting: &["/wait"], kept: &["/admin/"], open: &["/sign-in"] };
-    let routes = &["/wait", "/sign-in", "/other", "/admin/revoke"];
-    let config = AppConfig { in_flight: 8, sharing, ..AppConfig::new(Role::Server, routes) };
+    let known = &["/wait", "/sign-in", "/other", "/admin/revoke"];
+    let config = AppConfig { in_flight: 8, sharing, ..AppConfig::new(Role::Server, known) };
     let app = App::new(config, router, &mut Metrics::new());
     let begin = |method: Method, path: &'static str| {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
@@ -73,14 +73,14 @@ async fn nobody_keeps_out_who_is_to_end_it() {
     };
     // Those that are in work after one look; the others are refused at once.
     let hang = async |method: &Method, path: &'static str, times: usize| {
-        let mut hung = Vec::new();
+        let mut open = Vec::new();
         for _ in 0..times {
             let mut answer = begin(method.clone(), path);
             if poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await.is_pending() {
-                hung.push(answer);
+                open.push(answer);
             }
         }
-        hung
+        open
     };
     let signing_in = hang(&Method::POST, "/sign-in", 9).await;
     let waiting = hang(&Method::GET, "/wait", 99).await;

@@ -144,7 +144,8 @@ pub(crate) async fn a_delivery_is_leased_by_one_until_its_lease_ends(fixture: Fi
     for state in [DestinationState::Paused, DestinationState::Disabled] {
         store.change_destination(hook, &DestinationChange::State(state, None), "ann").await.expect("changes");
         let mut lost = store.prolong_leases(&held).await.expect("asks");
-        (lost.sort_unstable(), held.sort_unstable());
+        lost.sort_unstable();
+        held.sort_unstable();
         assert_eq!(lost, held, "{state}");
     }
 }
