@@ -210,9 +210,9 @@ impl Authority {
     /// # Errors
     /// `not_found` if nothing has that name or serial, `conflict` if the name is of several holders, `unavailable`.
     pub async fn revoke(&self, which: &Which, reason: &str, actor: &str) -> Result<Vec<CertificateRow>, ApiError> {
+        let rows = self.aimed_at(which).await?;
         let (target, known) = match which {
             Which::Name(name, role) => {
-                let rows = self.named(name).await?;
                 // Who has a token for its first certificate is known as a client.
                 let is_client = match ClientName::parse(name) {
                     Some(name) => self.store.client(&name).await.map_err(store_fault)?.is_some(),
@@ -221,17 +221,26 @@ impl Authority {
                 let held = roles::held(&rows, self.clock.now());
                 (RevokeTarget::Name(name.clone(), roles::meant(name, *role, &held)?), is_client || !rows.is_empty())
             }
-            Which::Serial(serial) => {
-                let serial = serial_number(serial)?;
-                let filter = CertificateFilter { serial: Some(serial.clone()), ..CertificateFilter::default() };
-                let rows = self.store.certificates(&filter).await.map_err(store_fault)?;
-                (RevokeTarget::Serial(serial), !rows.is_empty())
-            }
+            Which::Serial(serial) => (RevokeTarget::Serial(serial_number(serial)?), !rows.is_empty()),
         };
         if !known {
             return Err(ApiError::new(ProblemCode::NotFound, "no certificate has that name or serial number"));
         }
         self.store.revoke(&target, reason, actor).await.map_err(store_fault)
+    }
+
+    /// The certificates that are meant, revoked before or not.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn aimed_at(&self, which: &Which) -> Result<Vec<CertificateRow>, ApiError> {
+        match which {
+            Which::Name(name, _) => self.named(name).await,
+            Which::Serial(serial) => {
+                let filter = CertificateFilter { serial: Some(serial_number(serial)?), ..CertificateFilter::default() };
+                self.store.certificates(&filter).await.map_err(store_fault)
+            }
+        }
     }
 
     /// What was renewed over these certificates and is not revoked, without what was renewed over that in turn.

@@ -100,10 +100,12 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, caller: Caller, body: Bo
     };
     let (reason, actor) = (request.reason.unwrap_or_default(), actor.as_str());
     let mut rows = app.authority.revoke(&which, &reason, actor).await?;
+    let mut over = app.authority.aimed_at(&which).await?;
+    over.retain(|row| row.revocation.is_some());
     if request.successors {
-        rows.extend(app.authority.revoke_successors(&rows, &reason, actor).await?);
+        rows.extend(app.authority.revoke_successors(&over, &reason, actor).await?);
     }
-    let successors = app.authority.successors(&rows).await?;
+    let successors = app.authority.successors(&over).await?;
     // Who was revoked is refused on its next request: so the answer waits for those who refuse.
     announce(&app).await?;
     let serials = |rows: Vec<mb_store::CertificateRow>| rows.into_iter().map(|row| hex::encode(&row.serial)).collect();

@@ -185,9 +185,12 @@ async fn a_consumer_has_a_bounded_number_of_questions_open_and_keeps_nobody_out(
     }
     let first = futures_util::StreamExt::next(&mut open).await.expect("one is answered");
     assert_eq!(first.problem(), (429, "rate_limited"));
-    let revoked = admin.post("/admin/certificates/revoke", json!({ "client_id": "a-consumer" })).await;
+    let answered = async {
+        while let Some(answer) = futures_util::StreamExt::next(&mut open).await {
+            assert_eq!(answer.problem(), (403, "certificate_revoked"));
+        }
+    };
+    let revoking = admin.post("/admin/certificates/revoke", json!({ "client_id": "a-consumer" }));
+    let ((), revoked) = tokio::join!(answered, revoking);
     revoked.ok(200);
-    while let Some(answer) = futures_util::StreamExt::next(&mut open).await {
-        assert_eq!(answer.problem(), (403, "certificate_revoked"));
-    }
 }

@@ -6,6 +6,7 @@ use super::{Removal, Step};
 use crate::Store;
 use crate::error::StoreError;
 use crate::retrying::retrying;
+use crate::statement::Dialects;
 use crate::value::{Row, Value};
 
 /// Letters of one step: few, and an envelope may be large.
@@ -16,8 +17,13 @@ pub(crate) const OF_DOMAIN: &str = "SELECT id, queued_at, length(envelope), dest
      ORDER BY queued_at, id LIMIT ?5";
 
 /// What could not be read names neither a domain nor a time; those that came first have the lowest numbers.
-pub(crate) const OF_NOBODY: &str = "SELECT id, created_at, length(envelope), destination_id FROM dead_letters \
-     WHERE domain IS NULL AND queued_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2";
+pub(crate) const OF_NOBODY: Dialects = Dialects {
+    sqlite: "SELECT id, created_at, length(envelope), destination_id FROM dead_letters \
+             WHERE domain IS NULL AND queued_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2",
+    // Two indexes begin alike, and while few letters are of nobody the server takes either; one has them in order.
+    mysql: "SELECT id, created_at, length(envelope), destination_id FROM dead_letters FORCE INDEX (dead_letters_age) \
+            WHERE domain IS NULL AND queued_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2",
+};
 
 /// A place among letters: time and number.
 pub type LetterPlace = (Timestamp, i64);

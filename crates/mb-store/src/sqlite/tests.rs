@@ -86,7 +86,7 @@ async fn hot_statements_search(store: &Store) {
     let audit = [audit_list::BY_TIME, audit_list::BY_ACTOR, audit_list::BY_OBJECT];
     let by_ids = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES, DONE_WITH].map(|statement| statement.sqlite);
     for sql in
-        by_ids.into_iter().chain([MESSAGE, OLDEST, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY]).chain(lists).chain(audit)
+        by_ids.into_iter().chain([MESSAGE, OLDEST, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY.sqlite]).chain(lists).chain(audit)
     {
         let plan = plan(store, sql).await;
         let names = |verb: &str, line: &String| {
@@ -111,7 +111,7 @@ async fn each_list_goes_by_its_index(store: &Store) {
         (candidates::DOMAINS.sqlite, "messages_domain (domain>?)"),
         (OLDEST, "messages_domain (domain=? AND queued_at>? AND queued_at<?)"),
         (LETTERS_OF_DOMAIN, "dead_letters_domain (domain=? AND queued_at>? AND queued_at<?)"),
-        (LETTERS_OF_NOBODY, "dead_letters_domain (domain=? AND queued_at=? AND rowid>?)"),
+        (LETTERS_OF_NOBODY.sqlite, "dead_letters_domain (domain=? AND queued_at=? AND rowid>?)"),
         (audit_list::BY_TIME, "audit_log_at (at>? AND at<?)"),
         (audit_list::BY_ACTOR, "audit_log_actor (actor=? AND at>? AND at<?)"),
         (audit_list::BY_OBJECT, "audit_log_object (object=? AND at>? AND at<?)"),
