@@ -24,7 +24,10 @@ use crate::caller::Caller;
     summary = "Read a piece of a backup's file",
     description = "Up to 4 MiB from `offset` on; a piece that is shorter is the last one. The first piece is audited.",
     params(BackupFileQuery),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, description = "There is no such backup here"),
+    ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn read(

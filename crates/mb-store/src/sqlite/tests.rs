@@ -85,8 +85,11 @@ async fn hot_statements_search(store: &Store) {
     ];
     let audit = [audit_list::BY_TIME, audit_list::BY_ACTOR, audit_list::BY_OBJECT];
     let by_ids = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES, DONE_WITH].map(|statement| statement.sqlite);
-    for sql in
-        by_ids.into_iter().chain([MESSAGE, OLDEST, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY.sqlite]).chain(lists).chain(audit)
+    for sql in by_ids
+        .into_iter()
+        .chain([MESSAGE, OLDEST, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY.sqlite])
+        .chain(lists)
+        .chain(audit)
     {
         let plan = plan(store, sql).await;
         let names = |verb: &str, line: &String| {

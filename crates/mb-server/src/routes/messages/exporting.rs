@@ -34,7 +34,10 @@ const COLUMNS: &str =
                    `limit` and `cursor` mean nothing here. Recorded in the audit log. A file that breaks off was not \
                    finished.",
     params(MessageQuery),
-    responses((status = 200, description = "The file", content((String = "text/csv"), (String = "application/x-ndjson")))),
+    responses(
+        (status = 200, description = "The file", content((String = "text/csv"), (String = "application/x-ndjson"))),
+        (status = 400, description = "It has no pages: `limit` or `cursor` was given"),
+    ),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn export(

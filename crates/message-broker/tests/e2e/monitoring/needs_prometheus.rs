@@ -148,6 +148,9 @@ fn one_scrape_of_up_has_all_components() {
     let prometheus = Prometheus::start(&broker, "prometheus-up.yml");
     prometheus.wait("/api/v1/targets", |answer| all_up(answer, 1));
     for name in ["mb_proxy_accepted_total", "mb_server_registered_total", "mb_worker_batches_total"] {
+        // A target is up a moment before what it said can be asked for.
+        let found = |answer: &Value| answer["data"]["result"].as_array().is_some_and(|series| !series.is_empty());
+        prometheus.wait(&format!("/api/v1/query?query={name}"), found);
         let series = prometheus.query(name).expect("an answer");
         assert_eq!((series.len(), &series[0]["value"][1]), (1, &"1".into()), "{name}");
     }

@@ -22,9 +22,11 @@ impl Apart {
     pub(super) fn start(email: &str, password: &str) -> Self {
         let dir = TempDir::new().expect("temporary folder");
         let mut apart = Self { dir, ports: Ports::spare(), server: None, portal: None, second: None };
-        let words = ["admin", "users", "create", "--email", email, "--password", password, "--role", "admin"];
-        let output = command(apart.dir.path(), &apart.environment()).args(words).output().expect("the binary runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let person = ["admin", "users", "create", "--email", email, "--password", password, "--role", "admin"];
+        for words in [&["ca", "init"][..], &person] {
+            let output = command(apart.dir.path(), &apart.environment()).args(words).output().expect("the binary runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
         apart.start_server();
         apart.portal = Some(apart.spawn("portal"));
         apart.wait_ready(apart.ports.portal);
