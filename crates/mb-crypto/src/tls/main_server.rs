@@ -2,6 +2,7 @@
 //! and name alone would let any of them be taken for the main server: the proxy, which faces the internet, could hand out
 //! policies and collect tokens and passwords. Here the certificate's role counts as well.
 
+use std::fmt;
 use std::sync::Arc;
 
 use mb_core::Role;
@@ -41,9 +42,16 @@ pub fn main_server_client_config(identity: Option<(&str, &str)>, ca_pem: &str) -
 #[derive(Debug)]
 struct MainServer(Arc<WebPkiServerVerifier>);
 
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the certificate there is not the main server's")]
 struct NotTheMainServer;
+
+/// `rustls` shows the refusal of a verifier by this.
+impl fmt::Debug for NotTheMainServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl ServerCertVerifier for MainServer {
     fn verify_server_cert(

@@ -12,15 +12,20 @@ use crate::value::{Row, Value};
 /// Letters of one step: few, and an envelope may be large.
 const AT_ONCE: i64 = 100;
 
-pub(crate) const OF_DOMAIN: &str = "SELECT id, queued_at, length(envelope), destination_id FROM dead_letters \
-     WHERE domain = ?1 AND queued_at >= ?2 AND queued_at < ?3 AND (queued_at > ?2 OR id > ?4) \
-     ORDER BY queued_at, id LIMIT ?5";
+/// Two indexes of a server begin alike, and it takes either; one has them in order.
+pub(crate) const OF_DOMAIN: Dialects = Dialects {
+    sqlite: "SELECT id, queued_at, length(envelope), destination_id FROM dead_letters \
+             WHERE domain = ?1 AND queued_at >= ?2 AND queued_at < ?3 AND (queued_at > ?2 OR id > ?4) \
+             ORDER BY queued_at, id LIMIT ?5",
+    mysql: "SELECT id, queued_at, length(envelope), destination_id FROM dead_letters FORCE INDEX (dead_letters_age) \
+            WHERE domain = ?1 AND queued_at >= ?2 AND queued_at < ?3 AND (queued_at > ?2 OR id > ?4) \
+            ORDER BY queued_at, id LIMIT ?5",
+};
 
 /// What could not be read names neither a domain nor a time; those that came first have the lowest numbers.
 pub(crate) const OF_NOBODY: Dialects = Dialects {
     sqlite: "SELECT id, created_at, length(envelope), destination_id FROM dead_letters \
              WHERE domain IS NULL AND queued_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2",
-    // Two indexes begin alike, and while few letters are of nobody the server takes either; one has them in order.
     mysql: "SELECT id, created_at, length(envelope), destination_id FROM dead_letters FORCE INDEX (dead_letters_age) \
             WHERE domain IS NULL AND queued_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2",
 };

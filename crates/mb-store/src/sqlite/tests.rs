@@ -87,7 +87,7 @@ async fn hot_statements_search(store: &Store) {
     let by_ids = [LACKING, PRESENT, EXISTING, STATUSES, DEAD_STATUSES, DONE_WITH].map(|statement| statement.sqlite);
     for sql in by_ids
         .into_iter()
-        .chain([MESSAGE, OLDEST, LETTERS_OF_DOMAIN, LETTERS_OF_NOBODY.sqlite])
+        .chain([MESSAGE, OLDEST, LETTERS_OF_DOMAIN.sqlite, LETTERS_OF_NOBODY.sqlite])
         .chain(lists)
         .chain(audit)
     {
@@ -113,7 +113,7 @@ async fn each_list_goes_by_its_index(store: &Store) {
         (candidates::BY_SENDER.sqlite, "messages_sender (<expr>=? AND sender_number_hashed=?)"),
         (candidates::DOMAINS.sqlite, "messages_domain (domain>?)"),
         (OLDEST, "messages_domain (domain=? AND queued_at>? AND queued_at<?)"),
-        (LETTERS_OF_DOMAIN, "dead_letters_domain (domain=? AND queued_at>? AND queued_at<?)"),
+        (LETTERS_OF_DOMAIN.sqlite, "dead_letters_domain (domain=? AND queued_at>? AND queued_at<?)"),
         (LETTERS_OF_NOBODY.sqlite, "dead_letters_domain (domain=? AND queued_at=? AND rowid>?)"),
         (audit_list::BY_TIME, "audit_log_at (at>? AND at<?)"),
         (audit_list::BY_ACTOR, "audit_log_actor (actor=? AND at>? AND at<?)"),

@@ -100,9 +100,9 @@ fn renewals_beside_a_revocation_leave_nothing_good() {
 
 #[test]
 fn who_waits_for_messages_is_sent_away() {
-    let broker = Broker::start();
-    broker.run_ok(&["admin", "destinations", "create", "inbox", "--pull"]);
     for at in [0, 1] {
+        let broker = Broker::start();
+        broker.run_ok(&["admin", "destinations", "create", "inbox", "--pull"]);
         let name = format!("reader-{at}");
         broker.run_ok(&["ca", "issue", &name, "default", "--role", "consumer"]);
         let mut waiting = Connection::client(broker.dir(), broker.ports.server, &name).expect("connected");

@@ -162,7 +162,7 @@ pub(super) async fn hot_statements_go_by_the_index_that_is_made_for_them(product
         (candidates::DOMAINS.mysql, &list[2..3], "messages_domain", 1000 * growth),
         (OLDEST, &old, "messages_domain", i64::MAX),
         (DONE_WITH.mysql, &done, "messages_id", 2000),
-        (LETTERS_OF_DOMAIN, &old_letters, "dead_letters_age", i64::MAX),
+        (LETTERS_OF_DOMAIN.mysql, &old_letters, "dead_letters_age", i64::MAX),
         (LETTERS_OF_NOBODY.mysql, &[Value::Int(0), Value::Int(100)], "dead_letters_age", i64::MAX),
         (audit_list::BY_TIME, &audit, "audit_log_at", i64::MAX),
         (audit_list::BY_ACTOR, &audit, "audit_log_actor", i64::MAX),
