@@ -45,7 +45,7 @@ enum Source {
 /// uses the portal, led by its driver; `schemathesis` makes up requests from the OpenAPI document; `sslyze` scans the TLS
 /// ports; `unshare` gives a process name servers of its own; `setpriv` runs as another account; `redis-server` is the queue of separate processes, and its own Sentinel;
 /// `mariadbd` and `mysqld` are the databases that the store is for besides its own file; `nft` reads the firewall's rules and
-/// `tree-sitter-powershell` the scripts that nothing here can run; `wine` runs the program for Windows.
+/// `tree-sitter-powershell` the scripts that nothing here can run.
 const SUITES: [Suite; 15] = [
     Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
     Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
