@@ -81,7 +81,13 @@ impl Access {
     /// # Errors
     /// The certificate `admin` is not here.
     pub fn running(layout: &Layout, url: &str) -> Result<Self> {
-        Self::remote(layout, url)
+        let (certificate, key) = layout.component(Role::Admin.as_str());
+        let (certificate, key) = (read_text(&certificate)?, read_secret(&key)?);
+        let ca = read_text(&layout.ca_certificate())?;
+        let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &ca)
+            .context("read certs/admin.crt")?;
+        let transport = Transport::mtls(tls, url).context("connect to the main server")?;
+        Ok(Self { client: Client::new(transport), here: None })
     }
 
     async fn open_or_found(layout: &Layout, resolved: &Resolved) -> Result<Self> {
@@ -90,7 +96,7 @@ impl Access {
         loop {
             match RoleLock::try_take(layout, "main-server", Purpose::Command)? {
                 Ok(lock) => return Box::pin(Self::in_process(layout, resolved, lock)).await,
-                Err(Some(Holder { url: Some(url), .. })) => return Self::remote(layout, &url),
+                Err(Some(Holder { url: Some(url), .. })) => return Self::running(layout, &url),
                 Err(_) if tokio::time::Instant::now() < give_up => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -136,16 +142,6 @@ impl Access {
         let app = wiring::in_process_service(server.router(), resolved.config.server.in_flight, &mut metrics);
         let client = Client::new(Transport::in_process(app, peer));
         Ok(Self { client, here: Some(Here { server, store, layout: layout.clone(), _lock: lock }) })
-    }
-
-    fn remote(layout: &Layout, url: &str) -> Result<Self> {
-        let (certificate, key) = layout.component(Role::Admin.as_str());
-        let (certificate, key) = (read_text(&certificate)?, read_secret(&key)?);
-        let ca = read_text(&layout.ca_certificate())?;
-        let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &ca)
-            .context("read certs/admin.crt")?;
-        let transport = Transport::mtls(tls, url).context("connect to the main server")?;
-        Ok(Self { client: Client::new(transport), here: None })
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mb_api::dto::SecretText;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::throttle::{Held, Network, Throttle, Try};
-use mb_core::{Email, Timestamp};
+use mb_core::{Email, Timestamp, UserId};
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_crypto::totp::{RecoveryCode, TotpSecret};
 use mb_store::{Totp, User};
@@ -183,8 +183,10 @@ async fn held(
 /// stored does not, so a restart under attack keeps no owner out.
 async fn was_here(app: &App, account: &str, from: IpAddr) -> Result<bool, ApiError> {
     let Some(email) = Email::parse(account) else { return Ok(false) };
-    let Some(user) = app.store.user_by_email(email.as_str()).await.map_err(store_fault)? else { return Ok(false) };
-    let sessions = app.store.sessions(user.id).await.map_err(store_fault)?;
+    let user = app.store.user_by_email(email.as_str()).await.map_err(store_fault)?;
+    // Nobody's sessions are asked for, too: how long the refusal takes must not tell whether there is such an account.
+    let id = user.map_or(UserId::new(0), |user| user.id);
+    let sessions = app.store.sessions(id).await.map_err(store_fault)?;
     let networks = sessions.iter().filter_map(|session| session.peer_address.parse().ok()).map(Network::of);
     Ok(networks.into_iter().any(|network| network == Network::of(from)))
 }
