@@ -197,7 +197,7 @@ impl Store {
     ) -> Result<Vec<(i64, CertificateRow)>, StoreError> {
         let name = Value::text(filter.name.as_deref());
         let sql = if filter.name.is_some() { PAGE_NAMED } else { PAGE };
-        let now = Value::Int(self.now().micros());
+        let now = Value::Time(self.now());
         let (revoked, ends_after, ends_before) = match filter.status {
             None => (Value::Null, Value::Null, Value::Null),
             Some(CertificateStatus::Revoked) => (Value::Int(1), Value::Null, Value::Null),
