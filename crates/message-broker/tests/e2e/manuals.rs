@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Broker, binary};
+use crate::harness::{Broker, Ports, binary};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -15,7 +15,7 @@ pub(crate) fn document(name: &str) -> String {
 }
 
 /// Runs all `sh` blocks of a document in one shell that ends at the first failure. The program and the samples are found by
-/// their names, and the ports that documents show stand for the broker's.
+/// their names; the ports that documents show stand for the broker's, and 9000 for one that is spare.
 pub(crate) fn run_blocks(document: &str, broker: &Broker) {
     let ports = &broker.ports;
     let places = [(":8000", ports.server), (":8001", ports.proxy), (":9100", ports.worker), (":5000", ports.portal)];
@@ -29,6 +29,7 @@ pub(crate) fn run_blocks(document: &str, broker: &Broker) {
     for (shown, port) in places {
         script = script.replace(shown, &format!(":{port}"));
     }
+    script = script.replace("9000", &Ports::spare().worker.to_string());
     let output = Command::new("sh")
         .args(["-c", &script])
         .env("MB_DATA_DIR", broker.dir())
