@@ -1,5 +1,5 @@
 # Submits one message from Windows PowerShell 5.1 and prints the answer:
-#   'text' | .\submit.ps1 -Number +4915112345678 -Pfx till-1.p12 -Url https://broker.example.com:8001
+#   'text' | .\submit.ps1 -Number '+4915112345678' -Pfx till-1.p12 -Url https://broker.example.com:8001
 # The certificate and its key come as PKCS#12 (message-broker ca issue till-1 --p12); its password is asked for. The
 # authority's certificate has to be trusted once: Import-Certificate -FilePath ca.crt -CertStoreLocation Cert:\CurrentUser\Root
 # Exit code 0: the message is on the proxy's disk; 1: it was refused; 3: nobody took it in time. What passes (no answer,
@@ -19,7 +19,7 @@ $ErrorActionPreference = 'Stop'
 [Net.ServicePointManager]::Expect100Continue = $false
 $Path = (Resolve-Path -Path $Pfx).ProviderPath
 $Certificate = New-Object Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList $Path, $Password
-$Json = ConvertTo-Json -Compress @{ sender_number = $Number; message_body = $Text; topic = $Topic }
+$Json = ConvertTo-Json -Compress @{ sender_number = $Number; message_body = "$Text"; topic = $Topic }
 $Body = [Text.Encoding]::UTF8.GetBytes($Json)
 
 # One attempt: status (0: no answer), seconds to wait (0: not said) and text.
