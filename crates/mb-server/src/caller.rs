@@ -3,7 +3,7 @@
 //! A user's role, client and right to sign in are read from the store on every request, so that what was taken away is
 //! gone at once; an access token alone only says which session to look for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -118,6 +118,16 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let caller = Self::known(parts, app).await?;
+        if let Some(known) = parts.extensions.get::<Known>() {
+            known.set(&caller.actor);
+        }
+        Ok(caller)
+    }
+}
+
+impl Caller {
+    async fn known(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let peer = Peer::from_request_parts(parts, app).await?;
         match Credentials::from_headers(&parts.headers)? {
             Some(Credentials::Bearer(token)) => bearer(app, token.secret().expose()).await,
@@ -127,6 +137,21 @@ impl FromRequestParts<Arc<App>> for Caller {
                 Ok(Self { actor, person: None })
             }
         }
+    }
+}
+
+/// Where a request's caller is left for whoever sees its answer: what was refused to somebody known is recorded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known(Arc<OnceLock<Actor>>);
+
+impl Known {
+    fn set(&self, actor: &Actor) {
+        // A request has one caller, however often its handler asks for it.
+        let _ = self.0.set(actor.clone());
+    }
+
+    pub(crate) fn actor(&self) -> Option<&Actor> {
+        self.0.get()
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mb_core::{ClientName, ClientStatus, Role, Timestamp};
 use mb_runtime::metrics::{GaugeFamily, Metrics};
-use mb_store::{CertificateRow, StoreError};
+use mb_store::{CertificatePageFilter, CertificateRow, StoreError};
 
 use crate::app::App;
 use crate::metrics::as_f64;
@@ -55,7 +55,7 @@ async fn longest(app: &App) -> Result<Vec<CertificateRow>, StoreError> {
     let mut longest: BTreeMap<(Role, String), CertificateRow> = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = app.store.certificate_page(after, PAGE).await?;
+        let page = app.store.certificate_page(&CertificatePageFilter::default(), after, PAGE).await?;
         after = page.last().map(|(place, _)| *place);
         let full = page.len() == PAGE as usize;
         let lasting = |row: &CertificateRow| row.not_after.since(row.not_before) > PASSING;

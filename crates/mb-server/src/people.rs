@@ -2,7 +2,7 @@
 
 pub(crate) mod accounts;
 mod hashing;
-mod refusals;
+pub(crate) mod refusals;
 mod resets;
 pub(crate) mod sign_in;
 pub(crate) mod tokens;

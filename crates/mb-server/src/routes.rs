@@ -92,7 +92,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(delivery())
         .merge(people())
         .merge(openapi::router())
-        .route_layer(axum::middleware::from_fn(entrance::check))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), entrance::check))
         .with_state(app)
 }
 

@@ -72,7 +72,9 @@ pub use archive::Contents;
 pub use audit::AuditEntry;
 pub use audit_chain::{AuditCheckpoint, AuditHead, ChainedEntry};
 pub use audit_list::{AuditFilter, AuditPage, AuditPlace, ListedEntry};
-pub use certificates::{CertificateFilter, CertificateRow, CertificateStatus, Revocation, RevokeTarget};
+pub use certificates::{
+    CertificateFilter, CertificatePageFilter, CertificateRow, CertificateStatus, Revocation, RevokeTarget,
+};
 pub use clients::{Client, ClientFilter};
 pub use counters::{CounterEvent, HourCount, Instance};
 pub use data_keys::DataKeyRow;

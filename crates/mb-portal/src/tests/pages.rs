@@ -137,11 +137,18 @@ async fn a_certificate_that_expires_soon_is_told_apart_and_can_be_revoked() {
         })
     };
     let rows = [row("a", 40, "active"), row("b", 20, "active"), row("c", 20, "expired")];
-    let (routes, _) = recording(paths::CERTIFICATES_LIST, json!({ "data": rows, "next": null }));
-    let (_, page) = signed_in(knows("admin").merge(routes)).get("/admin/certificates").await;
+    let (routes, asked) = recording(paths::CERTIFICATES_LIST, json!({ "data": rows, "next": null }));
+    let browser = signed_in(knows("admin").merge(routes));
+    let (_, page) = browser.get("/admin/certificates").await;
     let badges: Vec<_> = page.split("badge ").skip(1).filter_map(|rest| rest.split(['>', '<']).nth(1)).collect();
     assert_eq!(badges, ["active", "expires soon", "expired"], "{page}");
     assert_eq!(page.matches("Revoke …").count(), 2);
+    browser.get("/admin/certificates?client_id=branch-7&role=client&status=active").await;
+    let (parts, page) = browser.get("/admin/certificates?client_id=No+Name").await;
+    assert!(parts.status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("id=\"client_id-error\""), "{page}");
+    let asked = asked.lock().expect("no panic while held");
+    let last = asked.last().and_then(|uri| uri.split_once('?')).map(|(_, query)| query.to_owned());
+    assert_eq!(last.as_deref(), Some("client_id=branch-7&role=client&status=active"), "{asked:?}");
 }
 
 #[tokio::test]

@@ -140,6 +140,9 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle) -> Lead {
                 }
             };
             app.metrics.leader.set(if leads { 1.0 } else { 0.0 });
+            if leads {
+                app.leadership.note(Leadership::Here);
+            }
             if sender.send_replace(leads) != leads {
                 tracing::info!(leads, "leadership changed");
             }

@@ -1,9 +1,10 @@
-//! The audit rows of refused sign-ins, bounded: guessing must show in the log and must not fill the disk.
+//! The audit rows of what was refused, bounded: guessing must show in the log and must not fill the disk.
 //!
-//! The first refusal of a network for an account and a reason is written at once; further ones are counted and written as
-//! one row after a second, then after ten, after a minute, and from then on every ten minutes, until there was silence for
-//! as long. A network has so many such rows; what else it tries is counted in one that names no account. All networks
-//! together have rows at a steady pace; what is beyond is counted in one row of its own, which comes as slowly.
+//! The first refusal of a network for an account and a reason, or of an account for what it may not ask, is written at once;
+//! further ones are counted and written as one row after a second, then after ten, after a minute, and from then on every
+//! ten minutes, until there was silence for as long. A network, or an account, has so many such rows; what else it tries is
+//! counted in one that names nothing. All together have rows at a steady pace; what is beyond is counted in one row of its
+//! own, which comes as slowly.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -25,39 +26,60 @@ const FORGET: Duration = Duration::from_mins(10);
 /// The rows of all networks: so many at once, and then one in so long.
 const ROWS: u32 = 100;
 const ROW_EVERY: Duration = Duration::from_secs(5);
-/// Networks, accounts and reasons that are gathered for at a time.
+/// Origins, objects and reasons that are gathered for at a time.
 const ENTRIES: usize = 2048;
-/// How many of them are one network's, beside that of all its other accounts.
-const OF_NETWORK: usize = 8;
-/// Stands for accounts that are not named.
+/// How many of them are one origin's, beside that of all its other objects.
+const OF_ORIGIN: usize = 8;
+/// Stands for what is not named.
 const MANY: &str = "many";
 
-const ACTION: &str = "session.refuse";
-
-/// Refused sign-ins.
+/// Refusals of one kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refusal {
-    /// From where.
-    from: Option<IpAddr>,
-    /// Whose account it was said to be; a text that is no address may be a password in the wrong field.
-    account: String,
+    by: Origin,
+    /// Who: a peer, or the account that is signed in.
+    actor: String,
+    /// The account that was to be signed in to, or the route that was asked.
+    object: String,
     /// The problem's code.
     reason: &'static str,
     /// How many; this is the last of them.
     count: u64,
 }
 
+/// Who has rows together.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Origin {
+    /// Who is not signed in.
+    Network(Network),
+    /// Who is.
+    Account(String),
+    Everybody,
+}
+
 impl Refusal {
-    pub(crate) fn new(from: IpAddr, account: &str, reason: &'static str) -> Self {
-        let account = Email::parse(account).map_or_else(|| "unknown".to_owned(), |email| email.as_str().to_owned());
-        Self { from: Some(from), account, reason, count: 1 }
+    /// A sign-in. What is said to be an account and is no address may be a password in the wrong field.
+    pub(crate) fn of_sign_in(from: IpAddr, account: &str, reason: &'static str) -> Self {
+        let object = Email::parse(account).map_or_else(|| "unknown".to_owned(), |email| email.as_str().to_owned());
+        Self { by: Origin::Network(Network::of(from)), actor: format!("peer:{from}"), object, reason, count: 1 }
+    }
+
+    /// A request that `actor`, who is known, may not make. `route` has its parameters' names in it, not their values.
+    pub(crate) fn of_access(actor: &str, route: &str, reason: &'static str) -> Self {
+        Self {
+            by: Origin::Account(actor.to_owned()),
+            actor: actor.to_owned(),
+            object: route.to_owned(),
+            reason,
+            count: 1,
+        }
     }
 
     async fn write(&self, app: &App) {
-        let actor = self.from.map_or_else(|| "peer:many".to_owned(), |from| format!("peer:{from}"));
+        let action = if let Origin::Account(_) = self.by { "access.refuse" } else { "session.refuse" };
         let detail = json!({ "reason": self.reason, "count": self.count });
-        if let Err(error) = app.store.audit(&actor, ACTION, &self.account, detail).await {
-            logging::limited("refused sign-in", || tracing::error!(%error, "refused sign-in not recorded"));
+        if let Err(error) = app.store.audit(&self.actor, action, &self.object, detail).await {
+            logging::limited("refusal", || tracing::error!(%error, "refusal not recorded"));
         }
     }
 }
@@ -74,8 +96,8 @@ struct Gathered {
     budget: Budget,
 }
 
-/// Network, account and reason.
-type Key = (Network, String, &'static str);
+/// Origin, object and reason.
+type Key = (Origin, String, &'static str);
 
 /// What is gathered for a row.
 #[derive(Clone, Debug)]
@@ -145,13 +167,12 @@ impl Refusals {
     /// Takes a refusal in; returns what is to be written now.
     fn note(&self, mut refusal: Refusal, now: Timestamp) -> Option<Refusal> {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let network = Network::of(refusal.from?);
-        let mut key = (network, refusal.account.clone(), refusal.reason);
+        let mut key = (refusal.by.clone(), refusal.object.clone(), refusal.reason);
         if !gathered.entries.contains_key(&key)
-            && gathered.entries.keys().filter(|(of, ..)| *of == network).count() >= OF_NETWORK
+            && gathered.entries.keys().filter(|(by, ..)| *by == refusal.by).count() >= OF_ORIGIN
         {
-            (refusal.account, refusal.reason) = (MANY.to_owned(), "too_many_attempts");
-            key = (network, refusal.account.clone(), refusal.reason);
+            (refusal.object, refusal.reason) = (MANY.to_owned(), "too_many_attempts");
+            key = (refusal.by.clone(), refusal.object.clone(), refusal.reason);
         }
         if let Some(entry) = gathered.entries.get_mut(&key) {
             entry.hold(refusal, now);
@@ -204,7 +225,8 @@ impl Gathered {
 
     /// Counts what has no row of its own.
     fn add_beyond(&mut self, count: u64, now: Timestamp) {
-        let all = Refusal { from: None, account: MANY.into(), reason: "too_many_attempts", count };
+        let (actor, object) = (format!("peer:{MANY}"), MANY.to_owned());
+        let all = Refusal { by: Origin::Everybody, actor, object, reason: "too_many_attempts", count };
         self.beyond.get_or_insert_with(|| Entry::written(now)).hold(all, now);
     }
 }
@@ -237,7 +259,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
     fn refusal(n: u32) -> Refusal {
-        Refusal::new(IpAddr::V4(n.into()), "ann@example.org", "wrong_credentials")
+        Refusal::of_sign_in(IpAddr::V4(n.into()), "ann@example.org", "wrong_credentials")
     }
 
     const GATHER: Duration = WINDOWS[0];
@@ -297,7 +319,7 @@ mod tests {
         rows.extend(refusals.due(NOW.plus(GATHER), false));
         assert_eq!(rows.len(), ROWS as usize + 1);
         assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 5000);
-        assert_eq!(rows[ROWS as usize].from, None);
+        assert_eq!(rows[ROWS as usize].by, Origin::Everybody);
     }
 
     #[test]
@@ -314,7 +336,7 @@ mod tests {
     #[test]
     fn no_account_hides_behind_another_of_the_same_network() {
         let refusals = Refusals::default();
-        let of = |account: &str, reason| Refusal::new(IpAddr::V4(1.into()), account, reason);
+        let of = |account: &str, reason| Refusal::of_sign_in(IpAddr::V4(1.into()), account, reason);
         for (account, reason) in
             [("ann@x.org", "wrong_credentials"), ("bob@x.org", "wrong_credentials"), ("ann@x.org", "locked")]
         {
@@ -329,18 +351,27 @@ mod tests {
     #[test]
     fn a_network_that_tries_many_accounts_names_the_first_and_counts_all() {
         let refusals = Refusals::default();
-        let of = |n| Refusal::new(IpAddr::V4(1.into()), &format!("u{n}@x.org"), "wrong_credentials");
+        let of = |n| Refusal::of_sign_in(IpAddr::V4(1.into()), &format!("u{n}@x.org"), "wrong_credentials");
         let mut rows: Vec<_> = (0..500).filter_map(|n| refusals.note(of(n), NOW)).collect();
-        assert_eq!(rows.len(), OF_NETWORK + 1);
-        assert_eq!(rows[OF_NETWORK].account, MANY);
+        assert_eq!(rows.len(), OF_ORIGIN + 1);
+        assert_eq!(rows[OF_ORIGIN].object, MANY);
         rows.extend(refusals.due(NOW.plus(GATHER), false));
-        assert_eq!(rows.len(), OF_NETWORK + 2);
+        assert_eq!(rows.len(), OF_ORIGIN + 2);
         assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 500);
     }
 
     #[test]
+    fn who_is_signed_in_has_rows_of_its_own() {
+        let refusals = Refusals::default();
+        let of = |who, n| Refusal::of_access(who, &format!("/admin/{n}"), "forbidden");
+        let rows: Vec<_> = (0..20).filter_map(|n| refusals.note(of("ann@x.org", n), NOW)).collect();
+        assert_eq!(rows.len(), OF_ORIGIN + 1);
+        assert_eq!(refusals.note(of("bob@x.org", 1), NOW), Some(of("bob@x.org", 1)), "others have theirs");
+    }
+
+    #[test]
     fn what_is_no_address_is_not_written() {
-        let row = Refusal::new(IpAddr::V4(1.into()), "My Password 1", "wrong_credentials");
-        assert_eq!(row.account, "unknown");
+        let row = Refusal::of_sign_in(IpAddr::V4(1.into()), "My Password 1", "wrong_credentials");
+        assert_eq!(row.object, "unknown");
     }
 }

@@ -199,7 +199,7 @@ fn whole_seconds(wait: Duration) -> u32 {
 /// Records the refusal and returns it.
 pub(crate) async fn refuse(app: &App, account: &str, from: IpAddr, error: ApiError) -> ApiError {
     app.metrics.sign_in(error.code().as_str());
-    refusals::record(app, Refusal::new(from, account, error.code().as_str())).await;
+    refusals::record(app, Refusal::of_sign_in(from, account, error.code().as_str())).await;
     error
 }
 

@@ -84,6 +84,7 @@ on_every_backend! {
         revoking_by_serial_leaves_the_others_alone,
         certificates_are_found_by_each_filter,
         certificates_come_in_pages,
+        a_page_of_certificates_is_of_what_was_asked_for,
         expired_certificates_leave_the_revoked_set,
         one_address_is_one_user_in_any_case,
         every_change_is_in_the_audit_log,

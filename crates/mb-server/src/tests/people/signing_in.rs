@@ -90,6 +90,20 @@ async fn every_refusal_is_recorded_also_of_nobody_and_no_password_is() {
 }
 
 #[tokio::test]
+async fn what_somebody_signed_in_may_not_ask_is_recorded_once_and_counted() {
+    let fixture = Fixture::new().await;
+    fixture.user("a@x.org", UserRole::User).await;
+    let (access, _) = fixture.tokens("a@x.org").await;
+    for _ in 0..3 {
+        let asked = fixture.bearer(&access).get(paths::USERS).await;
+        assert_eq!(asked.problem(), (403, "forbidden"));
+    }
+    let deeds = fixture.deeds().await;
+    let refused = deeds.iter().filter(|(action, ..)| action == "access.refuse").collect::<Vec<_>>();
+    assert_eq!(refused, [&("access.refuse".to_owned(), "a@x.org".to_owned(), paths::USERS.to_owned())]);
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_good_once_and_a_second_use_ends_the_sign_in() {
     let fixture = Fixture::new().await;
     fixture.user("a@x.org", UserRole::User).await;
