@@ -1,4 +1,4 @@
-# Submits one message from Windows PowerShell 5.1 and prints the answer:
+# Submits one message from Windows PowerShell 5.1 and prints the answer (read by a parser, not run where it was written):
 #   'text' | .\submit.ps1 -Number '+4915112345678' -Pfx till-1.p12 -Url https://broker.example.com:8001
 # The certificate and its key come as PKCS#12 (message-broker ca issue till-1 --p12); its password is asked for. The
 # authority's certificate has to be trusted once: Import-Certificate -FilePath ca.crt -CertStoreLocation Cert:\CurrentUser\Root
