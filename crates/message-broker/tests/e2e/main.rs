@@ -18,6 +18,7 @@ mod identity;
 mod keys;
 mod lifecycle;
 mod limits;
+mod manuals;
 mod monitoring;
 mod notices;
 mod observability;
@@ -30,6 +31,8 @@ mod rate_limits;
 mod receiver;
 mod reload;
 mod renewal;
+#[cfg(unix)]
+mod samples;
 #[cfg(unix)]
 mod scripts;
 mod secrecy;
