@@ -187,7 +187,9 @@ on_every_backend! {
         what_has_expired_is_not_sent_again,
         what_is_sent_again_expires_at_its_time,
         what_is_given_back_rests_and_ends_if_its_time_is_over,
-        a_replay_sends_what_was_delivered_or_given_up_when_it_is_due;
+        a_replay_sends_what_was_delivered_or_given_up_when_it_is_due,
+        a_replay_revives_what_was_given_up_there,
+        what_is_for_later_is_not_hastened;
     failing:
         five_days_of_failure_disable_a_destination,
         a_breaker_is_one_for_all_servers,

@@ -2,6 +2,7 @@
 
 use mb_api::dto::delivery::{HeldDelivery, LeaseRequest, ReportAnswer, ReportRequest, Target};
 use mb_core::DestinationId;
+use mb_runtime::lifecycle::Criticality;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -92,15 +93,15 @@ async fn what_waits_for_a_destination_that_is_closed_goes_back_and_what_is_lost_
 }
 
 /// A receiver that keeps its connections open and answers late; its address, and how many requests it had.
-async fn receiver(late: Duration) -> (String, Arc<AtomicU32>) {
+async fn receiver(late: Duration, lifecycle: &Lifecycle) -> (String, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     let requests = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&requests);
-    tokio::spawn(async move {
+    let (counted, lifecycle) = (Arc::clone(&requests), lifecycle.clone());
+    lifecycle.clone().spawn("receiver", Criticality::Ordinary, async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let counted = Arc::clone(&counted);
-            tokio::spawn(async move {
+            lifecycle.spawn("connection", Criticality::Ordinary, async move {
                 let mut buffer = vec![0; 8192];
                 while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {
                     counted.fetch_add(1, Ordering::Relaxed);
@@ -117,14 +118,15 @@ async fn receiver(late: Duration) -> (String, Arc<AtomicU32>) {
 
 #[tokio::test]
 async fn a_connection_that_was_in_use_while_the_address_changed_is_not_used_for_the_new_one() {
-    let ((old, at_old), (new, at_new)) = (receiver(Duration::from_millis(300)).await, receiver(Duration::ZERO).await);
+    let lifecycle = Lifecycle::new();
+    let (old, at_old) = receiver(Duration::from_millis(300), &lifecycle).await;
+    let (new, at_new) = receiver(Duration::ZERO, &lifecycle).await;
     let mut before = target(1, old);
     before.concurrency = 1;
     let after = Target { version: 2, url: new, ..before.clone() };
     let deliveries = (0..10).map(|number| delivery(1, number)).collect();
     let leased = LeasedDeliveries { targets: vec![before], deliveries, ..LeasedDeliveries::default() };
     let (server, router) = changing(None, ReportAnswer::default());
-    let lifecycle = Lifecycle::new();
     let deliverer = deliverer(router, &lifecycle);
     deliverer.accept(leased);
     while at_old.load(Ordering::Relaxed) == 0 {
