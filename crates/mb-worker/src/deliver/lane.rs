@@ -105,9 +105,7 @@ impl Lane {
 
     /// Whether it said that it needs no more, and half of that is gone.
     fn eases(&self) -> bool {
-        let mut inner = self.inner();
-        let runners = inner.aim.concurrency;
-        inner.load.eases(runners, Instant::now())
+        self.inner().load.eases()
     }
 
     /// Takes deliveries over, but those that it has already.
@@ -168,10 +166,8 @@ impl Lane {
     pub(crate) async fn make_room(&self, deliverer: &Deliverer) {
         let waiting = {
             let mut inner = self.inner();
-            if !inner.load.is_slow(Instant::now()) {
-                return;
-            }
-            inner.load.give_up(0, |_| true)
+            let Some(keeps) = inner.load.keeps(Instant::now()) else { return };
+            inner.load.give_up(keeps, |_| false)
         };
         give_back(deliverer, &waiting).await;
     }

@@ -43,8 +43,8 @@ pub(super) struct Load {
     bytes: usize,
     /// Sent in the second that began then, and in the one before.
     second: (Instant, usize, usize),
-    /// The last who asked was told that it needs no more.
-    said_full: bool,
+    /// The last who asked was told that it needs no more, since so many waited.
+    full_at: Option<usize>,
 }
 
 impl Load {
@@ -56,7 +56,7 @@ impl Load {
             reported: VecDeque::new(),
             bytes: 0,
             second: (now, 0, 0),
-            said_full: false,
+            full_at: None,
         }
     }
 
@@ -138,32 +138,39 @@ impl Load {
         waiting.chain(self.under_way.values().map(|(held, _)| *held))
     }
 
-    /// Whether it needs no more, for so many runners. Where room is short a slow one needs nothing beside what is being sent.
+    /// Whether it needs no more, for so many runners; `short` if the worker has little room left.
     pub(super) fn is_full(&mut self, runners: u32, short: bool, now: Instant) -> bool {
-        let enough = self.waiting.len() >= self.enough(runners, now) || self.bytes >= MOST_BYTES;
-        self.said_full = enough || short && self.is_slow(now);
-        self.said_full
+        let enough = if short { self.soon(now).max(1) } else { self.enough(runners, now) };
+        let is_full = self.waiting.len() >= enough || self.bytes >= MOST_BYTES;
+        self.full_at = is_full.then_some(enough);
+        is_full
     }
 
     /// Whether it said that it needs no more, and half of that is gone.
-    pub(super) fn eases(&mut self, runners: u32, now: Instant) -> bool {
-        let half = self.waiting.len() * 2 <= self.enough(runners, now) && self.bytes * 2 <= MOST_BYTES;
-        let eases = self.said_full && half;
-        self.said_full &= !eases;
+    pub(super) fn eases(&mut self) -> bool {
+        let eases = self.full_at.is_some_and(|at| self.waiting.len() * 2 <= at) && self.bytes * 2 <= MOST_BYTES;
+        if eases {
+            self.full_at = None;
+        }
         eases
     }
 
-    /// Whether what is being sent has been for a while, and nothing came to its end meanwhile.
-    pub(super) fn is_slow(&mut self, now: Instant) -> bool {
-        self.turn_second(now);
+    /// How many are to be kept where room is short, if what is sent takes long.
+    pub(super) fn keeps(&mut self, now: Instant) -> Option<usize> {
         let is_long = |begun: &Instant| now.saturating_duration_since(*begun) >= SECOND;
-        self.second.1 + self.second.2 == 0 && self.under_way.values().any(|(_, begun)| is_long(begun))
+        let is_slow = self.under_way.values().any(|(_, begun)| is_long(begun));
+        is_slow.then(|| self.soon(now)).filter(|soon| *soon < self.waiting.len())
     }
 
     /// How many may wait: two seconds' worth of a quick one.
     fn enough(&mut self, runners: u32, now: Instant) -> usize {
+        self.soon(now).clamp((runners as usize * PER_RUNNER).min(MOST), MOST)
+    }
+
+    /// How many go out within two seconds, going by the last one.
+    fn soon(&mut self, now: Instant) -> usize {
         self.turn_second(now);
-        (2 * self.second.1.max(self.second.2)).clamp((runners as usize * PER_RUNNER).min(MOST), MOST)
+        2 * self.second.1.max(self.second.2)
     }
 
     fn turn_second(&mut self, now: Instant) {
@@ -225,20 +232,25 @@ mod tests {
         load.take(vec![delivery(1, MOST_BYTES / 2), delivery(2, MOST_BYTES / 2)], now);
         assert!(load.is_full(8, false, now));
         load.next(now).expect("it waits");
-        assert!(load.eases(8, now), "half is gone");
+        assert!(load.eases(), "half is gone");
         assert!(!load.is_full(8, false, now));
     }
 
     #[test]
-    fn where_room_is_short_a_slow_lane_is_full_and_a_quick_one_is_not() {
+    fn where_room_is_short_a_lane_has_what_it_sends_within_two_seconds() {
         let now = Instant::now();
         let mut load = Load::new(now);
-        load.take(vec![delivery(1, 1), delivery(2, 1)], now);
+        load.take((1..=40).map(|number| delivery(number, 1)).collect(), now);
         load.next(now).expect("it waits");
-        assert!(!load.is_full(8, true, now), "nobody knows yet");
+        assert!(!load.is_full(8, false, now) && load.is_full(8, true, now));
+        assert_eq!(load.keeps(now), None, "nobody knows yet");
         let later = now + SECOND;
-        assert!(load.is_full(8, true, later) && !load.is_full(8, false, later));
-        load.sent(later);
-        assert!(!load.is_full(8, true, later));
+        assert_eq!(load.keeps(later), Some(0));
+        (0..3).for_each(|_| load.sent(later));
+        assert_eq!(load.keeps(later), Some(6));
+        assert_eq!(load.give_up(6, |_| false).len(), 33);
+        assert!(load.is_full(8, true, later) && load.keeps(later).is_none());
+        (0..3).for_each(|_| drop(load.next(later)));
+        assert!(load.eases() && !load.is_full(8, true, later));
     }
 }
