@@ -36,7 +36,7 @@ flashes! {
     CodeTooLate "code-too-late" "That took too long. Enter your password again.",
     MessageSent "message-sent" "The message was accepted. It will not be lost.",
     MessageRetried "message-retried" "What waited or had been given up is tried again now.",
-    MessageNotRetried "message-not-retried" "Nothing of this message waits, and nothing was given up.",
+    MessageNotRetried "message-not-retried" "Nothing of this message waits for another attempt, and nothing was given up.",
     MessageCancelled "message-cancelled" "The message was withdrawn.",
     MessageReplayed "message-replayed" "The message is on its way to the destination again.",
     MessageNotReplayed "message-not-replayed" "The destination does not take this message: its topics or clients leave it out, or it has expired.",
