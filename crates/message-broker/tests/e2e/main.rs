@@ -43,5 +43,6 @@ mod submit;
 mod template;
 mod tls_scan;
 mod units;
+mod upgrading;
 #[cfg(unix)]
 mod windows;
