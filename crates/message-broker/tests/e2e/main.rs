@@ -18,6 +18,7 @@ mod identity;
 mod keys;
 mod lifecycle;
 mod limits;
+mod maintenance;
 mod monitoring;
 mod notices;
 mod observability;

@@ -149,4 +149,6 @@ fn a_rolling_restart_of_every_process_refuses_no_submit_and_loses_nothing() {
     assert_eq!(receiver.ids(), ids.into_iter().collect::<BTreeSet<_>>(), "all of it was delivered");
     receiver.assert_repeats_are_the_same();
     cluster.run_ok(&["admin", "audit", "verify"]);
+    let report = cluster.run_ok(&["doctor", "--report", "--json"]);
+    assert!(report.contains(&format!("\"registered\": {}", accepted.len())), "{report}");
 }
