@@ -45,7 +45,8 @@ enum Source {
 /// operator's does; `chromium`
 /// uses the portal, led by its driver; `schemathesis` makes up requests from the OpenAPI document; `sslyze` scans the TLS
 /// ports; `unshare` gives a process name servers of its own; `setpriv` runs as another account; `redis-server` is the queue of separate processes, and its own Sentinel;
-/// `mariadbd` and `mysqld` are the databases that the store is for besides its own file; `nft` reads the firewall's rules and
+/// `mariadbd` and `mysqld` are the databases that the store is for besides its own file, into which `sqlite3` writes what no
+/// program of this version does; `nft` reads the firewall's rules and
 /// `tree-sitter-powershell` the scripts that nothing here can run.
 const SUITES: [Suite; 16] = [
     Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
@@ -65,6 +66,7 @@ const SUITES: [Suite; 16] = [
     Suite { program: "setpriv", with: &[], source: Source::Debian(&["util-linux"]) },
     Suite { program: "redis-server", with: &[], source: Source::Debian(&["redis-server"]) },
     Suite { program: "mariadbd", with: &[], source: Source::Debian(&["mariadb-server"]) },
+    Suite { program: "sqlite3", with: &[], source: Source::Debian(&["sqlite3"]) },
     Suite { program: "mysqld", with: &[], source: Source::Script("xtask/mysql.sh", "target/mysql", &[]) },
     Suite { program: "nft", with: &[], source: Source::Debian(&["nftables"]) },
     Suite {

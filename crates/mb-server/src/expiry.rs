@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mb_core::{ClientName, ClientStatus, Role, Timestamp};
 use mb_runtime::metrics::{GaugeFamily, Metrics};
-use mb_store::{CertificatePageFilter, CertificateRow, StoreError};
+use mb_store::{CertificatePageFilter, CertificateRow, Store, StoreError};
 
 use crate::app::App;
 use crate::metrics::as_f64;
@@ -32,11 +32,13 @@ pub(crate) fn step(not_after: Timestamp, now: Timestamp, steps: &[u32]) -> Optio
 }
 
 /// Certificates that end within so many days, or have ended of late, the first to end first.
-pub(crate) async fn ending(app: &App, days: u32) -> Result<Vec<CertificateRow>, StoreError> {
-    let now = app.clock.now();
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn ending(store: &Store, now: Timestamp, days: u32) -> Result<Vec<CertificateRow>, StoreError> {
     let mut ending = Vec::new();
-    for row in longest(app).await? {
-        if step(row.not_after, now, &[days]).is_some() && !is_archived(app, &row).await? {
+    for row in longest(store).await? {
+        if step(row.not_after, now, &[days]).is_some() && !is_archived(store, &row).await? {
             ending.push(row);
         }
     }
@@ -51,11 +53,11 @@ pub(crate) async fn ending(app: &App, days: u32) -> Result<Vec<CertificateRow>, 
 const PASSING: Duration = Duration::from_hours(13);
 
 /// The certificate of each name and role that is not revoked and lasts longest.
-async fn longest(app: &App) -> Result<Vec<CertificateRow>, StoreError> {
+async fn longest(store: &Store) -> Result<Vec<CertificateRow>, StoreError> {
     let mut longest: BTreeMap<(Role, String), CertificateRow> = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = app.store.certificate_page(&CertificatePageFilter::default(), after, PAGE).await?;
+        let page = store.certificate_page(&CertificatePageFilter::default(), after, PAGE).await?;
         after = page.last().map(|(place, _)| *place);
         let full = page.len() == PAGE as usize;
         let lasting = |row: &CertificateRow| row.not_after.since(row.not_before) > PASSING;
@@ -71,9 +73,9 @@ async fn longest(app: &App) -> Result<Vec<CertificateRow>, StoreError> {
     }
 }
 
-async fn is_archived(app: &App, row: &CertificateRow) -> Result<bool, StoreError> {
+async fn is_archived(store: &Store, row: &CertificateRow) -> Result<bool, StoreError> {
     let Some(name) = ClientName::parse(&row.name).filter(|_| row.role.has_domain()) else { return Ok(false) };
-    Ok(app.store.client(&name).await?.is_some_and(|client| client.status == ClientStatus::Archived))
+    Ok(store.client(&name).await?.is_some_and(|client| client.status == ClientStatus::Archived))
 }
 
 /// How many certificates were at each step when they were last looked at.
@@ -111,7 +113,7 @@ impl Expiring {
 /// Looks again.
 pub(crate) async fn measure(app: &App) -> Result<(), StoreError> {
     let (now, mut counts) = (app.clock.now(), BTreeMap::new());
-    for row in ending(app, STEPS[STEPS.len() - 1]).await? {
+    for row in ending(&app.store, now, STEPS[STEPS.len() - 1]).await? {
         if let Some(step) = step(row.not_after, now, &STEPS) {
             *counts.entry(step).or_default() += 1;
         }

@@ -96,7 +96,7 @@ pub use mb_core::{ClientStatus, UserRole};
 pub use merging::Merged;
 pub use message_list::{ListedMessage, MessageFilter, MessagePage, MessagePlace};
 pub use messages::{ExistingMessage, MessageRow, MessageStatus};
-pub use migration::MigrationStatus;
+pub use migration::{MigrationStatus, check_schema};
 pub use mysql::inspect::ServerReport;
 pub use newest::ShortMessage;
 pub use notices::{NewNotice, Notice, NoticeFilter, NoticeKey};

@@ -9,6 +9,7 @@ mod disk;
 mod files;
 mod finding;
 mod grants;
+mod maintenance;
 mod ports;
 mod proxies;
 mod queue;
@@ -34,6 +35,9 @@ pub struct DoctorArgs {
     /// Before anything is installed: what a first start makes is not missed
     #[arg(long)]
     pub preflight: bool,
+    /// For the monthly maintenance: what grows, what ends, what nobody uses
+    #[arg(long, conflicts_with = "preflight")]
+    pub report: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -52,6 +56,9 @@ struct Patient<'a> {
 /// # Errors
 /// The output cannot be written.
 pub async fn run(layout: &Layout, args: DoctorArgs) -> Result<ExitCode> {
+    if args.report {
+        return maintenance::run(layout, args.json).await;
+    }
     report(&examine(layout, args.preflight).await, args.json)
 }
 
@@ -60,13 +67,22 @@ pub(crate) fn report(findings: &[Finding], json: bool) -> Result<ExitCode> {
     if json {
         output::json(&findings)?;
     } else {
-        for line in finding::lines(findings) {
-            output::data(&line);
-        }
-        output::note(&summary(findings));
+        print(findings);
     }
+    Ok(outcome(findings))
+}
+
+/// Findings for people.
+fn print(findings: &[Finding]) {
+    for line in finding::lines(findings) {
+        output::data(&line);
+    }
+    output::note(&summary(findings));
+}
+
+fn outcome(findings: &[Finding]) -> ExitCode {
     let failed = findings.iter().any(|finding| finding.status == Status::Fail);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Runs all checks.

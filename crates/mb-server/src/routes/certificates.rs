@@ -166,7 +166,7 @@ pub(crate) async fn expiring(
     caller.admin()?;
     let (days, limit, after) = query.resolve()?;
     let now = app.clock.now();
-    let mut rows = expiry::ending(&app, days).await.map_err(store_fault)?;
+    let mut rows = expiry::ending(&app.store, now, days).await.map_err(store_fault)?;
     rows.retain(|row| row.not_after > now && after.is_none_or(|after| place(row) > (after.at, after.id)));
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

@@ -18,6 +18,7 @@ mod identity;
 mod keys;
 mod lifecycle;
 mod limits;
+mod maintenance;
 mod manuals;
 mod monitoring;
 mod notices;
@@ -46,5 +47,6 @@ mod submit;
 mod template;
 mod tls_scan;
 mod units;
+mod upgrading;
 #[cfg(unix)]
 mod windows;
