@@ -114,6 +114,13 @@ impl Keeper {
         self.end(app).await
     }
 
+    /// The last pass where another leads: that one may have ended too, so nothing is left to it.
+    pub(crate) async fn leave(&mut self, app: &App) -> Result<(), StoreError> {
+        self.begin(app).await?;
+        self.extend(app).await?;
+        self.end(app).await
+    }
+
     async fn begin(&mut self, app: &App) -> Result<(), StoreError> {
         if let Some(notary) = app.audit.adopted() {
             self.notary = notary;

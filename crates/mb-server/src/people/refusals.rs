@@ -246,7 +246,7 @@ pub(super) async fn write_due(app: &App) {
 }
 
 /// Writes all that was gathered, before the end.
-pub(super) async fn write_all(app: &App) {
+pub(crate) async fn write_all(app: &App) {
     for refusal in app.people.refusals.due(app.clock.now(), true) {
         refusal.write(app).await;
     }
