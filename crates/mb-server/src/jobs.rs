@@ -74,11 +74,11 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     jobs.once("retention", RETIRING, |app| async move { retention::keeping::turn(&app).await });
     jobs.every("certificates", CERTIFICATES, |app| async move { report("certificates", expiry::measure(&app).await) });
     jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
-    jobs.once("audit check", CHECKING, |app| async move {
+    // By each of them: who leads may be nobody.
+    jobs.every("audit check", CHECKING, |app| async move {
         if let Err(error) = notices::audit(&app).await {
             tracing::warn!(%error, "audit log not checked");
         }
-        Ok(())
     });
     jobs.once("notices", NOTICING, |app| async move {
         notices::dead_letters(&app).await?;

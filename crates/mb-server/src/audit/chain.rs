@@ -14,6 +14,7 @@ use mb_store::{AuditCheckpoint, AuditEntry, StoreError};
 use super::at;
 use super::head::Witness;
 use super::missing::Missing;
+use super::verify::is_genuine;
 use crate::app::App;
 
 /// Rows that are chained in one transaction.
@@ -194,7 +195,8 @@ impl Notary {
     }
 
     async fn newest(&mut self, app: &App) -> Result<Signed, StoreError> {
-        let newest = app.store.last_checkpoint().await?;
+        let anchors = app.keys.anchors();
+        let newest = app.store.last_checkpoint().await?.filter(|kept| is_genuine(kept, &anchors));
         let last = newest.map(|kept| Signed { at: kept.at, position: kept.position }).unwrap_or_default();
         self.last = Some(last);
         Ok(last)

@@ -170,6 +170,29 @@ async fn who_holds_the_lease_and_signs_nothing_does_not_lead() {
 }
 
 #[tokio::test]
+async fn who_holds_the_lease_and_signs_as_nobody_of_us_does_not_lead() {
+    let fixture = Fixture::new().await;
+    chained(&fixture).await;
+    let (_sender, leads) = watch::channel(false);
+    assert!(fixture.store.try_lead("jobs", "ghost", Duration::from_secs(30)).await.expect("asks"));
+    assert_eq!(fixture.watch(&leads).await.expect("looks"), Leadership::Elsewhere);
+    fixture.record("signed by a ghost").await;
+    crate::audit::chain::extend(&fixture.server.app).await.expect("chains");
+    fixture
+        .execute(
+            "INSERT INTO audit_checkpoints (at, position, audit_id, hash, signature, certificate) \
+             SELECT c.at, a.position, a.id, a.hash, c.signature, c.certificate FROM audit_log AS a, audit_checkpoints AS c \
+             WHERE a.position = (SELECT MAX(position) FROM audit_log) AND c.id = 1",
+        )
+        .await;
+    assert_eq!(fixture.watch(&leads).await.expect("looks"), Leadership::Nobody(NOW));
+    // Whoever really leads signs what that one did not.
+    let mut keeper = fixture.keeper().await;
+    fixture.keep(&mut keeper, Urgency::Now).await;
+    assert_eq!(fixture.watch(&leads).await.expect("looks"), Leadership::Elsewhere);
+}
+
+#[tokio::test]
 async fn what_is_done_during_a_stop_is_chained_and_signed_before_its_end() {
     let fixture = Fixture::new().await;
     let app = &fixture.server.app;
