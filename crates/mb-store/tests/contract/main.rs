@@ -112,6 +112,7 @@ on_every_backend! {
         a_restored_store_signs_everyone_out;
     signing_in:
         a_session_lives_until_it_is_idle_or_over,
+        where_somebody_signed_in_is_remembered_longer_than_the_session,
         a_sign_in_under_an_old_password_opens_nothing,
         sessions_are_listed_and_ended_by_their_owner_alone,
         one_session_too_many_ends_the_one_least_used,
