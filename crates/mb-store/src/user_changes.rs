@@ -64,16 +64,17 @@ impl UserChange {
         }
     }
 
-    fn ends_sessions(&self, now: Timestamp) -> bool {
+    fn ends_sessions(&self, before: &User, now: Timestamp) -> bool {
         match self {
             Self::Active(true) | Self::MaySend(_) | Self::TimeZone(_) => false,
-            // Sessions do not come back with an account whose end is taken back.
-            Self::ExpiresAt(at) => at.is_some_and(|at| at <= now),
+            // Sessions do not come back with an account whose end is taken back, whether it was set or had come.
+            Self::ExpiresAt(at) => [*at, before.expires_at].into_iter().flatten().any(|at| at <= now),
             _ => true,
         }
     }
 
     fn apply(&self, user: &mut User, now: Timestamp) {
+        let ends_sessions = self.ends_sessions(user, now);
         match self {
             Self::Role(role) => user.role = *role,
             Self::Client(client) => user.client.clone_from(client),
@@ -87,7 +88,7 @@ impl UserChange {
             Self::TimeZone(zone) => user.time_zone.clone_from(zone),
             Self::EndSessions => {}
         }
-        if self.ends_sessions(now) {
+        if ends_sessions {
             user.generation += 1;
         }
     }
@@ -122,7 +123,7 @@ impl Store {
             tx.rollback().await?;
             return Err(if error.is_missing_reference() { StoreError::Missing("client") } else { error });
         }
-        if change.ends_sessions(self.now()) {
+        if change.ends_sessions(&before, self.now()) {
             end_access(&mut tx, id).await?;
         }
         let entry = Change::new(self, actor, change.action(), &after.email).detail(change.detail(&before));

@@ -82,6 +82,10 @@ pub(crate) async fn an_account_that_ended_opens_nothing(fixture: Fixture) {
     assert!(store.portal_session(&digest(1)).await.expect("reads").is_none());
     let late = store.begin_session(&session(&guest, 2)).await;
     assert!(matches!(late, Err(StoreError::Missing("user"))), "{late:?}");
+    for end in [Some(NOW.plus(Duration::from_hours(1))), None] {
+        change(store, &guest, UserChange::ExpiresAt(end)).await.expect("changes");
+        assert!(store.portal_session(&digest(1)).await.expect("reads").is_none(), "what was over stays so: {end:?}");
+    }
 }
 
 pub(crate) async fn the_last_admin_stays(fixture: Fixture) {
