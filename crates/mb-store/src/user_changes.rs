@@ -95,8 +95,8 @@ impl UserChange {
 }
 
 impl Store {
-    /// Changes a user whose role is one of `among`; returns it as it is then, or `None` if there is no such user. A
-    /// change to what is already so is made, and recorded, all the same.
+    /// Changes a user whose role is one of `among`; returns it as it is then, or `None` if there is no such user. What
+    /// is already so is neither written nor recorded; what ends sessions always does.
     ///
     /// # Errors
     /// [`StoreError::LastAdmin`]; [`StoreError::Missing`] if the client is not there.
@@ -115,6 +115,10 @@ impl Store {
         };
         let mut after = before.clone();
         change.apply(&mut after, self.now());
+        if after == before {
+            tx.rollback().await?;
+            return Ok(Some(after));
+        }
         if leaves_no_admin(&mut tx, &before, Some(&after), self.now()).await? {
             tx.rollback().await?;
             return Err(StoreError::LastAdmin);

@@ -101,6 +101,7 @@ on_every_backend! {
     people:
         users_come_in_pages_by_each_filter,
         what_ends_sessions_ends_all_of_them_at_once,
+        a_change_to_what_is_already_so_leaves_no_row,
         an_account_that_ended_opens_nothing,
         the_last_admin_stays,
         two_admins_cannot_remove_each_other_at_once,
