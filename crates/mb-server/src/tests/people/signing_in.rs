@@ -104,6 +104,25 @@ async fn what_somebody_signed_in_may_not_ask_is_recorded_once_and_counted() {
 }
 
 #[tokio::test]
+async fn what_a_certificate_may_not_ask_is_recorded_with_its_name_and_why() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.certificate(Role::Worker).await;
+    for _ in 0..3 {
+        assert_eq!(worker.get(paths::USERS).await.problem(), (403, "wrong_role"));
+    }
+    let admin = fixture.certificate(Role::Admin).await;
+    let revoked = crate::authority::Which::Name("a-admin".into(), None);
+    fixture.server.authority().revoke(&revoked, "", "test").await.expect("revokes");
+    fixture.server.app.policy.follow(&fixture.store).await;
+    assert_eq!(admin.get(paths::STATS).await.problem(), (403, "certificate_revoked"));
+    let rows = fixture.store.audit_log(None, 100).await.expect("reads");
+    let rows = rows.iter().filter(|row| row.action == "access.refuse").collect::<Vec<_>>();
+    let told = rows.iter().map(|row| (row.actor.as_str(), row.object.as_str())).collect::<Vec<_>>();
+    assert_eq!(told, [("admin:a-admin", paths::STATS), ("worker:a-worker", paths::USERS)]);
+    assert!(rows[1].detail.contains("wrong_role"), "{rows:?}");
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_good_once_and_a_second_use_ends_the_sign_in() {
     let fixture = Fixture::new().await;
     fixture.user("a@x.org", UserRole::User).await;
