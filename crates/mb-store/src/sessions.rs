@@ -170,8 +170,7 @@ impl Store {
 
     /// The living portal session with this token's digest, and its user; notes that it is used.
     pub async fn portal_session(&self, digest: &[u8; 32]) -> Result<Option<(Session, User)>, StoreError> {
-        let row = self.backend().fetch_optional(BY_TOKEN, [Value::Blob(digest)]).await?;
-        let Some((mut session, user)) = self.living(row).await? else { return Ok(None) };
+        let Some((mut session, user)) = self.watched_portal_session(digest).await? else { return Ok(None) };
         let now = self.now();
         if now.since(session.last_used_at) >= TOUCH {
             let mut tx = self.backend().begin().await?;
@@ -180,6 +179,12 @@ impl Store {
             session.last_used_at = now;
         }
         Ok(Some((session, user)))
+    }
+
+    /// The same without using it: whoever looks is a page that was left open.
+    pub async fn watched_portal_session(&self, digest: &[u8; 32]) -> Result<Option<(Session, User)>, StoreError> {
+        let row = self.backend().fetch_optional(BY_TOKEN, [Value::Blob(digest)]).await?;
+        self.living(row).await
     }
 
     /// The living session of this id, and its user: whether an access token made in it still holds.

@@ -244,6 +244,25 @@ async fn a_portal_opens_asks_for_and_ends_a_persons_session() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_left_open_keeps_no_session_alive() {
+    let fixture = Fixture::new().await;
+    fixture.user("a@x.org", UserRole::Admin).await;
+    let portal = fixture.portal().await;
+    let opened = portal.post(paths::SESSIONS, session_ask("a@x.org", PASSWORD, "192.0.2.1")).await.ok(201);
+    let token = mb_api::dto::SecretText::new(text(&opened["token"]).to_owned());
+    let credentials = mb_api::credentials::Credentials::Session(token);
+    let page = fixture.client(Role::Portal).await.with_credentials(credentials).watching();
+    for minutes in [10, 20, 30, 40, 50] {
+        fixture.clock.set(NOW.plus(Duration::from_mins(minutes)));
+        page.session().await.expect("it lives");
+        page.watch_messages(&mb_api::dto::MessageQuery::default()).await.expect("watches");
+    }
+    fixture.clock.set(NOW.plus(Duration::from_hours(1)));
+    let over = page.session().await.expect_err("nobody was there for an hour");
+    assert_eq!(over.code(), Some(mb_api::problem::ProblemCode::InvalidToken));
+}
+
+#[tokio::test]
 async fn a_portals_session_ends_when_it_is_idle_and_after_half_a_day() {
     let fixture = Fixture::new().await;
     fixture.user("a@x.org", UserRole::User).await;
