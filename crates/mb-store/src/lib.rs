@@ -23,6 +23,7 @@ mod destinations;
 mod domains;
 mod enrolment;
 mod error;
+mod expiring;
 mod expiry;
 mod issuing;
 mod key_reports;
@@ -90,6 +91,7 @@ pub use destinations::{DestinationChange, DestinationRow, DestinationSettings, N
 pub use domains::Domain;
 pub use enrolment::{Enrolment, EnrolmentTerms, NewEnrolment};
 pub use error::StoreError;
+pub use expiring::Ending as EndingCertificates;
 pub use issuing::{Ground, Recorded};
 pub use key_reports::KeyReport;
 pub use mail::{Mail, MailBacklog, MailOutcome, NewMail};

@@ -85,6 +85,7 @@ on_every_backend! {
         certificates_are_found_by_each_filter,
         certificates_come_in_pages,
         a_page_of_certificates_is_of_what_was_asked_for,
+        certificates_that_end_are_those_that_nobody_has_renewed,
         expired_certificates_leave_the_revoked_set,
         one_address_is_one_user_in_any_case,
         every_change_is_in_the_audit_log,
