@@ -170,8 +170,10 @@ routes! {
 /// Nothing is here, and somebody signed in is told so in his frame.
 async fn missing(State(portal): State<Portal>, request: Request) -> ApiError {
     let (mut parts, _) = request.into_parts();
-    // Asked for the frame alone: without one the page is plain, and 404 all the same.
-    let _ = Person::from_request_parts(&mut parts, &portal).await;
+    // Asked for the frame alone: without one the page is plain, and 404 all the same. A file's is seen by nobody.
+    if !assets::is_place(parts.uri.path()) {
+        let _ = Person::from_request_parts(&mut parts, &portal).await;
+    }
     ApiError::not_found()
 }
 

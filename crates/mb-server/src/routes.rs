@@ -49,6 +49,7 @@ use mb_runtime::Sharing;
 
 use crate::app::App;
 
+pub(crate) use messages::watchers::Watchers;
 pub use openapi::text as openapi_text;
 
 /// Whose the requests in work may be.

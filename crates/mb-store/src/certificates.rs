@@ -92,6 +92,8 @@ macro_rules! select {
     };
 }
 
+pub(crate) use select;
+
 macro_rules! list {
     ($first:literal) => {
         select!(concat!(

@@ -9,6 +9,7 @@ mod disk;
 mod files;
 mod finding;
 mod grants;
+mod mail;
 mod maintenance;
 mod ports;
 mod proxies;
@@ -101,6 +102,7 @@ pub(crate) async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
     findings.extend(certificates::check(patient, Clock::System.now()));
     findings.extend(disk::check(patient).await);
     findings.extend(ports::check(patient));
+    findings.extend(mail::check(patient));
     findings.extend(store::check(patient).await);
     findings.extend(queue::check(patient).await);
     findings.extend(server::check(patient).await);

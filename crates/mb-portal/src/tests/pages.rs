@@ -220,3 +220,26 @@ async fn the_live_tail_shows_what_the_main_server_says_with_numbers_masked() {
     assert!(text.lines().all(|line| line.is_empty() || line.starts_with("data: ")), "{text}");
     assert!(text.contains("+491****5678") && !text.contains("15112345678"), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_main_server_that_hangs_is_told_of_soon_and_files_do_not_wait_for_it() {
+    let browser = signed_in(Router::new().fallback(std::future::pending::<StatusCode>));
+    for (path, status, longest) in [
+        ("/messages", 503, 3),
+        ("/messages/stream", 503, 3),
+        ("/admin/users", 503, 3),
+        ("/login", 503, 3),
+        ("/nope", 404, 3),
+        ("/assets/nope.css", 404, 0),
+        ("/static/nope.css", 404, 0),
+    ] {
+        let began = tokio::time::Instant::now();
+        let (parts, _) = browser.get(path).await;
+        assert_eq!(parts.status, status, "{path}");
+        assert!(
+            began.elapsed() <= Duration::from_secs(longest) + Duration::from_millis(100),
+            "{path}: {:?}",
+            began.elapsed()
+        );
+    }
+}

@@ -166,8 +166,8 @@ pub(crate) async fn expiring(
     caller.admin()?;
     let (days, limit, after) = query.resolve()?;
     let now = app.clock.now();
-    let mut rows = expiry::ending(&app.store, now, days).await.map_err(store_fault)?;
-    rows.retain(|row| row.not_after > now && after.is_none_or(|after| place(row) > (after.at, after.id)));
+    let behind = after.as_ref().map(|after| (after.at, without_zeros(&after.id)));
+    let mut rows = expiry::page(&app, days, behind, limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let cursor = |row| Cursor { at: place(row).0, id: place(row).1 }.encode(List::Expiring);
@@ -181,6 +181,11 @@ fn place(row: &mb_store::CertificateRow) -> (Timestamp, [u8; 16]) {
     let tail = &row.serial[row.serial.len().saturating_sub(16)..];
     id[16 - tail.len()..].copy_from_slice(tail);
     (row.not_after, id)
+}
+
+/// As serial numbers are stored.
+fn without_zeros(id: &[u8]) -> &[u8] {
+    &id[id.iter().take_while(|byte| **byte == 0).count()..]
 }
 
 fn present(row: mb_store::CertificateRow, now: Timestamp) -> CertificateRow {

@@ -148,8 +148,12 @@ async fn a_refusal_of_the_sender_is_about_us_and_held_up_until_it_is_put_right()
 async fn recipients_that_are_all_refused_are_a_refusal_of_us() {
     let smtp = Smtp::start(None).await;
     let fixture = Fixture::mailing(plain(smtp.port)).await;
-    for (n, refusal) in (1..).zip(["554 relay denied", "550 5.7.1 relaying denied", "550 5.1.8 unknown sender domain"])
-    {
+    for (n, refusal) in (1..).zip([
+        "554 relay denied",
+        "550 5.7.1 relaying denied",
+        "550 5.1.8 unknown sender domain",
+        "550 5.1.0 <broker@example.org>: Sender address rejected: User unknown in virtual mailbox table",
+    ]) {
         smtp.behave(Manner::RefuseRecipients(refusal));
         fixture.clock.set(NOW.plus(Duration::from_hours(n)));
         for to in ["ann@example.org", "bob@example.org"] {

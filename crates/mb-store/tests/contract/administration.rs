@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mb_core::Role;
 use mb_store::{
-    CertificateFilter, CertificatePageFilter, CertificateRow, CertificateStatus, ClientStatus, Ground, NewUser,
-    RevokeTarget, StoreError, UserRole,
+    CertificateFilter, CertificatePageFilter, CertificateRow, CertificateStatus, ClientStatus, EndingCertificates,
+    Ground, NewUser, RevokeTarget, StoreError, UserRole,
 };
 
 use crate::fixture::{Fixture, NOW, client, domain};
@@ -151,6 +151,46 @@ pub(crate) async fn a_page_of_certificates_is_of_what_was_asked_for(fixture: Fix
     assert_eq!(standing(CertificateStatus::Revoked).await, [1]);
     assert_eq!(standing(CertificateStatus::Valid).await, [2, 3]);
     assert_eq!(standing(CertificateStatus::Expired).await, [4]);
+}
+
+pub(crate) async fn certificates_that_end_are_those_that_nobody_has_renewed(fixture: Fixture) {
+    let store = &fixture.store;
+    let day = Duration::from_hours(24);
+    let ends = |name: &str, serial, after: Duration| CertificateRow {
+        not_before: NOW.minus(day),
+        not_after: NOW.plus(after),
+        ..certificate(name, serial)
+    };
+    let mut worker = ends("a", 4, 3 * day);
+    (worker.role, worker.domain) = (Role::Worker, None);
+    let brief = CertificateRow { not_before: NOW, ..ends("brief", 7, Duration::from_hours(13)) };
+    let long = CertificateRow { serial: vec![9; 16], fingerprint: "f".into(), ..ends("c", 9, 2 * day) };
+    let rows = [
+        ends("a", 1, 2 * day),
+        ends("a", 2, 40 * day),
+        ends("b", 3, 2 * day),
+        worker,
+        ends("gone", 5, day),
+        ends("revoked", 6, day),
+        brief,
+        ends("later", 8, 30 * day + Duration::from_micros(1)),
+        long,
+        ends("over", 10, Duration::ZERO),
+    ];
+    with_certificates(&fixture, &rows).await;
+    store.revoke(&RevokeTarget::Serial(vec![1, 6]), "", "ca").await.expect("revokes");
+    store.ensure_client(&client("gone"), &domain("eu"), "ca").await.expect("is there");
+    store.set_client_status(&client("gone"), ClientStatus::Archived, "ca").await.expect("archives");
+    let range = EndingCertificates { after: NOW, until: NOW.plus(30 * day) };
+    let mut found: Vec<CertificateRow> = Vec::new();
+    for size in [2, 1, 0] {
+        let behind = found.last().map(|row| (row.not_after, row.serial.as_slice()));
+        let page = store.ending_certificates(range, behind, 2).await.expect("reads");
+        assert_eq!(page.len(), size);
+        found.extend(page);
+    }
+    let names = found.iter().map(|row| (row.name.as_str(), row.role)).collect::<Vec<_>>();
+    assert_eq!(names, [("b", Role::Client), ("c", Role::Client), ("a", Role::Worker)]);
 }
 
 pub(crate) async fn expired_certificates_leave_the_revoked_set(fixture: Fixture) {

@@ -85,6 +85,7 @@ on_every_backend! {
         certificates_are_found_by_each_filter,
         certificates_come_in_pages,
         a_page_of_certificates_is_of_what_was_asked_for,
+        certificates_that_end_are_those_that_nobody_has_renewed,
         expired_certificates_leave_the_revoked_set,
         one_address_is_one_user_in_any_case,
         every_change_is_in_the_audit_log,
@@ -101,6 +102,7 @@ on_every_backend! {
     people:
         users_come_in_pages_by_each_filter,
         what_ends_sessions_ends_all_of_them_at_once,
+        a_change_to_what_is_already_so_leaves_no_row,
         an_account_that_ended_opens_nothing,
         the_last_admin_stays,
         two_admins_cannot_remove_each_other_at_once,
@@ -112,6 +114,7 @@ on_every_backend! {
         a_restored_store_signs_everyone_out;
     signing_in:
         a_session_lives_until_it_is_idle_or_over,
+        where_somebody_signed_in_is_remembered_longer_than_the_session,
         a_sign_in_under_an_old_password_opens_nothing,
         sessions_are_listed_and_ended_by_their_owner_alone,
         one_session_too_many_ends_the_one_least_used,
