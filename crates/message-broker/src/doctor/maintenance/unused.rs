@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mb_core::{ClientStatus, Role, Timestamp};
-use mb_store::{AuditFilter, CertificateStatus, Client, ClientFilter, Store, StoreError, User, UserFilter};
+use mb_store::{
+    AuditFilter, CertificatePageFilter, CertificateStatus, Client, ClientFilter, Store, StoreError, User, UserFilter,
+};
 use serde::Serialize;
 
 use super::{Finding, Section, date, listed};
@@ -90,8 +92,8 @@ async fn signed_in(store: &Store, user: &User) -> Result<Option<Timestamp>, Stor
     };
     let page = store.audit_page(&filter, None, 1).await?;
     let began = page.entries.first().map(|row| row.entry.at);
-    let used = store.sessions(user.id).await?.first().map(|session| session.last_used_at);
-    Ok(began.max(used))
+    let last = store.sessions(user.id).await?.first().map(|session| session.last_used_at);
+    Ok(began.max(last))
 }
 
 /// Clients that have a certificate to send with and did not.
@@ -129,7 +131,7 @@ pub(super) async fn clients(store: &Store, now: Timestamp) -> Result<Section<Unu
 async fn senders(store: &Store, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
     let (mut names, mut after) = (BTreeSet::new(), None);
     loop {
-        let page = store.certificate_page(after, PAGE).await?;
+        let page = store.certificate_page(&CertificatePageFilter::default(), after, PAGE).await?;
         after = page.last().map(|(place, _)| *place);
         let is_last = page.len() < PAGE as usize;
         let good = page.into_iter().map(|(_, row)| row);
