@@ -48,7 +48,7 @@ enum Source {
 /// `mariadbd` and `mysqld` are the databases that the store is for besides its own file, into which `sqlite3` writes what no
 /// program of this version does; `nft` reads the firewall's rules and
 /// `tree-sitter-powershell` the scripts that nothing here can run.
-const SUITES: [Suite; 16] = [
+const SUITES: [Suite; 17] = [
     Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
     Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
     Suite { program: "python3", with: &[], source: Source::Debian(&["python3"]) },
