@@ -167,8 +167,12 @@ async fn recipients_that_are_all_refused_are_a_refusal_of_us() {
         fixture.send().await;
         assert_eq!(fixture.waiting().await, 0, "{refusal}");
         if n == 1 {
-            smtp.behave(Manner::RefuseRecipients("550 gone"));
+            smtp.behave(Manner::RefuseRecipient("carl@example.org", "550 gone"));
             fixture.write("carl@example.org", "hello").await;
+            fixture.write("dan@example.org", "hello").await;
+            fixture.send().await;
+            assert_eq!(fixture.waiting().await, 1, "it may have been us");
+            fixture.clock.set(NOW.plus(Duration::from_hours(n) + Duration::from_secs(31)));
             fixture.send().await;
             assert_eq!(fixture.waiting().await, 0, "one that others are not is refused for itself");
         }
