@@ -1,4 +1,5 @@
-//! Who could and does not: accounts that nobody signs in to, clients that send nothing. Each is a way in that nobody watches.
+//! Who could and does not: accounts that nobody signs in to, clients that send nothing. Each is a way in that nobody
+//! watches.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
