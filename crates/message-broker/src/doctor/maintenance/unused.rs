@@ -91,8 +91,8 @@ async fn signed_in(store: &Store, user: &User) -> Result<Option<Timestamp>, Stor
     };
     let page = store.audit_page(&filter, None, 1).await?;
     let began = page.entries.first().map(|row| row.entry.at);
-    let used = store.sessions(user.id).await?.first().map(|session| session.last_used_at);
-    Ok(began.max(used))
+    let at_work = store.sessions(user.id).await?.first().map(|session| session.last_used_at);
+    Ok(began.max(at_work))
 }
 
 /// Clients that have a certificate to send with and did not.
