@@ -193,7 +193,7 @@ fn size(bytes: u64) -> String {
     let tenths = |shift: u32| (bytes >> (shift - 10)).saturating_mul(10) >> 10;
     let (tenths, unit) = match bytes {
         ..0x10_0000 => return format!("{} KiB", bytes.div_ceil(1 << 10)),
-        ..0x4000_0000 => (tenths(20), "MiB"),
+        0x10_0000..0x4000_0000 => (tenths(20), "MiB"),
         _ => (tenths(30), "GiB"),
     };
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
