@@ -71,11 +71,11 @@ fn two_main_servers_that_start_at_once_on_an_empty_database_migrate_it_once_and_
     let running = servers.each_ref().map(|(dir, port)| MainServer::start(dir, &url(&database), *port));
     let give_up = Instant::now() + PATIENCE;
     for (dir, port) in &servers {
-        let serves = || {
+        let is_up = || {
             let health = Connection::anonymous(dir, *port).and_then(|mut server| server.get("/health/ready"));
             health.is_ok_and(|response| response.status == 200)
         };
-        while !serves() {
+        while !is_up() {
             let log = || std::fs::read_to_string(dir.join("stderr")).unwrap_or_default();
             assert!(Instant::now() < give_up, "{} does not serve: {}", dir.display(), log());
             std::thread::sleep(std::time::Duration::from_millis(50));
