@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes ready what building for Windows here takes: the toolchain's own standard library as source, from the Debian package of
-# the same version, and a Wine prefix with the one library that Rust programs want and Wine 8 lacks. Compiler, Wine and wixl
-# are Debian packages and here already.
+# the same version, and a Wine prefix with the one library that Rust programs want and Wine 8 lacks. Its registry is kept beside
+# it as it is at first, for tests to begin with. Compiler, Wine and wixl are Debian packages and here already.
 # usage: windows.sh FOLDER (as root)
 set -euo pipefail
 umask 022
@@ -38,6 +38,8 @@ unset DISPLAY
 if [ ! -d "$WINEPREFIX/drive_c/windows/system32" ]; then
     timeout 300 wine wineboot --init >/dev/null 2>&1
     timeout 60 wineserver -w
+    mkdir -p "$folder/registry"
+    cp "$WINEPREFIX"/*.reg "$folder/registry/"
 fi
 x86_64-w64-mingw32-gcc-posix -shared -s -o "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" \
     "$here/bcryptprimitives.c" -ladvapi32

@@ -18,8 +18,9 @@ use crate::{suite, windows};
 
 /// Where it lies, below the repository's root.
 const FOLDER: &str = "target/dist";
-/// The profile of cargo's that is for it.
-const PROFILE: &str = "dist";
+/// The profile of cargo's that is for it. Not of the folder's name: cargo builds a profile in the folder below `target/` that is
+/// called after it.
+const PROFILE: &str = "handout";
 /// The release series of cargo-deb that the package's description is written for.
 const CARGO_DEB: &str = "^3.8";
 
@@ -108,4 +109,16 @@ fn checksums(folder: &Path) -> anyhow::Result<Outcome> {
     std::fs::write(folder.join("SHA256SUMS"), &output.stdout).context("write SHA256SUMS")?;
     print!("{}", String::from_utf8_lossy(&output.stdout));
     Ok(Outcome::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_builds_does_not_lie_among_what_is_handed_out() {
+        assert_ne!(FOLDER, format!("target/{PROFILE}"));
+        let manifest = std::fs::read_to_string(command::root().join("Cargo.toml")).expect("readable");
+        assert!(manifest.contains(&format!("[profile.{PROFILE}]")));
+    }
 }

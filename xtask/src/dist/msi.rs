@@ -1,7 +1,8 @@
 //! The installer's description, as `wixl` reads it (`WiX` 3, as far as `wixl` knows it).
 //!
 //! It lays files out and no services: those take settings first (`deployment\services\install_all_services.ps1`). Removing it
-//! stops and removes the services; what the system has written stays.
+//! stops and removes the services; what the system has written stays. A newer version removes the older one first, which stops
+//! the services and must leave them: their accounts and passwords are not the installer's to make again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -62,7 +63,9 @@ pub(super) fn description(stage: &Path, files: &[PathBuf]) -> anyhow::Result<Str
     for number in 1..=count {
         writeln!(text, "      <ComponentRef Id=\"c{number}\"/>")?;
     }
-    writeln!(text, "    </Feature>\n  </Product>\n</Wix>")?;
+    writeln!(text, "    </Feature>\n    <InstallExecuteSequence>")?;
+    writeln!(text, "      <DeleteServices>NOT UPGRADINGPRODUCTCODE</DeleteServices>")?;
+    writeln!(text, "    </InstallExecuteSequence>\n  </Product>\n</Wix>")?;
     Ok(text)
 }
 
@@ -130,6 +133,7 @@ mod tests {
             "<Directory Id=\"d2_adr\" Name=\"adr\">",
             "<ComponentRef Id=\"c3\"/>",
             "Name=\"MessageBrokerProxy\" Stop=\"uninstall\" Remove=\"uninstall\"",
+            "<DeleteServices>NOT UPGRADINGPRODUCTCODE</DeleteServices>",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

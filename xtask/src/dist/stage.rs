@@ -7,7 +7,8 @@ use anyhow::Context;
 use crate::command;
 
 /// Folders and files of the repository that lie there under the same names.
-const COPIED: [&str; 5] = ["deployment", "monitoring", "docs", "SECURITY.md", "CHANGELOG.md"];
+const COPIED: [&str; 6] =
+    ["deployment", "monitoring", "docs", "packaging/windows/README.md", "SECURITY.md", "CHANGELOG.md"];
 /// What is of Linux alone.
 const LEFT_OUT: [&str; 1] = ["sh"];
 

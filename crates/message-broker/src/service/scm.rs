@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use windows_service::service::{Service, ServiceAccess, ServiceStartType, ServiceState};
+use windows_service::service::{Service, ServiceAccess, ServiceExitCode, ServiceStartType, ServiceState};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 use super::{Part, Plan, Row, acl, holder};
@@ -23,6 +23,8 @@ const STARTS: Duration = Duration::from_mins(10);
 const STOPS: Duration = Duration::from_mins(5);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(200);
+/// `ERROR_SERVICE_NEVER_STARTED`: what the manager has for a service that nobody has started since the machine did.
+const NEVER_STARTED: ServiceExitCode = ServiceExitCode::Win32(1077);
 
 /// The data directory of services unless somebody says otherwise: the guide's application root.
 pub(crate) fn data_dir() -> PathBuf {
@@ -210,7 +212,7 @@ pub(crate) fn planned(_root: Option<&Path>, part: Part, program: &Path) -> Optio
 pub(crate) fn revive(parts: &[Part]) -> Result<()> {
     for part in parts {
         let status = open(*part, ServiceAccess::QUERY_STATUS)?.query_status().context("ask for the service")?;
-        let failed = status.exit_code != windows_service::service::ServiceExitCode::NO_ERROR;
+        let failed = ![ServiceExitCode::NO_ERROR, NEVER_STARTED].contains(&status.exit_code);
         if status.current_state == ServiceState::Stopped && failed {
             start(&[*part])?;
         }

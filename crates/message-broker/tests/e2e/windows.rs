@@ -1,9 +1,12 @@
-//! The program for Windows, under Wine: `cargo xtask windows` builds it and its installer, which CI does before the tests. What
-//! Wine does not know - delayed start, access lists, the event log's viewer - is not shown here.
+//! The program for Windows, under Wine: `cargo xtask windows` builds it and its installer, and only where it has do these tests
+//! run. What Wine does not know - delayed start, access lists, the event log's viewer - is not shown here.
 
 mod needs_wine {
+    use std::fs::File;
+    use std::io::{Read as _, Seek as _};
     use std::path::{Path, PathBuf};
-    use std::process::{Child, Command, Output, Stdio};
+    use std::process::{Child, Command, ExitStatus, Stdio};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
     use tempfile::TempDir;
@@ -30,32 +33,85 @@ mod needs_wine {
         command
     }
 
+    /// Where the guide has the installation.
+    fn root() -> PathBuf {
+        folder().join("wine/drive_c/MessageBroker")
+    }
+
     /// As Windows names a place of this machine.
     fn windows_path(path: &Path) -> String {
         format!("Z:{}", path.display().to_string().replace('/', "\\"))
     }
 
-    fn text(output: &Output) -> String {
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        format!("{out}{err}")
+    /// How a program ended, and what it said.
+    struct Outcome {
+        success: bool,
+        out: String,
+        err: String,
     }
 
+    impl Outcome {
+        /// Of a program that is run to its end. It writes into files: a pipe would be held open by Wine's own services, which
+        /// the first program of a session starts.
+        fn of(command: &mut Command) -> Self {
+            let [mut out, mut err] = [(); 2].map(|()| tempfile::tempfile().expect("temporary file"));
+            let end = |file: &File| Stdio::from(file.try_clone().expect("cloned"));
+            let status = command.stdout(end(&out)).stderr(end(&err)).status().expect("wine runs");
+            let read = |file: &mut File| {
+                let mut bytes = Vec::new();
+                file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("readable");
+                String::from_utf8_lossy(&bytes).into_owned()
+            };
+            Self { success: status.success(), out: read(&mut out), err: read(&mut err) }
+        }
+
+        /// It did what it should.
+        #[track_caller]
+        fn expect(self, what: &str) -> Self {
+            assert!(self.success, "{what}: {}{}", self.out, self.err);
+            self
+        }
+    }
+
+    /// Held by the test whose turn it is: there is one prefix, and the toolchain's own runner has tests side by side.
+    static TURN: Mutex<()> = Mutex::new(());
+
     /// Wine's processes end with it, whatever a test left running.
-    struct Prefix;
+    struct Prefix {
+        _turn: MutexGuard<'static, ()>,
+    }
 
     impl Prefix {
-        /// Services outlive the command that started them only while the server is told to stay.
+        /// As it was made: the registry holds all that Wine knows of services and installations, and a test that was killed may have
+        /// left some. Services outlive the command that started them only while the server is told to stay.
         fn start() -> Self {
+            let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = Self::server("-k");
+            let _ = std::fs::remove_dir_all(root());
+            for file in std::fs::read_dir(folder().join("registry")).expect("`cargo xtask windows` has made it") {
+                let file = file.expect("readable");
+                std::fs::copy(file.path(), folder().join("wine").join(file.file_name())).expect("copied");
+            }
+            Self::server("-p300").expect("wineserver runs");
+            Self { _turn: turn }
+        }
+
+        /// Tells the server something; what it leaves running writes nowhere.
+        fn server(word: &str) -> std::io::Result<ExitStatus> {
             let mut server = Command::new("wineserver");
-            server.arg("-p300").env("WINEPREFIX", folder().join("wine")).status().expect("wineserver runs");
-            Self
+            server
+                .arg(word)
+                .env("WINEPREFIX", folder().join("wine"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
         }
     }
 
     impl Drop for Prefix {
         fn drop(&mut self) {
-            let mut server = Command::new("wineserver");
-            let _ = server.arg("-k").env("WINEPREFIX", folder().join("wine")).status();
+            let _ = Self::server("-k");
+            let _ = std::fs::remove_dir_all(root());
         }
     }
 
@@ -95,15 +151,15 @@ mod needs_wine {
 
     #[test]
     fn the_program_makes_an_authority_runs_and_takes_a_message() {
-        let _prefix = Prefix::start();
         let dir = TempDir::new().expect("temporary folder");
+        // Ends, and its processes with it, before the folder that they write into.
+        let _prefix = Prefix::start();
         let data = dir.path().join("data");
         let ports = configured(&data);
-        let version = wine(program()).arg("--version").output().expect("wine runs");
-        assert!(text(&version).contains(env!("CARGO_PKG_VERSION")), "{}", text(&version));
+        let version = Outcome::of(wine(program()).arg("--version")).expect("--version");
+        assert!(version.out.contains(env!("CARGO_PKG_VERSION")), "{}", version.out);
         let at = windows_path(&data);
-        let made = wine(program()).args(["--data-dir", &at, "ca", "init"]).output().expect("wine runs");
-        assert!(made.status.success(), "{}", text(&made));
+        Outcome::of(wine(program()).args(["--data-dir", &at, "ca", "init"])).expect("ca init");
         assert!(data.join("certs/ca.key").exists());
         let mut up = wine(program());
         up.args(["--data-dir", &at, "up"]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -114,65 +170,73 @@ mod needs_wine {
 
     #[test]
     fn the_service_is_installed_started_used_stopped_and_removed() {
-        let _prefix = Prefix::start();
         let dir = TempDir::new().expect("temporary folder");
+        // Ends, and its processes with it, before the folder that they write into.
+        let _prefix = Prefix::start();
         let data = dir.path().join("data");
         let ports = configured(&data);
         let at = windows_path(&data);
-        let service = |words: &[&str]| {
-            wine(program()).args(["--data-dir", &at, "service"]).args(words).output().expect("wine runs")
-        };
+        let service = |words: &[&str]| Outcome::of(wine(program()).args(["--data-dir", &at, "service"]).args(words));
         let row = || {
             let listed = service(&["status", "up", "--json"]);
             let rows: serde_json::Value =
-                serde_json::from_slice(&listed.stdout).unwrap_or_else(|_| panic!("{}", text(&listed)));
+                serde_json::from_str(&listed.out).unwrap_or_else(|_| panic!("{}{}", listed.out, listed.err));
             rows["data"][0].clone()
         };
         assert_eq!(row()["installed"], false);
-        let installed = service(&["install", "up"]);
-        assert!(installed.status.success(), "{}", text(&installed));
-        let started = service(&["start", "up"]);
-        assert!(started.status.success(), "{} {}", text(&started), logs(&data));
+        service(&["install", "up"]).expect("install");
+        service(&["repair"]).expect("repair");
+        assert_eq!(row()["state"], "stopped", "what was never started has not failed");
+        service(&["start", "up"]).expect("start");
         wait_ready(&data, ports, || None);
         submit(&mut Connection::client(&data, ports.proxy, "demo").expect("connected"), "to a service");
         let running = row();
         assert_eq!((&running["service"], &running["state"]), (&"MessageBroker".into(), &"running".into()), "{running}");
-        let stopped = service(&["stop", "up"]);
-        assert!(stopped.status.success(), "{}", text(&stopped));
+        service(&["stop", "up"]).expect("stop");
         assert_eq!(row()["state"], "stopped");
         assert!(logs(&data).contains("\"message\":\"stopped\""), "it drained: {}", logs(&data));
-        let removed = service(&["uninstall", "up"]);
-        assert!(removed.status.success(), "{}", text(&removed));
+        service(&["uninstall", "up"]).expect("uninstall");
         assert_eq!(row()["installed"], false);
     }
 
+    /// What `cargo xtask windows` has packed.
+    fn installer() -> String {
+        let folder = folder().join("installer");
+        let files = std::fs::read_dir(folder).expect("run `cargo xtask windows`");
+        let files = files.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut installers = files.filter(|path| path.extension().is_some_and(|extension| extension == "msi"));
+        windows_path(&installers.next().expect("an installer").canonicalize().expect("there"))
+    }
+
     #[test]
-    fn the_installer_lays_out_the_guides_folder_and_takes_it_away() {
+    fn the_installer_lays_out_the_guides_folder_and_takes_it_away_with_its_services() {
         let _prefix = Prefix::start();
-        let folder_of_installer = folder().join("installer");
-        let installer = std::fs::read_dir(&folder_of_installer).expect("run `cargo xtask windows`");
-        let installer = installer.filter_map(|entry| Some(entry.ok()?.path()));
-        let installer = installer.filter(|path| path.extension().is_some_and(|extension| extension == "msi"));
-        let installer = windows_path(&installer.last().expect("an installer").canonicalize().expect("there"));
-        let root = folder().join("wine/drive_c/MessageBroker");
-        let outcome = wine("msiexec").args(["/i", &installer, "/qn"]).output().expect("wine runs");
-        assert!(outcome.status.success(), "{}", text(&outcome));
+        let (installer, root) = (installer(), root());
+        Outcome::of(wine("msiexec").args(["/i", &installer, "/qn"])).expect("installation");
         for file in [
             "bin/message-broker.exe",
             "deployment/services/install_all_services.ps1",
             "deployment/certs/init_ca.bat",
             "monitoring/prometheus/prometheus.yml",
+            "packaging/windows/README.md",
             "docs/operating.md",
         ] {
             assert!(root.join(file).exists(), "{file}");
         }
-        let version = wine(root.join("bin/message-broker.exe")).arg("--version").output().expect("wine runs");
-        assert!(version.status.success(), "{}", text(&version));
-        std::fs::write(root.join(".env"), "LOG_LEVEL=info\n").expect("written");
-        let removed = wine("msiexec").args(["/x", &installer, "/qn"]).output().expect("wine runs");
-        assert!(removed.status.success(), "{}", text(&removed));
-        assert!(!root.join("bin/message-broker.exe").exists());
-        assert!(root.join(".env").exists(), "what was configured stays");
-        std::fs::remove_dir_all(&root).expect("removed");
+        let ports = configured(&root);
+        let installed = root.join("bin/message-broker.exe");
+        // The installation is where services look by themselves.
+        for action in ["install", "start"] {
+            Outcome::of(wine(&installed).args(["service", action, "up"])).expect(action);
+        }
+        wait_ready(&root, ports, || None);
+        Outcome::of(wine("msiexec").args(["/x", &installer, "/qn"])).expect("removal");
+        assert!(logs(&root).contains("\"message\":\"stopped\""), "it drained: {}", logs(&root));
+        let left = Outcome::of(wine(program()).args(["service", "status", "up"]));
+        assert!(left.out.contains("not installed"), "{}{}", left.out, left.err);
+        assert!(!installed.exists());
+        for kept in [".env", "certs/ca.key", "message-broker.db"] {
+            assert!(root.join(kept).exists(), "what was configured and stored stays: {kept}");
+        }
     }
 }
