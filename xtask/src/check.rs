@@ -40,7 +40,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     }
     let run = |runner, words: &[&str]| tests(runner, words, options.filter.as_deref(), &left_out);
     if is_command("nextest") {
-        report.tests("tests", || run(Runner::Nextest, &["nextest", "run", "--workspace"]))?;
+        let profile = if options.strict { "ci" } else { "default" };
+        report.tests("tests", || run(Runner::Nextest, &["nextest", "run", "--workspace", "--profile", profile]))?;
         report.tests("doc tests", || run(Runner::Standard, &["test", "--doc", "--workspace"]))?;
     } else {
         println!("\ncargo-nextest is not installed: the toolchain's own runner does its work");

@@ -18,6 +18,8 @@ pub(crate) struct Counts {
     pub(crate) passed: u64,
     /// Tests that ran and failed, timed out or could not be started.
     pub(crate) failed: u64,
+    /// Tests that failed first and passed when they ran again; they are among those that passed.
+    pub(crate) flaky: u64,
 }
 
 impl Counts {
@@ -35,6 +37,7 @@ impl Counts {
             match what {
                 "passed" => counts.passed += number,
                 "failed" | "timed out" | "exec failed" => counts.failed += number,
+                "flaky" => counts.flaky += number,
                 _ => {}
             }
         }
@@ -43,7 +46,7 @@ impl Counts {
 
     /// Both together.
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+        Self { passed: self.passed + other.passed, failed: self.failed + other.failed, flaky: self.flaky + other.flaky }
     }
 }
 
@@ -70,6 +73,8 @@ mod tests {
         assert_eq!(read("     Summary [   0.007s] 1 test run: 1 passed, 2 skipped"), Some((1, 0)));
         let mixed = "Summary [ 9.1s] 9 tests run: 4 passed (2 slow, 1 leaky), 2 failed, 2 timed out, 1 exec failed";
         assert_eq!(read(mixed), Some((4, 5)));
+        let again = "Summary [ 9.1s] 9 tests run: 9 passed (1 slow, 2 flaky), 3 skipped";
+        assert_eq!(Counts::in_line(Runner::Nextest, again), Some(Counts { passed: 9, failed: 0, flaky: 2 }));
         let coloured = "\u{1b}[32;1m  Summary\u{1b}[0m [ 0.1s] \u{1b}[1m3\u{1b}[0m tests run: \u{1b}[1m3\u{1b}[0m \u{1b}[32mpassed\u{1b}[0m";
         assert_eq!(read(coloured), Some((3, 0)));
     }

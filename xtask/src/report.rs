@@ -120,10 +120,13 @@ impl fmt::Display for Report {
             };
             writeln!(f, "SKIPPED {}: {why}{verdict}", step.name)?;
         }
+        if let Some(Counts { flaky: flaky @ 1.., .. }) = self.counts {
+            writeln!(f, "FLAKY: {flaky} that failed first and passed when run again; search for FLAKY above")?;
+        }
         let failed = self.steps.iter().filter(|step| self.fails(step)).collect::<Vec<_>>();
         match self.counts {
             _ if failed.is_empty() && self.ran_nothing() => writeln!(f, "FAILED: no test ran"),
-            Some(Counts { passed, failed: tests }) if failed.iter().all(|step| step.counted) => {
+            Some(Counts { passed, failed: tests, .. }) if failed.iter().all(|step| step.counted) => {
                 writeln!(f, "{passed} passed, {tests} failed")
             }
             _ if failed.is_empty() => Ok(()),
@@ -155,7 +158,7 @@ mod tests {
         report.to_string().lines().last().unwrap_or_default().to_owned()
     }
 
-    const GOOD: (bool, Option<Counts>) = (true, Some(Counts { passed: 7, failed: 0 }));
+    const GOOD: (bool, Option<Counts>) = (true, Some(Counts { passed: 7, failed: 0, flaky: 0 }));
 
     #[test]
     fn the_last_line_is_the_runners_totals() {
@@ -165,8 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn what_passed_when_run_again_is_told_and_no_failure() {
+        let report = report(true, Outcome::Passed, (true, Some(Counts { passed: 7, failed: 0, flaky: 1 })));
+        assert!(report.succeeded() && report.to_string().contains("FLAKY: 1 "), "{report}");
+        assert_eq!(last_line(&report), "7 passed, 0 failed");
+    }
+
+    #[test]
     fn failed_tests_fail_the_run_and_are_counted() {
-        let report = report(false, Outcome::Passed, (false, Some(Counts { passed: 5, failed: 2 })));
+        let report = report(false, Outcome::Passed, (false, Some(Counts { passed: 5, failed: 2, flaky: 0 })));
         assert!(!report.succeeded());
         assert_eq!(last_line(&report), "5 passed, 2 failed");
     }
@@ -180,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_runner_that_breaks_off_is_named_and_not_counted() {
-        for counts in [None, Some(Counts { passed: 3, failed: 0 })] {
+        for counts in [None, Some(Counts { passed: 3, failed: 0, flaky: 0 })] {
             let report = report(false, Outcome::Passed, (false, counts));
             assert!(!report.succeeded());
             assert_eq!(last_line(&report), "FAILED: tests");

@@ -40,15 +40,18 @@ enum Source {
     Script(&'static str, &'static str, &'static [&'static str]),
 }
 
-/// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `strace` sees whether an
-/// answer waits for the disk; `systemd-analyze` reads the units; `prometheus` scrapes as an operator's does; `chromium`
+/// Every suite. `openssl` and `curl` are the second opinion on certificates, keys and HTTP; `python3` runs the samples;
+/// `strace` sees whether an answer waits for the disk; `systemd-analyze` reads the units; `prometheus` scrapes as an
+/// operator's does; `chromium`
 /// uses the portal, led by its driver; `schemathesis` makes up requests from the OpenAPI document; `sslyze` scans the TLS
 /// ports; `unshare` gives a process name servers of its own; `setpriv` runs as another account; `redis-server` is the queue of separate processes, and its own Sentinel;
-/// `mariadbd` and `mysqld` are the databases that the store is for besides its own file; `nft` reads the firewall's rules and
+/// `mariadbd` and `mysqld` are the databases that the store is for besides its own file, into which `sqlite3` writes what no
+/// program of this version does; `nft` reads the firewall's rules and
 /// `tree-sitter-powershell` the scripts that nothing here can run.
-const SUITES: [Suite; 15] = [
+const SUITES: [Suite; 17] = [
     Suite { program: "openssl", with: &[], source: Source::Debian(&["openssl"]) },
     Suite { program: "curl", with: &[], source: Source::Debian(&["curl"]) },
+    Suite { program: "python3", with: &[], source: Source::Debian(&["python3"]) },
     Suite { program: "strace", with: &[], source: Source::Debian(&["strace"]) },
     Suite {
         program: "chromium",
@@ -63,6 +66,7 @@ const SUITES: [Suite; 15] = [
     Suite { program: "setpriv", with: &[], source: Source::Debian(&["util-linux"]) },
     Suite { program: "redis-server", with: &[], source: Source::Debian(&["redis-server"]) },
     Suite { program: "mariadbd", with: &[], source: Source::Debian(&["mariadb-server"]) },
+    Suite { program: "sqlite3", with: &[], source: Source::Debian(&["sqlite3"]) },
     Suite { program: "mysqld", with: &[], source: Source::Script("xtask/mysql.sh", "target/mysql", &[]) },
     Suite { program: "nft", with: &[], source: Source::Debian(&["nftables"]) },
     Suite {

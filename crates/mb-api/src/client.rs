@@ -29,7 +29,7 @@ use mb_core::{ClientName, MessageId, Policy, handover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, WATCHING};
 use crate::dto::delivery::RegisterQuery;
 use crate::dto::{
     ConfirmAnswer, ConfirmRequest, HealthReport, InternalStatusAnswer, InternalStatusRequest, KnownForGood,
@@ -62,12 +62,15 @@ pub struct Client {
     transport: Transport,
     credentials: Option<Credentials>,
     request_id: Option<RequestId>,
+    /// The longest that a call waits, if that is shorter than its deadline.
+    patience: Option<Duration>,
+    watches: bool,
 }
 
 impl Client {
     /// A client over `transport`.
     pub const fn new(transport: Transport) -> Self {
-        Self { transport, credentials: None, request_id: None }
+        Self { transport, credentials: None, request_id: None, patience: None, watches: false }
     }
 
     /// This client as it speaks for the person of `credentials`. The certificate stays the transport's.
@@ -80,6 +83,18 @@ impl Client {
     #[must_use]
     pub fn with_request_id(&self, id: RequestId) -> Self {
         Self { request_id: Some(id), ..self.clone() }
+    }
+
+    /// This client as it waits for no answer longer than that.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self.clone() }
+    }
+
+    /// This client as it asks without anybody doing anything: the session of its credentials is not used by that.
+    #[must_use]
+    pub fn watching(&self) -> Self {
+        Self { watches: true, ..self.clone() }
     }
 
     /// Makes all later calls with another certificate, of clones too; calls under way finish as they began.
@@ -188,7 +203,7 @@ impl Client {
 
     async fn exchange(&self, mut request: Request<Bytes>, deadline: Duration) -> Result<Response<Bytes>, ClientError> {
         self.introduce(&mut request)?;
-        self.transport.call(request, deadline).await
+        self.transport.call(request, self.patience.map_or(deadline, |patience| patience.min(deadline))).await
     }
 
     /// Says for whom, and in which request, the call is made.
@@ -197,6 +212,9 @@ impl Client {
         if let Some(credentials) = &self.credentials {
             let no_token = || ClientError::BadRequest("the token has characters that no token has".into());
             headers.insert(AUTHORIZATION, credentials.header_value().ok_or_else(no_token)?);
+        }
+        if self.watches {
+            headers.insert(WATCHING, HeaderValue::from_static("1"));
         }
         if let Some(id) = &self.request_id {
             headers.entry(request_id::HEADER).or_insert_with(|| id.as_header().clone());

@@ -5,10 +5,13 @@
 //! worth nothing without a portal's key.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dto::SecretText;
 use crate::problem::{ApiError, ProblemCode};
+
+/// On a request that nobody makes, but a page that is open: it does not count as a use of the session.
+pub const WATCHING: HeaderName = HeaderName::from_static("x-watching");
 
 /// The longest token that is read.
 const MAX_TOKEN: usize = 4096;

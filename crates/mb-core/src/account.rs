@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use unicode_normalization::{UnicodeNormalization, is_nfkc};
+
 /// What a user may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -127,23 +129,31 @@ impl fmt::Display for UserId {
 /// The longest e-mail address (RFC 5321, section 4.5.3.1.3, less the angle brackets).
 pub const MAX_EMAIL: usize = 254;
 
-/// An e-mail address, lower-cased, so that one address is one account.
+/// An e-mail address, lower-cased and composed (Unicode NFC), so that one address is one account.
 ///
-/// Held to what makes it one line with a local part and a host; whether mail arrives there, only mail can tell.
+/// Held to what makes it one line with a local part and a host, and to what nobody takes for another one: letters of one
+/// script, and a host as it stands in the DNS (letters of others as `xn--`, RFC 5890). Whether mail arrives there, only mail
+/// can tell.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Email(Box<str>);
 
 impl Email {
     /// Takes an address in any case; `None` if it has spaces or control characters, not exactly one `@` with text on both
-    /// sides, or more than [`MAX_EMAIL`] bytes.
+    /// sides, a host that is not ASCII or ends with a dot, letters of several scripts or in another form than their own, or
+    /// more than [`MAX_EMAIL`] bytes.
     pub fn parse(text: &str) -> Option<Self> {
-        let lower = text.to_lowercase();
+        // A long text is not worth the work; composing makes none of a twelfth.
+        if text.len() > 12 * MAX_EMAIL {
+            return None;
+        }
+        let lower = text.to_lowercase().nfc().collect::<String>();
         let (local, host) = lower.split_once('@')?;
         let plain = !lower.chars().any(|c| c.is_control() || c.is_whitespace() || is_format(c));
         let whole = !local.is_empty() && !host.is_empty() && !host.contains('@');
+        let alone = host.is_ascii() && !host.ends_with('.') && is_nfkc(local) && is_of_one_script(local);
         // A quoted or bracketed part, or a comma, could end the address in a mail's header and begin another.
         let safe = !lower.contains(['<', '>', '"', ',', ';', '\\', '(', ')']);
-        (plain && whole && safe && lower.len() <= MAX_EMAIL).then(|| Self(lower.into()))
+        (plain && whole && alone && safe && lower.len() <= MAX_EMAIL).then(|| Self(lower.into()))
     }
 
     /// The address.
@@ -155,6 +165,19 @@ impl Email {
 /// Characters that are invisible or turn the direction of text, so that two addresses look like one.
 const fn is_format(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Whether all letters are of one of the scripts whose letters look like each other's, or all of others.
+fn is_of_one_script(text: &str) -> bool {
+    let script = |c: char| match c {
+        'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => 0,
+        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => 1,
+        '\u{400}'..='\u{52f}' => 2,
+        _ => 3,
+    };
+    let mut scripts = text.chars().filter(|c| c.is_alphabetic()).map(script);
+    let first = scripts.next();
+    scripts.all(|script| Some(script) == first)
 }
 
 impl fmt::Display for Email {
@@ -212,6 +235,24 @@ mod tests {
         for bad in
             ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\n", "a@b\r\nBcc: x", "a\u{200b}@b", "<a@b>", "a@b,c", &long]
         {
+            assert_eq!(Email::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_another_address_is_that_one_or_none() {
+        let composed = Email::parse("caf\u{e9}@x.org").expect("valid");
+        assert_eq!(Email::parse("cafe\u{301}@x.org"), Some(composed));
+        for valid in ["müller@x.org", "анна@x.org", "άννα@x.org", "安娜1@x.org", "a@xn--bcher-kva.example"] {
+            assert!(Email::parse(valid).is_some(), "{valid}");
+        }
+        for bad in [
+            "\u{430}dmin@x.org",
+            "\u{ff41}dmin@x.org",
+            "admin@x.org.",
+            "admin@b\u{fc}cher.example",
+            "ad\u{3bc}in@x.org",
+        ] {
             assert_eq!(Email::parse(bad), None, "{bad:?}");
         }
     }

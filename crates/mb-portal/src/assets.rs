@@ -18,6 +18,11 @@ use mb_api::problem::ApiError;
 /// The route of them all.
 pub(crate) const ROUTE: &str = "/static/{hash}/{file}";
 
+/// Whether files, and no pages, are looked for there.
+pub(crate) fn is_place(path: &str) -> bool {
+    ["/static/", "/assets/"].into_iter().any(|place| path.starts_with(place))
+}
+
 /// What is written in the repository about a file.
 struct Source {
     file: &'static str,

@@ -1,8 +1,8 @@
 //! The portal: pages for the people who use and run the broker.
 //!
-//! A client of the main server's API and nothing else: it holds no session and no message, and a new key or secret only
-//! until it is shown. Pages are rendered here, work without scripts, and show only what the person signed in may do; what the person really may do the main
-//! server decides on every call. One page is one file under `pages` with its template of the same name.
+//! A client of the main server's API and nothing else: it holds no session, no message, and no key or secret. Pages are
+//! rendered here, work without scripts, and show only what the person signed in may do; what the person really may do the
+//! main server decides on every call. One page is one file under `pages` with its template of the same name.
 
 mod assets;
 mod certificate_files;
@@ -16,7 +16,6 @@ mod field;
 mod flash;
 mod form;
 mod form_page;
-mod handing_out;
 mod live;
 mod next;
 mod pages;
@@ -34,11 +33,8 @@ mod zone;
 
 use axum::Router;
 use mb_api::Client;
-use mb_api::dto::Enrolment;
 use mb_core::Clock;
 use tokio_util::sync::CancellationToken;
-
-use handing_out::{HandingOut, Issued, SigningSecret};
 
 pub use error_page::error_page;
 pub use pages::ROUTES;
@@ -50,22 +46,12 @@ pub struct Portal {
     clock: Clock,
     /// Cancelled when the process stops: streams end then.
     stopping: CancellationToken,
-    certificates: HandingOut<Issued>,
-    secrets: HandingOut<SigningSecret>,
-    enrolments: HandingOut<Enrolment>,
 }
 
 impl Portal {
     /// A portal that asks the main server through `client`, which speaks as a component of role `portal`.
     pub fn new(client: Client, clock: Clock, stopping: CancellationToken) -> Self {
-        Self {
-            client,
-            clock,
-            stopping,
-            certificates: HandingOut::default(),
-            secrets: HandingOut::default(),
-            enrolments: HandingOut::default(),
-        }
+        Self { client, clock, stopping }
     }
 
     /// The pages. Serve them with [`error_page`], so that refusals are pages too.

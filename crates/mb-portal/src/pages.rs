@@ -129,11 +129,9 @@ routes! {
     "/admin/clients/{id}/rate-limit" => post(client::post),
     "/admin/clients/{id}/{change}" => get(client_status::get).post(client_status::post),
     "/admin/enrolments/new" => get(enrolment_new::get).post(enrolment_new::post),
-    "/admin/enrolments/{name}/token" => get(enrolment::get),
     "/admin/certificates" => get(certificates::get),
     "/admin/certificates/new" => get(certificate_issue::get).post(certificate_issue::post),
     "/admin/certificates/renew" => get(certificate_renew::get).post(certificate_renew::post),
-    "/admin/certificates/{serial}/issued" => get(certificate_issued::get),
     "/admin/certificates/{serial}/revoke" => get(certificate_revoke::get).post(certificate_revoke::post),
     "/admin/domains" => get(domains::get),
     "/admin/domains/new" => get(domain_new::get).post(domain_new::post),
@@ -147,7 +145,6 @@ routes! {
     "/admin/destinations/{id}/pause" => post(destination_state::pause),
     "/admin/destinations/{id}/disable" => get(destination_state::get).post(destination_state::post),
     "/admin/destinations/{id}/rotate" => get(destination_secret::get).post(destination_secret::post),
-    "/admin/destinations/{id}/secret" => get(destination_secret::shown),
     "/admin/destinations/{id}/replay" => get(destination_replay::get).post(destination_replay::post),
     "/admin/destinations/{id}/delete" => get(destination_delete::get).post(destination_delete::post),
     "/admin/dead-letters" => get(dead_letters::get),
@@ -173,8 +170,10 @@ routes! {
 /// Nothing is here, and somebody signed in is told so in his frame.
 async fn missing(State(portal): State<Portal>, request: Request) -> ApiError {
     let (mut parts, _) = request.into_parts();
-    // Asked for the frame alone: without one the page is plain, and 404 all the same.
-    let _ = Person::from_request_parts(&mut parts, &portal).await;
+    // Asked for the frame alone: without one the page is plain, and 404 all the same. A file's is seen by nobody.
+    if !assets::is_place(parts.uri.path()) {
+        let _ = Person::from_request_parts(&mut parts, &portal).await;
+    }
     ApiError::not_found()
 }
 

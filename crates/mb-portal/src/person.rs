@@ -1,5 +1,7 @@
 //! Who is signed in: asked of the main server on every request, so that what was taken away is gone at once.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use http::header::{HOST, REFERER};
 use http::request::Parts;
@@ -20,6 +22,8 @@ use crate::zone::Zone;
 
 /// The most open notices that are counted for the badge.
 const COUNTED: u32 = 99;
+/// How long it is asked who somebody is: if that takes longer, the main server hangs, and so would every page.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Somebody signed in.
 #[derive(Clone, Debug)]
@@ -33,6 +37,10 @@ pub(crate) struct Person {
     visit: Visit,
     open_notices: Option<String>,
 }
+
+/// Somebody signed in whose page watches by itself, which keeps no session alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher(pub(crate) Person);
 
 /// An admin signed in.
 #[derive(Clone, Debug)]
@@ -67,6 +75,21 @@ impl Person {
     pub(crate) fn shell(&self, section: Section) -> Shell {
         Shell::of(&self.visit, self.profile(), self.open_notices.clone(), section)
     }
+
+    /// Who is behind `client`, the main server through the request's session.
+    async fn behind(client: Option<Client>, parts: &mut Parts, portal: &Portal) -> Result<Self, Stop> {
+        let visit = Visit::from_request_parts(parts, portal).await?;
+        let sign_in = || Stop::SignIn { next: way_back(parts) };
+        let client = client.ok_or_else(sign_in)?;
+        let session = client.with_patience(PATIENCE).session().await.map_err(|error| match Stop::from(error) {
+            Stop::SignIn { .. } => sign_in(),
+            error @ Stop::Error(_) => error,
+        })?;
+        let open_notices = if session.user.role == UserRole::Admin { open_notices(&client).await } else { None };
+        let person = Self { client, session, now: portal.clock.now(), visit, open_notices };
+        person.visit.keep(person.shell(Section::None));
+        Ok(person)
+    }
 }
 
 /// The main server through the session in the request's cookie; `None` without one.
@@ -86,17 +109,16 @@ impl FromRequestParts<Portal> for Person {
     type Rejection = Stop;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Stop> {
-        let visit = Visit::from_request_parts(parts, portal).await?;
-        let sign_in = || Stop::SignIn { next: way_back(parts) };
-        let client = client_of(parts, portal).ok_or_else(sign_in)?;
-        let session = client.session().await.map_err(|error| match Stop::from(error) {
-            Stop::SignIn { .. } => sign_in(),
-            error @ Stop::Error(_) => error,
-        })?;
-        let open_notices = if session.user.role == UserRole::Admin { open_notices(&client).await } else { None };
-        let person = Self { client, session, now: portal.clock.now(), visit, open_notices };
-        person.visit.keep(person.shell(Section::None));
-        Ok(person)
+        Self::behind(client_of(parts, portal), parts, portal).await
+    }
+}
+
+impl FromRequestParts<Portal> for Watcher {
+    type Rejection = Stop;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Stop> {
+        let client = client_of(parts, portal).map(|client| client.watching());
+        Person::behind(client, parts, portal).await.map(Self)
     }
 }
 
@@ -122,7 +144,7 @@ impl FromRequestParts<Portal> for UserManager {
 /// What the badge shows. A page is not refused because its badge cannot be counted.
 async fn open_notices(client: &Client) -> Option<String> {
     let query = NoticeQuery { limit: Some(COUNTED), ..NoticeQuery::default() };
-    let page = client.notices(&query).await.ok()?;
+    let page = client.with_patience(PATIENCE).notices(&query).await.ok()?;
     let more = if page.next.is_some() { "+" } else { "" };
     (!page.data.is_empty()).then(|| format!("{}{more}", page.data.len()))
 }

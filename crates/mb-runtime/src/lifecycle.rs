@@ -1,8 +1,9 @@
 //! Start, failure and stop of a process, in one place.
 //!
 //! All work runs on this tracker, so nothing outlives the process unseen. Stopping has two phases: *soft* ends intake
-//! and lets work in progress finish; *hard*, a bounded time later, cuts what is left. A critical task that ends before a
-//! stop was asked for takes the process down: a proxy whose journal writer is gone must not look alive.
+//! and lets work in progress finish; *hard*, a bounded time later, cuts what is left. What writes down what all others did
+//! is told when they have ended, and has a moment then. A critical task that ends before a stop was asked for takes the
+//! process down: a proxy whose journal writer is gone must not look alive.
 
 mod signal;
 
@@ -24,6 +25,8 @@ pub const SOFT: Duration = Duration::from_secs(6);
 /// From the hard stop to giving up. With [`SOFT`] it leaves 3 of the 10 seconds in which a process shall be gone: for
 /// closing journal and store.
 pub const HARD: Duration = Duration::from_secs(1);
+/// How long what ends after all others has for it, out of those 3 seconds.
+pub const LAST: Duration = Duration::from_secs(1);
 
 /// What the end of a task means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +46,10 @@ pub struct Lifecycle {
 #[derive(Debug, Default)]
 struct Inner {
     tracker: TaskTracker,
+    /// Of what ends after all that [`Inner::tracker`] holds.
+    last: TaskTracker,
+    drained: CancellationToken,
+    over: CancellationToken,
     /// From the signal to the soft stop.
     drain_delay: Duration,
     leaving: CancellationToken,
@@ -78,6 +85,20 @@ impl Lifecycle {
         });
     }
 
+    /// Runs `future` beyond all that [`Lifecycle::spawn`] runs: [`Lifecycle::drained`] tells it that nothing else works any
+    /// more, and it has [`LAST`] from then on.
+    pub fn spawn_last<F>(&self, name: &'static str, criticality: Criticality, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let end = End { lifecycle: self.clone(), name, criticality };
+        let over = self.inner.over.child_token();
+        self.inner.last.spawn(logging::inherited(async move {
+            let _end = end;
+            over.run_until_cancelled_owned(future).await;
+        }));
+    }
+
     /// Runs `future` as the component that calls, without watching for the hard stop, which it must do itself.
     pub(crate) fn track<F>(&self, future: F)
     where
@@ -99,6 +120,11 @@ impl Lifecycle {
     /// Cancelled when work in progress must end too. A token of its own, as [`Lifecycle::soft`].
     pub fn hard(&self) -> CancellationToken {
         self.inner.hard.child_token()
+    }
+
+    /// Cancelled when all work but that of [`Lifecycle::spawn_last`] has ended. A token of its own, as [`Lifecycle::soft`].
+    pub fn drained(&self) -> CancellationToken {
+        self.inner.drained.child_token()
     }
 
     /// Whether a stop was asked for.
@@ -144,7 +170,8 @@ impl Lifecycle {
         }
     }
 
-    /// Stops: soft, then after [`SOFT`] hard; returns when all tasks have ended or [`HARD`] has passed as well.
+    /// Stops: soft, then after [`SOFT`] hard, then what ends last; returns when all tasks have ended, or [`HARD`] and
+    /// [`LAST`] have passed as well.
     ///
     /// # Errors
     /// [`RuntimeError::CriticalTask`] if it was such a task's end that led here.
@@ -158,6 +185,12 @@ impl Lifecycle {
         if tokio::time::timeout(HARD, self.inner.tracker.wait()).await.is_err() {
             tracing::error!(tasks = self.inner.tracker.len(), "tasks did not end");
         }
+        self.inner.drained.cancel();
+        self.inner.last.close();
+        if tokio::time::timeout(LAST, self.inner.last.wait()).await.is_err() {
+            tracing::error!(tasks = self.inner.last.len(), "tasks did not end");
+        }
+        self.inner.over.cancel();
         match *self.inner.failed.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(name) => Err(RuntimeError::CriticalTask(name)),
             None => Ok(()),

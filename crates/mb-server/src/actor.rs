@@ -2,7 +2,7 @@
 
 use mb_api::peer::Peer;
 use mb_api::problem::ApiError;
-use mb_core::Role;
+use mb_core::{Identity, Role};
 
 use crate::app::App;
 
@@ -16,6 +16,15 @@ impl Actor {
         Self(email.to_owned())
     }
 
+    /// Whom the peer's certificate names, whether or not it may do anything.
+    pub(crate) fn named_by(peer: &Peer) -> Option<Self> {
+        peer.identity.as_ref().map(|identity| Self::certificate(identity))
+    }
+
+    fn certificate(identity: &Identity) -> Self {
+        Self(format!("{}:{}", identity.role, identity.name))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -27,5 +36,5 @@ impl Actor {
 /// As [`Peer::authorize`].
 pub(crate) fn require(app: &App, peer: &Peer, roles: &[Role]) -> Result<Actor, ApiError> {
     let identity = peer.authorize(&app.policy.current(), roles, app.clock.now())?;
-    Ok(Actor(format!("{}:{}", identity.role, identity.name)))
+    Ok(Actor::certificate(identity))
 }

@@ -10,7 +10,6 @@ use mb_crypto::master::MasterKeys;
 use mb_crypto::search::SearchKey;
 use mb_runtime::metrics::Metrics;
 use mb_store::{Instance, Store, StoreError};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::state::AuditState;
@@ -25,11 +24,9 @@ use crate::metrics::{ServerMetrics, as_f64};
 use crate::people::People;
 use crate::policy::PolicyFeed;
 use crate::retention::keeping::Keeping;
+use crate::routes::Watchers;
 use crate::sending::Sending;
 use crate::{Parts, ServerError, shared_secrets};
-
-/// The most who watch messages at a time.
-const WATCHERS: usize = 256;
 
 pub(crate) struct App {
     pub(crate) store: Store,
@@ -52,7 +49,7 @@ pub(crate) struct App {
     pub(crate) search: SearchKey,
     pub(crate) sending: Sending,
     /// Turns for those who watch messages.
-    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) watchers: Arc<Watchers>,
     pub(crate) policy: PolicyFeed,
     pub(crate) metrics: ServerMetrics,
     pub(crate) clock: Clock,
@@ -120,7 +117,7 @@ impl App {
             people,
             search,
             sending: Sending::new(proxies),
-            watchers: Arc::new(Semaphore::new(WATCHERS)),
+            watchers: Arc::default(),
             policy,
             metrics,
             clock,

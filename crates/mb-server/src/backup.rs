@@ -28,7 +28,7 @@ use std::time::Duration;
 use mb_crypto::backup_key::BackupKey;
 
 pub use error::BackupError;
-pub(crate) use folder::{Listed, list};
+pub use folder::{Content, Listed, list};
 pub(crate) use job::{Backups, Job, Order, Outcome, begin, measure};
 pub use manifest::locate;
 pub use placing::Placed;

@@ -3,11 +3,12 @@
 //! A user's role, client and right to sign in are read from the store on every request, so that what was taken away is
 //! gone at once; an access token alone only says which session to look for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use mb_api::credentials::Credentials;
+use mb_api::credentials::{Credentials, WATCHING};
 use mb_api::peer::Peer;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::account::{UserAction, manageable};
@@ -118,15 +119,40 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let caller = Self::known(parts, app).await?;
+        if let Some(known) = parts.extensions.get::<Known>() {
+            known.set(&caller.actor);
+        }
+        Ok(caller)
+    }
+}
+
+impl Caller {
+    async fn known(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let peer = Peer::from_request_parts(parts, app).await?;
         match Credentials::from_headers(&parts.headers)? {
             Some(Credentials::Bearer(token)) => bearer(app, token.secret().expose()).await,
-            Some(Credentials::Session(token)) => portal(app, &peer, token.secret().expose()).await,
+            Some(Credentials::Session(token)) => portal(app, &peer, &parts.headers, token.secret().expose()).await,
             None => {
                 let actor = actor::require(app, &peer, &[Role::Admin]).map_err(ApiError::or_sign_in)?;
                 Ok(Self { actor, person: None })
             }
         }
+    }
+}
+
+/// Where a request's caller is left for whoever sees its answer: what was refused to somebody known is recorded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known(Arc<OnceLock<Actor>>);
+
+impl Known {
+    fn set(&self, actor: &Actor) {
+        // A request has one caller, however often its handler asks for it.
+        let _ = self.0.set(actor.clone());
+    }
+
+    pub(crate) fn actor(&self) -> Option<&Actor> {
+        self.0.get()
     }
 }
 
@@ -144,10 +170,23 @@ async fn bearer(app: &App, token: &str) -> Result<Caller, ApiError> {
     Ok(Caller::of_person(session, user))
 }
 
-async fn portal(app: &App, peer: &Peer, token: &str) -> Result<Caller, ApiError> {
+async fn portal(app: &App, peer: &Peer, headers: &HeaderMap, token: &str) -> Result<Caller, ApiError> {
     actor::require(app, peer, &[Role::Portal])?;
     let token = Token::parse(TokenKind::Session, token).ok_or_else(invalid_token)?;
-    let found = app.store.portal_session(&token.digest()).await.map_err(store_fault)?;
-    let (session, user) = found.ok_or_else(invalid_token)?;
+    let (session, user) = portal_session(app, headers, &token).await?;
     Ok(Caller::of_person(session, user))
+}
+
+/// The living portal session of this token, which is used by that unless a page only watches.
+///
+/// # Errors
+/// 401 `invalid_token`.
+pub(crate) async fn portal_session(app: &App, headers: &HeaderMap, token: &Token) -> Result<(Session, User), ApiError> {
+    let digest = token.digest();
+    let found = if headers.contains_key(WATCHING) {
+        app.store.watched_portal_session(&digest).await
+    } else {
+        app.store.portal_session(&digest).await
+    };
+    found.map_err(store_fault)?.ok_or_else(invalid_token)
 }

@@ -1,21 +1,20 @@
 //! Which certificates expire: for the list, the metric, the notices and health, so that all of them say the same.
 //!
-//! Of the certificates of one name and role the one that lasts longest counts: who has renewed is not told about the old
-//! one. Archived clients need none.
+//! Which of them count, the store knows: its statement is the one place where that is said.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mb_core::{ClientName, ClientStatus, Role, Timestamp};
+use mb_core::Timestamp;
 use mb_runtime::metrics::{GaugeFamily, Metrics};
-use mb_store::{CertificateRow, StoreError};
+use mb_store::{CertificateRow, EndingCertificates, Store, StoreError};
 
 use crate::app::App;
 use crate::metrics::as_f64;
 
 /// Certificates that are read together.
-const PAGE: u32 = 1000;
+const PAGE: u32 = 250;
 const DAY: Duration = Duration::from_hours(24);
 /// Days left, from the last step to the first.
 pub(crate) const STEPS: [u32; 4] = [1, 7, 14, 30];
@@ -32,48 +31,33 @@ pub(crate) fn step(not_after: Timestamp, now: Timestamp, steps: &[u32]) -> Optio
 }
 
 /// Certificates that end within so many days, or have ended of late, the first to end first.
-pub(crate) async fn ending(app: &App, days: u32) -> Result<Vec<CertificateRow>, StoreError> {
-    let now = app.clock.now();
-    let mut ending = Vec::new();
-    for row in longest(app).await? {
-        if step(row.not_after, now, &[days]).is_some() && !is_archived(app, &row).await? {
-            ending.push(row);
-        }
-    }
-    // Serial numbers have no leading zeros: a shorter one is a smaller one.
-    ending.sort_unstable_by(|a, b| {
-        (a.not_after, a.serial.len(), &a.serial).cmp(&(b.not_after, b.serial.len(), &b.serial))
-    });
-    Ok(ending)
-}
-
-/// A certificate that was made for no longer is made anew when it is needed: nobody has to be told of its end.
-const PASSING: Duration = Duration::from_hours(13);
-
-/// The certificate of each name and role that is not revoked and lasts longest.
-async fn longest(app: &App) -> Result<Vec<CertificateRow>, StoreError> {
-    let mut longest: BTreeMap<(Role, String), CertificateRow> = BTreeMap::new();
-    let mut after = None;
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn ending(store: &Store, now: Timestamp, days: u32) -> Result<Vec<CertificateRow>, StoreError> {
+    let range = EndingCertificates { after: now.minus(FORGOTTEN), until: now.plus(DAY * days) };
+    let mut ending: Vec<CertificateRow> = Vec::new();
     loop {
-        let page = app.store.certificate_page(after, PAGE).await?;
-        after = page.last().map(|(place, _)| *place);
+        let behind = ending.last().map(|row| (row.not_after, row.serial.as_slice()));
+        let page = store.ending_certificates(range, behind, PAGE).await?;
         let full = page.len() == PAGE as usize;
-        let lasting = |row: &CertificateRow| row.not_after.since(row.not_before) > PASSING;
-        for (_, row) in page.into_iter().filter(|(_, row)| row.revocation.is_none() && lasting(row)) {
-            let kept = longest.entry((row.role, row.name.clone())).or_insert_with(|| row.clone());
-            if row.not_after > kept.not_after {
-                *kept = row;
-            }
-        }
+        ending.extend(page);
         if !full {
-            return Ok(longest.into_values().collect());
+            return Ok(ending);
         }
     }
 }
 
-async fn is_archived(app: &App, row: &CertificateRow) -> Result<bool, StoreError> {
-    let Some(name) = ClientName::parse(&row.name).filter(|_| row.role.has_domain()) else { return Ok(false) };
-    Ok(app.store.client(&name).await?.is_some_and(|client| client.status == ClientStatus::Archived))
+/// A page of certificates that end within so many days and have not ended, behind the one of that end and serial number.
+pub(crate) async fn page(
+    app: &App,
+    days: u32,
+    behind: Option<(Timestamp, &[u8])>,
+    limit: u32,
+) -> Result<Vec<CertificateRow>, StoreError> {
+    let now = app.clock.now();
+    let range = EndingCertificates { after: now, until: now.plus(DAY * days) };
+    app.store.ending_certificates(range, behind, limit).await
 }
 
 /// How many certificates were at each step when they were last looked at.
@@ -111,7 +95,7 @@ impl Expiring {
 /// Looks again.
 pub(crate) async fn measure(app: &App) -> Result<(), StoreError> {
     let (now, mut counts) = (app.clock.now(), BTreeMap::new());
-    for row in ending(app, STEPS[STEPS.len() - 1]).await? {
+    for row in ending(&app.store, now, STEPS[STEPS.len() - 1]).await? {
         if let Some(step) = step(row.not_after, now, &STEPS) {
             *counts.entry(step).or_default() += 1;
         }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::audit::chain::{Keeper, Notary, Urgency};
 use crate::backup::{self, Daily};
-use crate::{expiry, mail, master_keys, notices, retention};
+use crate::{expiry, mail, master_keys, notices, people, retention};
 use leader::Lead;
 
 /// How often the policy version in the store is compared, for changes made by another main server.
@@ -74,11 +74,11 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
     jobs.once("retention", RETIRING, |app| async move { retention::keeping::turn(&app).await });
     jobs.every("certificates", CERTIFICATES, |app| async move { report("certificates", expiry::measure(&app).await) });
     jobs.once("certificate notices", CERTIFICATES, |app| async move { notices::certificates::run(&app).await });
-    jobs.once("audit check", CHECKING, |app| async move {
+    // By each of them: who leads may be nobody.
+    jobs.every("audit check", CHECKING, |app| async move {
         if let Err(error) = notices::audit(&app).await {
             tracing::warn!(%error, "audit log not checked");
         }
-        Ok(())
     });
     jobs.once("notices", NOTICING, |app| async move {
         notices::dead_letters(&app).await?;
@@ -91,9 +91,9 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle, notary: Notary) {
         let leading = leading.clone();
         async move { report("leadership", leader::watch(&app, &leading).await) }
     });
-    let (app, soft) = (Arc::clone(app), lifecycle.soft());
-    lifecycle.spawn("audit chain", Criticality::Critical, async move {
-        keep_chain(&app, lead, soft, Keeper::new(notary)).await;
+    let (app, drained) = (Arc::clone(app), lifecycle.drained());
+    lifecycle.spawn_last("audit chain", Criticality::Critical, async move {
+        keep_chain(&app, lead, drained, Keeper::new(notary)).await;
     });
 }
 
@@ -143,17 +143,18 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     ticks
 }
 
-async fn keep_chain(app: &App, leads: Lead, soft: CancellationToken, mut keeper: Keeper) {
+/// Until nothing else is at work any more: a row that is left without a place can be changed while nobody runs.
+async fn keep_chain(app: &App, leads: Lead, drained: CancellationToken, mut keeper: Keeper) {
     let mut ticks = ticks(CHAINING);
     app.audit.runs(app.clock.now());
-    while soft.run_until_cancelled(ticks.tick()).await.is_some() {
+    while drained.run_until_cancelled(ticks.tick()).await.is_some() {
         let kept = if leads.holds() { keeper.keep(app, Urgency::Collect).await } else { keeper.follow(app).await };
         report("audit chain", kept);
     }
+    people::refusals::write_all(app).await;
     // What was done until now is signed before the lease goes to another.
-    if leads.holds() {
-        report("audit chain", keeper.keep(app, Urgency::Now).await);
-    }
+    let kept = if leads.holds() { keeper.keep(app, Urgency::Now).await } else { keeper.leave(app).await };
+    report("audit chain", kept);
     leads.end(app).await;
 }
 

@@ -50,6 +50,7 @@ pub use crate::audit::chain::Notary;
 use crate::audit::chain::{Keeper, Urgency};
 pub use crate::authority::{Authorities, Authority};
 use crate::backup::BackupConfig;
+pub use crate::expiry::ending as ending_certificates;
 pub use crate::installation::Installation;
 pub use crate::jobs::leader::Leadership;
 pub use crate::mail::{MailConfig, MailState, SmtpServer, SmtpTls};

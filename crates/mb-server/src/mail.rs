@@ -77,12 +77,12 @@ pub(crate) struct Mailer {
 /// Whether the mail server takes our mails at all, as far as it was seen.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 enum Taking {
-    /// It was not, or more than one recipient was refused since.
+    /// It was not, or a recipient was refused since that may have been refused for itself.
     #[default]
     Unknown,
     /// It took the last one.
     Taken,
-    /// It took some, and since then refused this recipient alone.
+    /// It took some, and since then refused this recipient alone, once more.
     But(String),
 }
 
@@ -101,13 +101,13 @@ impl Mailer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a refusal that does not say what it is about is about its recipient. Who refuses one after the other, or
-    /// never took any, refuses us.
-    fn is_about(&self, recipient: &str) -> bool {
+    /// Whether a refusal that does not say what it is about is about its recipient: if it is not the mail's first, and others
+    /// were taken in between. Who refuses one after the other, or never took any, refuses us.
+    fn is_about(&self, recipient: &str, attempt: u64) -> bool {
         let mut taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let about = match &*taking {
             Taking::Unknown => false,
-            Taking::Taken => true,
+            Taking::Taken => attempt > 1,
             Taking::But(refused) => refused == recipient,
         };
         *taking = if about { Taking::But(recipient.to_owned()) } else { Taking::Unknown };

@@ -157,6 +157,16 @@ pub(crate) async fn audit_touched(app: &App, key: &str, level: NoticeLevel, deta
     app.store.raise_notice(&NewNotice { kind, key: key.to_owned(), level, detail }).await.map(drop)
 }
 
+/// The oldest part of the audit log is not removed: it is not what was signed. It stays until a person has looked at it.
+pub(crate) async fn audit_kept(app: &App, position: u64) -> Result<(), StoreError> {
+    let (kind, key) = (NoticeKind::AuditBroken, "oldest");
+    if open_of(app, kind).await?.contains(key) {
+        return Ok(());
+    }
+    let detail = json!({ "position": position, "detail": "what is old enough to go does not verify, and is kept" });
+    app.store.raise_notice(&NewNotice { kind, key: key.to_owned(), level: NoticeLevel::Error, detail }).await.map(drop)
+}
+
 /// Checks the whole audit log.
 pub(crate) async fn audit(app: &App) -> Result<(), ApiError> {
     let (mut place, mut first): (_, Option<AuditFault>) = (Place::START, None);

@@ -2,7 +2,7 @@
 
 pub(crate) mod accounts;
 mod hashing;
-mod refusals;
+pub(crate) mod refusals;
 mod resets;
 pub(crate) mod sign_in;
 pub(crate) mod tokens;
@@ -61,7 +61,8 @@ pub(crate) fn address(peer: &Peer) -> IpAddr {
     peer.addr.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |addr| addr.ip().to_canonical())
 }
 
-/// Starts what answers reset requests, and what writes the refusals that were only counted.
+/// Starts what answers reset requests, and what writes the refusals that were only counted; the last of them are written by
+/// who keeps the audit log, after the last request.
 pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle) {
     let (work, soft) = (Arc::clone(app), lifecycle.soft());
     lifecycle.spawn("password resets", Criticality::Critical, async move { resets::run(&work, &soft).await });
@@ -72,6 +73,5 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle) {
         while soft.run_until_cancelled(ticks.tick()).await.is_some() {
             refusals::write_due(&work).await;
         }
-        refusals::write_all(&work).await;
     });
 }

@@ -49,6 +49,7 @@ use mb_runtime::Sharing;
 
 use crate::app::App;
 
+pub(crate) use messages::watchers::Watchers;
 pub use openapi::text as openapi_text;
 
 /// Whose the requests in work may be.
@@ -92,7 +93,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(delivery())
         .merge(people())
         .merge(openapi::router())
-        .route_layer(axum::middleware::from_fn(entrance::check))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), entrance::check))
         .with_state(app)
 }
 

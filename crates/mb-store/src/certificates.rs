@@ -92,6 +92,8 @@ macro_rules! select {
     };
 }
 
+pub(crate) use select;
+
 macro_rules! list {
     ($first:literal) => {
         select!(concat!(
@@ -109,7 +111,30 @@ const LIST_NAMED: &str = list!("name = ?");
 const LIST_NUMBERED: &str = list!("serial = ?");
 const LIST_PRINTED: &str = list!("fingerprint = ?");
 
-const PAGE: &str = select!("WHERE id > ? ORDER BY id LIMIT ?");
+macro_rules! page {
+    ($first:literal) => {
+        select!(concat!(
+            "WHERE ",
+            $first,
+            " AND id > ? AND (? IS NULL OR role = ?) AND (? IS NULL OR (revoked_at IS NOT NULL) = ?) \
+             AND (? IS NULL OR not_after >= ?) AND (? IS NULL OR not_after < ?) ORDER BY id LIMIT ?"
+        ))
+    };
+}
+
+const PAGE: &str = page!("? IS NULL");
+const PAGE_NAMED: &str = page!("name = ?");
+
+/// Which certificates to page through; `None` matches all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CertificatePageFilter {
+    /// CN.
+    pub name: Option<String>,
+    /// Role.
+    pub role: Option<Role>,
+    /// Status at the time of the call.
+    pub status: Option<CertificateStatus>,
+}
 
 /// Reads what [`select`] selects.
 pub(crate) fn read(row: &Row) -> Result<CertificateRow, StoreError> {
@@ -168,11 +193,24 @@ impl Store {
     /// At most `limit` certificates with their places in the order of their recording, after place `after` if given.
     pub async fn certificate_page(
         &self,
+        filter: &CertificatePageFilter,
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<(i64, CertificateRow)>, StoreError> {
-        let values = [Value::Int(after.unwrap_or(i64::MIN)), Value::Int(limit.into())];
-        let rows = self.backend().fetch(PAGE, values).await?;
+        let name = Value::text(filter.name.as_deref());
+        let sql = if filter.name.is_some() { PAGE_NAMED } else { PAGE };
+        let now = Value::Time(self.now());
+        let (revoked, ends_after, ends_before) = match filter.status {
+            None => (Value::Null, Value::Null, Value::Null),
+            Some(CertificateStatus::Revoked) => (Value::Int(1), Value::Null, Value::Null),
+            Some(CertificateStatus::Valid) => (Value::Int(0), now, Value::Null),
+            Some(CertificateStatus::Expired) => (Value::Int(0), Value::Null, now),
+        };
+        let role = Value::text(filter.role.map(Role::as_str));
+        let given = [role, revoked, ends_after, ends_before].into_iter().flat_map(|value| [value, value]);
+        let first = [name, Value::Int(after.unwrap_or(i64::MIN))];
+        let values = first.into_iter().chain(given).chain([Value::Int(limit.into())]);
+        let rows = self.backend().fetch(sql, values).await?;
         rows.iter().map(|row| Ok((row.int(11)?, read(row)?))).collect()
     }
 

@@ -46,7 +46,11 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// A newer program has migrated the database.
-    #[error("the database has schema {found}, this program knows {known} at most: use the newer program")]
+    #[error(
+        "the schema is {found}, made by a newer program; this one, {}, knows {known} at most: use the newer program, or \
+         go back to a backup that was made before it",
+        env!("CARGO_PKG_VERSION")
+    )]
     SchemaNewer {
         /// The newest migration that the database has.
         found: i64,

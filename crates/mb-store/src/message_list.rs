@@ -76,8 +76,9 @@ pub struct MessagePage {
     pub next: Option<MessagePlace>,
 }
 
-/// Rows that are looked at for one page; the last step may pass it.
-const SCAN_ROWS: usize = 10_000;
+/// Rows that are looked at for one page; the last step may pass it. A row costs some 20 us where the store is much larger than
+/// memory.
+const SCAN_ROWS: usize = 2_000;
 
 /// What the sealed bodies of one page may weigh together, unless one alone is heavier.
 const PAGE_BYTES: u64 = 8 * 1024 * 1024;

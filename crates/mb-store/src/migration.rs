@@ -66,10 +66,7 @@ impl Store {
             Backend::MySql(db) => (&MYSQL, db.applied(&MYSQL).await?),
         };
         let applied = applied.iter().map(|migration| migration.version).collect::<BTreeSet<_>>();
-        let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
-        if let Some(&found) = applied.last().filter(|&&found| found > known) {
-            return Err(StoreError::SchemaNewer { found, known });
-        }
+        check_schema(applied.last().copied().unwrap_or(0))?;
         let status = |migration: &sqlx::migrate::Migration| MigrationStatus {
             version: migration.version,
             description: migration.description.clone().into_owned(),
@@ -77,6 +74,15 @@ impl Store {
         };
         Ok(migrator.iter().map(status).collect())
     }
+}
+
+/// Whether this program can read what has schema `found`, a database or a backup.
+///
+/// # Errors
+/// [`StoreError::SchemaNewer`] if a newer program made it.
+pub fn check_schema(found: i64) -> Result<(), StoreError> {
+    let known = SQLITE.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if found > known { Err(StoreError::SchemaNewer { found, known }) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -91,5 +97,85 @@ mod tests {
         let steps = of(&SQLITE);
         assert_eq!(steps, of(&MYSQL));
         assert!(steps.windows(2).all(|pair| pair[0].0 < pair[1].0), "{steps:?}");
+    }
+
+    /// What is more than an addition, by number and by its words, with the reason why a program of the version before goes
+    /// on working beside it.
+    const BESIDE: [(i64, &str, &str); 2] = [
+        (2, "UPDATE users SET password_changed_at", "fills a column that the same file adds"),
+        (2, "UNIQUE INDEX audit_log_position", "is on a column that the same file adds, in which nothing is yet"),
+    ];
+
+    /// The statements of a file, on one line each and in words.
+    fn statements(sql: &str) -> Vec<String> {
+        let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        code.split(';').map(words).filter(|text| !text.is_empty()).collect()
+    }
+
+    /// The parts of an `ALTER TABLE`: commas within brackets separate nothing.
+    fn parts(alter: &str) -> Vec<String> {
+        let mut depth = 0;
+        let separates = |sign: char| {
+            depth += i32::from(sign == '(') - i32::from(sign == ')');
+            sign == ',' && depth == 0
+        };
+        alter.split(separates).map(|part| part.trim().to_owned()).collect()
+    }
+
+    /// What of a statement a program of the version before might miss or stumble over: it names no column and no table that
+    /// it does not know.
+    fn beyond_addition(statement: &str) -> Vec<String> {
+        let Some(alter) = statement.strip_prefix("ALTER TABLE ") else {
+            let starts = ["CREATE TABLE ", "CREATE INDEX ", "INSERT INTO settings "];
+            let adds = starts.iter().any(|start| statement.starts_with(start));
+            return if adds { Vec::new() } else { vec![statement.to_owned()] };
+        };
+        let (_, what) = alter.split_once(' ').expect("a table is altered somehow");
+        let adds = |part: &String| {
+            let column = part.starts_with("ADD COLUMN ") && (!part.contains(" NOT NULL") || part.contains(" DEFAULT "));
+            column || part.starts_with("ADD INDEX ")
+        };
+        parts(what).into_iter().filter(|part| !adds(part)).collect()
+    }
+
+    #[test]
+    fn migrations_only_add_so_that_the_version_before_works_beside_them() {
+        for migrator in [&SQLITE, &MYSQL] {
+            // The first one makes the database.
+            for step in migrator.iter().skip(1) {
+                let is_listed = |part: &String| {
+                    BESIDE.iter().any(|(number, words, _)| *number == step.version && part.contains(words))
+                };
+                let beyond =
+                    statements(step.sql.as_str()).iter().flat_map(|text| beyond_addition(text)).collect::<Vec<_>>();
+                let unlisted = beyond.iter().find(|part| !is_listed(part));
+                assert_eq!(unlisted, None, "{:04} {}", step.version, step.description);
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_older_program_would_miss_or_stumble_over_is_no_addition() {
+        for statement in [
+            "DROP TABLE messages",
+            "ALTER TABLE messages DROP COLUMN topic",
+            "ALTER TABLE messages RENAME COLUMN topic TO subject",
+            "ALTER TABLE messages RENAME TO letters",
+            "ALTER TABLE messages MODIFY COLUMN topic TEXT",
+            "ALTER TABLE messages ADD COLUMN a BIGINT, DROP COLUMN topic",
+            "ALTER TABLE messages ADD COLUMN size BIGINT NOT NULL",
+            "ALTER TABLE messages ADD UNIQUE INDEX one (topic)",
+            "CREATE UNIQUE INDEX one ON messages (topic)",
+            "CREATE TRIGGER t BEFORE INSERT ON messages BEGIN SELECT 1",
+            "UPDATE messages SET topic = 'x'",
+            "DELETE FROM messages",
+        ] {
+            assert_ne!(beyond_addition(statement), Vec::<String>::new(), "{statement}");
+        }
+        let adding =
+            "ALTER TABLE t ADD COLUMN a DECIMAL(3, 2), ADD COLUMN b INT NOT NULL DEFAULT 0, ADD INDEX t_a (a, b)";
+        assert_eq!(beyond_addition(adding), Vec::<String>::new());
+        assert_eq!(statements("-- why;\nA  B; -- end\n\nC\n;"), ["A B", "C"]);
     }
 }

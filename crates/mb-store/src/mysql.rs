@@ -34,6 +34,9 @@ const CONNECTIONS: u32 = 10;
 /// Connections that register, each with a transaction of its own at a time.
 pub(crate) const LANES: u32 = 2;
 
+/// A connection that nobody uses for so long is closed, before the database does it.
+const IDLE: Duration = Duration::from_secs(20);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -47,16 +50,19 @@ const STATEMENTS: usize = 200;
 const BEGIN_ATTEMPTS: u32 = 3;
 
 /// Reading what is committed takes no locks between rows, which would make writers wait for each other. What would be cut
-/// off or bent is refused. `sqlx` itself asks that rows count which an UPDATE finds, as they do in `SQLite`.
+/// off or bent is refused. `sqlx` itself asks that rows count which an UPDATE finds, as they do in `SQLite`. A main server that
+/// stands still within a transaction, because its machine does, keeps its locks from the others for half a minute and no
+/// longer: then the database ends its session.
 const SESSION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
      SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,\
-NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY', autocommit = 1, innodb_lock_wait_timeout = 3, lock_wait_timeout = 20";
+NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY', autocommit = 1, innodb_lock_wait_timeout = 3, lock_wait_timeout = 20, wait_timeout = 30";
 
 /// The turn is the lock on a row that is always there.
 const BEGIN: &str = "START TRANSACTION; SELECT 1 FROM settings WHERE name = 'policy_version' FOR UPDATE";
 const BEGIN_BESIDE: &str = "START TRANSACTION";
 
-const SNAPSHOT: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+/// Whoever reads a snapshot may take its time between two pieces, and holds no lock.
+const SNAPSHOT: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION wait_timeout = 28800; \
                         START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
 const NOW: &str = "SELECT UTC_TIMESTAMP(6)";
@@ -91,6 +97,7 @@ impl MySql {
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .test_before_acquire(true)
+                .idle_timeout(IDLE)
                 .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
                 .connect_lazy_with(options.clone())
         };

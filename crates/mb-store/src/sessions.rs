@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use mb_core::throttle::Network;
 use mb_core::{SessionId, SessionKind, Timestamp, UserId};
 use serde_json::json;
 
@@ -14,6 +15,7 @@ use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::sign_in_networks;
 use crate::users::{self, User};
 use crate::value::{Row, Value};
 
@@ -138,7 +140,7 @@ impl Session {
 
 impl Store {
     /// Begins a session for a user whose password, and second factor, were checked under [`NewSession::generation`], and
-    /// records the sign-in. For [`SessionKind::Token`] the digest becomes its first refresh token.
+    /// records the sign-in and where it came from. For [`SessionKind::Token`] the digest becomes its first refresh token.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if the user may not sign in any more, or its password is another one by now;
@@ -152,6 +154,9 @@ impl Store {
             return Err(StoreError::Missing("user"));
         };
         make_room(&mut tx, new.user).await?;
+        if let Ok(address) = new.peer_address.parse() {
+            sign_in_networks::note(&mut tx, new.user, Network::of(address), now).await?;
+        }
         let session = new.begun(now);
         if let Err(error) = insert(&mut tx, &session, &new.token_digest).await {
             tx.rollback().await?;
@@ -165,8 +170,7 @@ impl Store {
 
     /// The living portal session with this token's digest, and its user; notes that it is used.
     pub async fn portal_session(&self, digest: &[u8; 32]) -> Result<Option<(Session, User)>, StoreError> {
-        let row = self.backend().fetch_optional(BY_TOKEN, [Value::Blob(digest)]).await?;
-        let Some((mut session, user)) = self.living(row).await? else { return Ok(None) };
+        let Some((mut session, user)) = self.watched_portal_session(digest).await? else { return Ok(None) };
         let now = self.now();
         if now.since(session.last_used_at) >= TOUCH {
             let mut tx = self.backend().begin().await?;
@@ -175,6 +179,12 @@ impl Store {
             session.last_used_at = now;
         }
         Ok(Some((session, user)))
+    }
+
+    /// The same without using it: whoever looks is a page that was left open.
+    pub async fn watched_portal_session(&self, digest: &[u8; 32]) -> Result<Option<(Session, User)>, StoreError> {
+        let row = self.backend().fetch_optional(BY_TOKEN, [Value::Blob(digest)]).await?;
+        self.living(row).await
     }
 
     /// The living session of this id, and its user: whether an access token made in it still holds.

@@ -64,16 +64,17 @@ impl UserChange {
         }
     }
 
-    fn ends_sessions(&self, now: Timestamp) -> bool {
+    fn ends_sessions(&self, before: &User, now: Timestamp) -> bool {
         match self {
             Self::Active(true) | Self::MaySend(_) | Self::TimeZone(_) => false,
-            // Sessions do not come back with an account whose end is taken back.
-            Self::ExpiresAt(at) => at.is_some_and(|at| at <= now),
+            // Sessions do not come back with an account whose end is taken back, whether it was set or had come.
+            Self::ExpiresAt(at) => [*at, before.expires_at].into_iter().flatten().any(|at| at <= now),
             _ => true,
         }
     }
 
     fn apply(&self, user: &mut User, now: Timestamp) {
+        let ends_sessions = self.ends_sessions(user, now);
         match self {
             Self::Role(role) => user.role = *role,
             Self::Client(client) => user.client.clone_from(client),
@@ -87,15 +88,15 @@ impl UserChange {
             Self::TimeZone(zone) => user.time_zone.clone_from(zone),
             Self::EndSessions => {}
         }
-        if self.ends_sessions(now) {
+        if ends_sessions {
             user.generation += 1;
         }
     }
 }
 
 impl Store {
-    /// Changes a user whose role is one of `among`; returns it as it is then, or `None` if there is no such user. A
-    /// change to what is already so is made, and recorded, all the same.
+    /// Changes a user whose role is one of `among`; returns it as it is then, or `None` if there is no such user. What
+    /// is already so is neither written nor recorded; what ends sessions always does.
     ///
     /// # Errors
     /// [`StoreError::LastAdmin`]; [`StoreError::Missing`] if the client is not there.
@@ -114,6 +115,10 @@ impl Store {
         };
         let mut after = before.clone();
         change.apply(&mut after, self.now());
+        if after == before {
+            tx.rollback().await?;
+            return Ok(Some(after));
+        }
         if leaves_no_admin(&mut tx, &before, Some(&after), self.now()).await? {
             tx.rollback().await?;
             return Err(StoreError::LastAdmin);
@@ -122,7 +127,7 @@ impl Store {
             tx.rollback().await?;
             return Err(if error.is_missing_reference() { StoreError::Missing("client") } else { error });
         }
-        if change.ends_sessions(self.now()) {
+        if change.ends_sessions(&before, self.now()) {
             end_access(&mut tx, id).await?;
         }
         let entry = Change::new(self, actor, change.action(), &after.email).detail(change.detail(&before));

@@ -75,6 +75,8 @@ pub(crate) struct Deliverer {
     bytes: AtomicUsize,
     /// Attempts since the start.
     attempts: AtomicU64,
+    /// Room has become short.
+    crowded: Notify,
     /// There is room again that the question under way did not know of.
     eased: Notify,
     /// As of which version of the destinations everything here is.
@@ -108,12 +110,14 @@ impl Deliverer {
             held: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             attempts: AtomicU64::new(0),
+            crowded: Notify::new(),
             eased: Notify::new(),
             knows: AtomicU64::new(0),
             prolonged: Mutex::new(Instant::now()),
             said,
         });
         lifecycle.spawn("deliveries", Criticality::Critical, Arc::clone(&deliverer).ask());
+        lifecycle.spawn("delivery room", Criticality::Critical, Arc::clone(&deliverer).make_room());
         lifecycle.spawn("delivery reports", Criticality::Critical, Arc::clone(&deliverer).report(heard));
         lifecycle.spawn("delivery leases", Criticality::Critical, Arc::clone(&deliverer).prolong());
         deliverer
@@ -154,6 +158,30 @@ impl Deliverer {
         for probe in probes {
             self.try_out(probe);
         }
+        if self.is_short() {
+            self.crowded.notify_one();
+        }
+    }
+
+    /// Has those that are slow give back what waits there, whenever room is short.
+    async fn make_room(self: Arc<Self>) {
+        let crowded = async {
+            loop {
+                self.crowded.notified().await;
+                for lane in self.all_lanes() {
+                    if !self.is_short() {
+                        break;
+                    }
+                    lane.make_room(&self).await;
+                }
+                // Whether one is slow shows after a while.
+                tokio::time::sleep(PAUSE).await;
+                if self.is_short() {
+                    self.crowded.notify_one();
+                }
+            }
+        };
+        self.soft.run_until_cancelled(crowded).await;
     }
 
     /// How many are held.
@@ -184,9 +212,15 @@ impl Deliverer {
         ROOM.saturating_sub(self.held.load(Ordering::Relaxed))
     }
 
+    /// Whether half of the room is taken: then those that are slow have no more of it than what they are sent.
+    fn is_short(&self) -> bool {
+        self.held.load(Ordering::Relaxed) >= ROOM / 2 || self.bytes.load(Ordering::Relaxed) >= ROOM_BYTES / 2
+    }
+
     fn full(&self) -> Vec<DestinationId> {
+        let short = self.is_short();
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.iter().filter(|(_, lane)| lane.is_full()).map(|(id, _)| *id).collect()
+        lanes.iter().filter(|(_, lane)| lane.is_full(short)).map(|(id, _)| *id).collect()
     }
 
     fn lane(&self, id: DestinationId) -> Option<Arc<Lane>> {

@@ -194,7 +194,7 @@ pub async fn main_server(
     };
     let instance = Instance::from(format!("main-server-{}", host_name().unwrap_or_default()));
     let own_names = resolved.config.server.own_names().into_iter().chain(host_name()).collect();
-    let people = PeopleConfig { portal_url: resolved.config.portal.url() };
+    let people = PeopleConfig { portal_url: resolved.config.portal.url(&resolved.config.server) };
     let mail = mail::settings(layout, resolved)?;
     let parts = Parts {
         store: store.clone(),

@@ -129,6 +129,7 @@ pub(crate) struct Format {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
+        Ok(code) if code == ExitCode::SUCCESS && output::is_lost() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
             output::note(&format!("message-broker: {}", output::why(&error)));

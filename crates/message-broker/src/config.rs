@@ -144,10 +144,10 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(super) fn load(toml: &str, env: &[(&str, &str)]) -> Result<Resolved> {
+    pub(crate) fn load(toml: &str, env: &[(&str, &str)]) -> Result<Resolved> {
         let dir = tempfile::tempdir()?;
         std::fs::write(dir.path().join("message-broker.toml"), toml)?;
         let env: Vec<_> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -170,7 +170,14 @@ mod tests {
         assert_eq!(url(&[]), "https://localhost:8000");
         assert_eq!(url(&[("MAIN_SERVER_PORT", "18000")]), "https://localhost:18000");
         assert_eq!(url(&[("MAIN_SERVER_PORT", "1"), ("MAIN_SERVER_URL", "https://a:2")]), "https://a:2");
-        assert_eq!(load("", &[("PORTAL_PORT", "1")]).expect("valid").config.portal.url(), "https://localhost:1");
+        let portal = |name: &str, value: &str| {
+            let config = load("", &[("PORTAL_PORT", "1"), (name, value)]).expect("valid").config;
+            config.portal.url(&config.server)
+        };
+        assert_eq!(portal("PRIMARY_DOMAIN", ""), "https://localhost:1");
+        assert_eq!(portal("PRIMARY_DOMAIN", "broker.example.com, 10.1.2.3"), "https://broker.example.com:1");
+        assert_eq!(portal("PRIMARY_DOMAIN", "fd00::1"), "https://[fd00::1]:1");
+        assert_eq!(portal("PORTAL_URL", "https://portal.example"), "https://portal.example");
     }
 
     #[test]

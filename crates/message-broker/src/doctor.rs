@@ -9,6 +9,8 @@ mod disk;
 mod files;
 mod finding;
 mod grants;
+mod mail;
+mod maintenance;
 mod ports;
 mod proxies;
 mod queue;
@@ -34,6 +36,9 @@ pub struct DoctorArgs {
     /// Before anything is installed: what a first start makes is not missed
     #[arg(long)]
     pub preflight: bool,
+    /// For the monthly maintenance: what grows, what ends, what nobody uses
+    #[arg(long, conflicts_with = "preflight")]
+    pub report: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -52,6 +57,9 @@ struct Patient<'a> {
 /// # Errors
 /// The output cannot be written.
 pub async fn run(layout: &Layout, args: DoctorArgs) -> Result<ExitCode> {
+    if args.report {
+        return maintenance::run(layout, args.json).await;
+    }
     report(&examine(layout, args.preflight).await, args.json)
 }
 
@@ -60,13 +68,22 @@ pub(crate) fn report(findings: &[Finding], json: bool) -> Result<ExitCode> {
     if json {
         output::json(&findings)?;
     } else {
-        for line in finding::lines(findings) {
-            output::data(&line);
-        }
-        output::note(&summary(findings));
+        print(findings);
     }
+    Ok(outcome(findings))
+}
+
+/// Findings for people.
+fn print(findings: &[Finding]) {
+    for line in finding::lines(findings) {
+        output::data(&line);
+    }
+    output::note(&summary(findings));
+}
+
+fn outcome(findings: &[Finding]) -> ExitCode {
     let failed = findings.iter().any(|finding| finding.status == Status::Fail);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Runs all checks.
@@ -85,6 +102,7 @@ pub(crate) async fn examine(layout: &Layout, preflight: bool) -> Vec<Finding> {
     findings.extend(certificates::check(patient, Clock::System.now()));
     findings.extend(disk::check(patient).await);
     findings.extend(ports::check(patient));
+    findings.extend(mail::check(patient));
     findings.extend(store::check(patient).await);
     findings.extend(queue::check(patient).await);
     findings.extend(server::check(patient).await);

@@ -223,10 +223,34 @@ async fn succeeds(command: &str, message: &PulledMessage) -> Result<bool> {
     let text = message.message.get();
     let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
     shell.args([if cfg!(windows) { "/C" } else { "-c" }, command]).stdin(Stdio::piped()).kill_on_drop(true);
+    #[cfg(unix)]
+    shell.process_group(0);
     let mut child = shell.spawn().context("run the command")?;
+    #[cfg(unix)]
+    let mut group = Group(child.id());
     if let Some(mut input) = child.stdin.take() {
         // A command need not read what it is given.
         let _ = input.write_all(text.as_bytes()).await;
     }
-    Ok(child.wait().await.context("wait for the command")?.success())
+    let status = child.wait().await.context("wait for the command")?;
+    #[cfg(unix)]
+    {
+        // What it left running on purpose stays.
+        group.0 = None;
+    }
+    Ok(status.success())
+}
+
+/// What the shell of a command has started, by the shell's id. Dropped while the command runs, it asks all of it to end.
+#[cfg(unix)]
+struct Group(Option<u32>);
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.0.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+            // It may have ended by itself.
+            let _ = rustix::process::kill_process_group(id, rustix::process::Signal::TERM);
+        }
+    }
 }

@@ -87,6 +87,7 @@ impl RoleLock {
         match file.try_lock() {
             Ok(()) => {
                 let mut lock = Self { _file: file, holder: layout.lock_holder(role), purpose, nameless: None };
+                lock.sweep();
                 // Whoever waits may not see by whom it is held. A full disk keeps nobody from handing over what is journalled.
                 lock.nameless = lock.announce(None).err().map(|error| format!("{error:#}"));
                 Ok(Ok(lock))
@@ -102,6 +103,20 @@ impl RoleLock {
     /// Why others cannot see who holds it, if so; it is held all the same.
     pub fn nameless(&self) -> Option<&str> {
         self.nameless.as_deref()
+    }
+
+    /// Removes what announcements leave that a kill cut short; nobody else announces while the lock is held.
+    fn sweep(&self) {
+        let (Some(folder), Some(name)) = (self.holder.parent(), self.holder.file_name()) else { return };
+        let begin = format!(".{}.", name.to_string_lossy());
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(&begin) && name.ends_with(".tmp") {
+                // It harms nobody; the next holder tries again.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Says where this process answers.
@@ -160,6 +175,22 @@ mod tests {
             drop(command);
             assert!(start.join().expect("no panic").is_ok());
         });
+    }
+
+    #[test]
+    fn what_a_kill_left_of_an_announcement_goes_with_the_next_holder() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let layout = Layout::new(dir.path());
+        layout.create().expect("created");
+        let beside = |name: &str| layout.lock_holder("worker").with_file_name(name);
+        let (left, others) = (beside(".worker.json.0011223344556677.tmp"), beside(".portal.json.0011223344556677.tmp"));
+        for path in [&left, &others] {
+            std::fs::write(path, "{").expect("written");
+        }
+        let lock = RoleLock::take(&layout, "worker", Purpose::Command).expect("free");
+        assert!(!left.exists() && others.exists(), "another role's may be in work");
+        assert!(layout.lock_holder("worker").exists());
+        drop(lock);
     }
 
     #[test]

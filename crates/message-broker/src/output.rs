@@ -1,12 +1,25 @@
 //! The two streams of the command line: data on stdout, words on stderr.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a line of data to stdout. A reader that has gone away is no failure of ours.
+/// Data was written that nobody got, though somebody wants it.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes a line of data to stdout. A reader that has gone away is no failure of ours; a full disk is, and the command goes
+/// on to its end, because what it does is done whether it can be told of or not.
 pub fn data(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
+    if let Err(error) = data_or_fail(line)
+        && error.kind() != ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        note(&format!("message-broker: standard output cannot be written: {error}"));
+    }
+}
+
+/// Whether [`data`] could not write something, and somebody was there to read it.
+pub(crate) fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Writes a line to stdout that somebody must have got.

@@ -5,9 +5,9 @@ use mb_core::{ClientName, DomainName, NoticeId};
 
 use super::{Client, ClientError, DEADLINE, bare};
 use crate::dto::{
-    AuditQuery, AuditReport, AuditRow, AuditVerifyQuery, CertificateRow, ClientQuery, ClientRow, CreateDomain,
-    DatabaseReport, DomainRow, DomainSettings, ExpiringQuery, GenerateCertificate, GeneratedCertificate, NewEpoch,
-    NoticeQuery, NoticeRow, ProxyRow, QueueReport, RetentionProgress, RetentionSettings, RetentionTerms,
+    AuditQuery, AuditReport, AuditRow, AuditVerifyQuery, CertificateQuery, CertificateRow, ClientQuery, ClientRow,
+    CreateDomain, DatabaseReport, DomainRow, DomainSettings, ExpiringQuery, GenerateCertificate, GeneratedCertificate,
+    NewEpoch, NoticeQuery, NoticeRow, ProxyRow, QueueReport, RetentionProgress, RetentionSettings, RetentionTerms,
     RevokeCertificate, Revoked, RunRetention, SetClientRateLimit, SetClientStatus, Stats, StatsQuery, WorkerRow,
 };
 use crate::page::{Page, PageQuery};
@@ -26,8 +26,8 @@ impl Client {
     }
 
     /// One page of certificates.
-    pub async fn certificates(&self, page: &PageQuery) -> Result<Page<CertificateRow>, ClientError> {
-        self.list(paths::CERTIFICATES_LIST, page).await
+    pub async fn certificates(&self, query: &CertificateQuery) -> Result<Page<CertificateRow>, ClientError> {
+        self.list(paths::CERTIFICATES_LIST, query).await
     }
 
     /// One page of certificates that expire soon and were not renewed, the first to expire first.

@@ -26,8 +26,8 @@ pub use backups::{
     Backups, CreateBackup, VerifiedBackup, VerifyBackup,
 };
 pub use certificates::{
-    CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
-    Revoked,
+    CertificateQuery, CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate,
+    RevokeCertificate, Revoked,
 };
 pub use clients::{ClientQuery, ClientRow, SetClientRateLimit, SetClientStatus};
 pub use database::{DatabaseKind, DatabaseMigration, DatabasePool, DatabaseReport, DatabaseTable};

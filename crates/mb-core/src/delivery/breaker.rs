@@ -68,6 +68,9 @@ pub struct Breaker {
     parts: Vec<Part>,
     /// Until when it is open, once it has opened, microseconds; then it is half open until an attempt decides.
     open_until: Option<i64>,
+    /// One delivery is under way to see; what comes of it decides.
+    #[serde(default)]
+    probing: bool,
     /// Since when nothing was taken, though it was tried, microseconds.
     failing_since: Option<i64>,
 }
@@ -106,10 +109,12 @@ impl Breaker {
 
     /// Takes in what an attempt says. An open one is not opened further by what was under way when it opened.
     pub fn record(&mut self, signal: Signal, now: Timestamp) {
+        let state = if self.probing { BreakerState::HalfOpen } else { self.state(now) };
         match signal {
             Signal::Well => {
                 self.failing_since = None;
                 self.consecutive = 0;
+                self.probing = false;
                 if self.open_until.take().is_some() {
                     self.parts.clear();
                 }
@@ -118,7 +123,7 @@ impl Breaker {
             Signal::Refused => {
                 self.failing_since.get_or_insert(now.micros());
                 // It answers: that was the question.
-                if self.state(now) == BreakerState::HalfOpen {
+                if state == BreakerState::HalfOpen {
                     *self = Self { failing_since: self.failing_since, ..Self::default() };
                 }
             }
@@ -127,12 +132,13 @@ impl Breaker {
                 self.failing_since.get_or_insert(now.micros());
                 self.consecutive = self.consecutive.saturating_add(1);
                 self.part(now).ill += 1;
-                let opens = match self.state(now) {
+                let opens = match state {
                     BreakerState::Closed => self.consecutive >= CONSECUTIVE || self.share_is_high(),
                     BreakerState::HalfOpen => true,
                     BreakerState::Open => false,
                 };
                 if opens {
+                    self.probing = false;
                     self.open_until = Some(now.plus(PAUSE).micros());
                 }
             }
@@ -141,7 +147,7 @@ impl Breaker {
 
     /// One delivery is sent to a half-open destination: nobody else sends another before `until`.
     pub fn probe(&mut self, until: Timestamp) {
-        self.open_until = Some(until.micros());
+        (self.open_until, self.probing) = (Some(until.micros()), true);
     }
 
     fn share_is_high(&self) -> bool {
@@ -219,9 +225,16 @@ mod tests {
         ill(&mut breaker, 10, after(0));
         breaker.record(Signal::Ill, after(31));
         assert_eq!(breaker.state(after(60)), BreakerState::Open);
-        breaker.record(Signal::Refused, after(62));
-        assert_eq!(breaker.state(after(62)), BreakerState::Closed);
+        breaker.probe(after(122));
+        breaker.record(Signal::Ill, after(63));
+        assert_eq!(breaker.state(after(92)), BreakerState::Open);
+        assert_eq!(breaker.state(after(93)), BreakerState::HalfOpen, "half a minute from then");
+        breaker.probe(after(153));
+        breaker.record(Signal::Refused, after(94));
+        assert_eq!(breaker.state(after(94)), BreakerState::Closed);
         assert_eq!(breaker.failing_since(), Some(after(0)), "still nothing was taken");
+        ill(&mut breaker, 9, after(95));
+        assert_eq!(breaker.state(after(95)), BreakerState::Closed, "it begins anew");
     }
 
     #[test]

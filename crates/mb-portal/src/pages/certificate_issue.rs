@@ -1,20 +1,16 @@
-//! Issuing a certificate. Its key is shown once, on the page that the answer leads to.
+//! Issuing a certificate. Its key is shown once, on the page that the answer is.
 
-use std::time::Instant;
-
-use axum::extract::State;
 use mb_api::dto::GenerateCertificate;
 use mb_core::{ClientName, DomainName, Role};
 
+use super::certificate_issued::IssuedPage;
 use super::client::number;
-use crate::Portal;
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input, spoken};
 use crate::form::Form;
 use crate::form_page::FormPage;
-use crate::handing_out::Issued;
 use crate::person::{Admin, Person};
-use crate::respond::{mend, page, see_other};
+use crate::respond::{mend, page};
 use crate::shell::Section;
 use crate::stop::Answer;
 
@@ -34,18 +30,13 @@ pub(crate) async fn get(Admin(person): Admin) -> Answer {
     page(&form(&person, &asked, &Errors::default()))
 }
 
-pub(crate) async fn post(State(portal): State<Portal>, Admin(person): Admin, Form(asked): Form<Asked>) -> Answer {
+pub(crate) async fn post(Admin(person): Admin, Form(asked): Form<Asked>) -> Answer {
     let ask = match asked.parse() {
         Ok(ask) => ask,
         Err(errors) => return mend(&form(&person, &asked, &errors)),
     };
     match person.client.generate_certificate(&ask).await {
-        Ok(certificate) => {
-            let next = format!("/admin/certificates/{}/issued", certificate.id);
-            let issued = Issued { name: ask.client_id, certificate };
-            portal.certificates.put(person.profile().id, issued.certificate.id.clone(), issued, Instant::now());
-            Ok(see_other(&next))
-        }
+        Ok(certificate) => page(&IssuedPage::new(&person, ask.client_id, certificate)),
         Err(error) => mend(&form(&person, &asked, &Errors::from_refusal(error)?)),
     }
 }

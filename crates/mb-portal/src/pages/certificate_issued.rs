@@ -1,24 +1,19 @@
 //! A new certificate and, this once, its key.
-
-use std::time::Instant;
+//!
+//! It is the answer to the form itself: nobody keeps the key for another request, so that any portal can be asked, and one
+//! that stops loses nothing.
 
 use askama::Template;
-use axum::extract::{Path, State};
 use mb_api::dto::GeneratedCertificate;
 use mb_core::ClientName;
 
-use crate::Portal;
 use crate::certificate_files::Download;
-use crate::flash::Flash;
-use crate::handing_out::Issued;
-use crate::person::Admin;
-use crate::respond::{done, page};
+use crate::person::Person;
 use crate::shell::{Section, Shell};
-use crate::stop::Answer;
 
 #[derive(Template)]
 #[template(path = "certificate_issued.html")]
-struct IssuedPage {
+pub(super) struct IssuedPage {
     shell: Shell,
     name: ClientName,
     issued: GeneratedCertificate,
@@ -28,6 +23,17 @@ struct IssuedPage {
 }
 
 impl IssuedPage {
+    pub(super) fn new(person: &Person, name: ClientName, issued: GeneratedCertificate) -> Self {
+        Self {
+            shell: person.shell(Section::Certificates),
+            downloads: Download::each(name.as_str(), &issued),
+            archive: Download::archive(name.as_str(), &issued),
+            pkcs12: Download::pkcs12(name.as_str(), &issued),
+            name,
+            issued,
+        }
+    }
+
     fn key(&self) -> &str {
         self.issued.private_key.secret().expose()
     }
@@ -36,20 +42,4 @@ impl IssuedPage {
     fn password(&self) -> Option<&str> {
         self.issued.pkcs12.as_ref().map(|file| file.password.secret().expose().as_str())
     }
-}
-
-/// The page, or the list if it was shown before: loading it again shows nothing and issues nothing.
-pub(crate) async fn get(State(portal): State<Portal>, Admin(person): Admin, Path(id): Path<String>) -> Answer {
-    let Some(issued) = portal.certificates.take(person.profile().id, &id, Instant::now()) else {
-        return Ok(done("/admin/certificates", Flash::CertificateShown));
-    };
-    let Issued { name, certificate } = issued;
-    page(&IssuedPage {
-        shell: person.shell(Section::Certificates),
-        downloads: Download::each(name.as_str(), &certificate),
-        archive: Download::archive(name.as_str(), &certificate),
-        pkcs12: Download::pkcs12(name.as_str(), &certificate),
-        name,
-        issued: certificate,
-    })
 }

@@ -1,22 +1,18 @@
-//! A new certificate and key for a name that has one. The key is shown once, on the page that the answer leads to.
+//! A new certificate and key for a name that has one. The key is shown once, on the page that the answer is.
 
-use std::time::Instant;
-
-use axum::extract::State;
 use mb_api::Query;
 use mb_api::dto::RenewCertificate;
 use mb_core::ClientName;
 
 use super::certificate_issue::packing;
+use super::certificate_issued::IssuedPage;
 use super::client::number;
-use crate::Portal;
 use crate::errors::Errors;
 use crate::field::{Field, Input};
 use crate::form::Form;
 use crate::form_page::FormPage;
-use crate::handing_out::Issued;
 use crate::person::{Admin, Person};
-use crate::respond::{mend, page, see_other};
+use crate::respond::{mend, page};
 use crate::shell::Section;
 use crate::stop::{Answer, Stop};
 
@@ -38,7 +34,6 @@ pub(crate) async fn get(Admin(person): Admin, Query(Named { name }): Query<Named
 }
 
 pub(crate) async fn post(
-    State(portal): State<Portal>,
     Admin(person): Admin,
     Query(Named { name }): Query<Named>,
     Form(asked): Form<Asked>,
@@ -50,12 +45,7 @@ pub(crate) async fn post(
     };
     let ask = RenewCertificate { client_id: name.clone(), role: None, validity_days, pkcs12: asked.pkcs12 == "yes" };
     match person.client.reissue_certificate(&ask).await {
-        Ok(certificate) => {
-            let id = certificate.id.clone();
-            let next = format!("/admin/certificates/{id}/issued");
-            portal.certificates.put(person.profile().id, id, Issued { name, certificate }, Instant::now());
-            Ok(see_other(&next))
-        }
+        Ok(certificate) => page(&IssuedPage::new(&person, name, certificate)),
         Err(error) => mend(&form(&person, &name, &asked, &Errors::from_refusal(error)?)),
     }
 }

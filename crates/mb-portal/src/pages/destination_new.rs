@@ -1,20 +1,16 @@
-//! Adding a destination. Its secret is shown once, on the page that the answer leads to.
+//! Adding a destination. Its secret is shown once, on the page that the answer is.
 
-use std::time::Instant;
-
-use axum::extract::State;
 use mb_api::Query;
 use mb_api::dto::CreateDestination;
 use mb_core::{DestinationKind, DestinationName, DomainName};
 
 use super::destination_form::{DestinationForm, Typed};
+use super::destination_secret::SecretPage;
 use super::domains::domain_field;
-use crate::Portal;
 use crate::errors::Errors;
 use crate::field::Field;
 use crate::flash::Flash;
 use crate::form::Form;
-use crate::handing_out::SigningSecret;
 use crate::person::{Admin, Person};
 use crate::respond::{done, mend, page};
 use crate::shell::Section;
@@ -48,12 +44,7 @@ pub(crate) async fn get(Admin(person): Admin, Query(which): Query<Which>) -> Ans
     page(&form(&person, which.kind(), &New::default(), &Errors::default()).await?)
 }
 
-pub(crate) async fn post(
-    State(portal): State<Portal>,
-    Admin(person): Admin,
-    Query(which): Query<Which>,
-    Form(new): Form<New>,
-) -> Answer {
+pub(crate) async fn post(Admin(person): Admin, Query(which): Query<Which>, Form(new): Form<New>) -> Answer {
     let kind = which.kind();
     let ask = match parse(&new, kind) {
         Ok(ask) => ask,
@@ -61,11 +52,11 @@ pub(crate) async fn post(
     };
     match person.client.create_destination(&ask).await {
         Ok(created) => {
-            let page = format!("/admin/destinations/{}", created.row.id);
-            let Some(secret) = created.secret else { return Ok(done(&page, Flash::DestinationAdded)) };
-            let secret = SigningSecret { secret, overlap_until: None };
-            portal.secrets.put(person.profile().id, created.row.id.to_string(), secret, Instant::now());
-            Ok(done(&format!("{page}/secret"), Flash::DestinationAdded))
+            let shown = format!("/admin/destinations/{}", created.row.id);
+            match created.secret {
+                None => Ok(done(&shown, Flash::DestinationAdded)),
+                Some(secret) => page(&SecretPage::new(&person, created.row, secret, None)),
+            }
         }
         Err(error) => mend(&form(&person, kind, &new, &Errors::from_refusal(error)?).await?),
     }

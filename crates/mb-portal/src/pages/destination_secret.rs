@@ -1,63 +1,52 @@
-//! A destination's secret: a new one, and the page that shows it this once.
-
-use std::time::Instant;
+//! A destination's secret: a new one, and the page that shows it this once, which is the answer to the form itself.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use mb_api::dto::DestinationRow;
+use axum::extract::Path;
+use mb_api::dto::{DestinationRow, SecretText};
+use mb_core::Timestamp;
 
 use super::destination::find;
-use crate::Portal;
 use crate::errors::Errors;
-use crate::flash::Flash;
 use crate::form::{Empty, Form};
 use crate::form_page::FormPage;
-use crate::handing_out::SigningSecret;
 use crate::person::{Admin, Person};
-use crate::respond::{done, mend, page, see_other};
+use crate::respond::{mend, page};
 use crate::shell::{Section, Shell};
 use crate::stop::Answer;
 
 #[derive(Template)]
 #[template(path = "destination_secret.html")]
-struct SecretPage {
+pub(super) struct SecretPage {
     shell: Shell,
     row: DestinationRow,
-    shown: SigningSecret,
+    secret: SecretText,
+    /// Until when the one before is used too.
+    overlap_until: Option<Timestamp>,
 }
 
 impl SecretPage {
-    fn secret(&self) -> &str {
-        self.shown.secret.secret().expose()
+    pub(super) fn new(
+        person: &Person,
+        row: DestinationRow,
+        secret: SecretText,
+        overlap_until: Option<Timestamp>,
+    ) -> Self {
+        Self { shell: person.shell(Section::Destinations), row, secret, overlap_until }
     }
-}
 
-/// The secret, or the destination if it was shown before.
-pub(crate) async fn shown(State(portal): State<Portal>, Admin(person): Admin, Path(id): Path<String>) -> Answer {
-    let row = find(&person, &id).await?;
-    let Some(shown) = portal.secrets.take(person.profile().id, &id, Instant::now()) else {
-        return Ok(done(&format!("/admin/destinations/{}", row.id), Flash::SecretShown));
-    };
-    page(&SecretPage { shell: person.shell(Section::Destinations), row, shown })
+    fn secret(&self) -> &str {
+        self.secret.secret().expose()
+    }
 }
 
 pub(crate) async fn get(Admin(person): Admin, Path(id): Path<String>) -> Answer {
     page(&form(&person, &find(&person, &id).await?, &Errors::default()))
 }
 
-pub(crate) async fn post(
-    State(portal): State<Portal>,
-    Admin(person): Admin,
-    Path(id): Path<String>,
-    Form(Empty {}): Form<Empty>,
-) -> Answer {
+pub(crate) async fn post(Admin(person): Admin, Path(id): Path<String>, Form(Empty {}): Form<Empty>) -> Answer {
     let row = find(&person, &id).await?;
     match person.client.rotate_destination_secret(row.id).await {
-        Ok(rotated) => {
-            let secret = SigningSecret { secret: rotated.secret, overlap_until: Some(rotated.overlap_until) };
-            portal.secrets.put(person.profile().id, row.id.to_string(), secret, Instant::now());
-            Ok(see_other(&format!("/admin/destinations/{}/secret", row.id)))
-        }
+        Ok(rotated) => page(&SecretPage::new(&person, row, rotated.secret, Some(rotated.overlap_until))),
         Err(error) => mend(&form(&person, &row, &Errors::from_refusal(error)?)),
     }
 }

@@ -1,23 +1,20 @@
 //! Letting a client make its own key: a token that it gets a certificate for. It is shown once, on the page that the
-//! answer leads to.
+//! answer is.
 //!
 //! The address has no client's name in it, because a client may be called anything that a page is called.
 
-use std::time::Instant;
-
-use axum::extract::State;
 use mb_api::Query;
 use mb_api::dto::CreateEnrolment;
 use mb_core::{ClientName, DomainName, Role};
 
 use super::client::number;
-use crate::Portal;
+use super::enrolment::EnrolmentPage;
 use crate::errors::Errors;
 use crate::field::{Choice, Field, Input, spoken};
 use crate::form::Form;
 use crate::form_page::FormPage;
 use crate::person::{Admin, Person};
-use crate::respond::{mend, page, see_other};
+use crate::respond::{mend, page};
 use crate::shell::Section;
 use crate::stop::Answer;
 
@@ -44,16 +41,13 @@ pub(crate) async fn get(Admin(person): Admin, Query(mut asked): Query<Asked>) ->
     page(&form(&person, &asked, &Errors::default()))
 }
 
-pub(crate) async fn post(State(portal): State<Portal>, Admin(person): Admin, Form(asked): Form<Asked>) -> Answer {
+pub(crate) async fn post(Admin(person): Admin, Form(asked): Form<Asked>) -> Answer {
     let (name, ask) = match asked.parse() {
         Ok(ask) => ask,
         Err(errors) => return mend(&form(&person, &asked, &errors)),
     };
     match person.client.offer_enrolment(&name, &ask).await {
-        Ok(offered) => {
-            portal.enrolments.put(person.profile().id, name.to_string(), offered, Instant::now());
-            Ok(see_other(&format!("/admin/enrolments/{name}/token")))
-        }
+        Ok(offered) => page(&EnrolmentPage::new(&person, name, offered)),
         Err(error) => mend(&form(&person, &asked, &Errors::from_refusal(error)?)),
     }
 }

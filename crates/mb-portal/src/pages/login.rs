@@ -20,7 +20,7 @@ use crate::errors::Errors;
 use crate::field::{Field, Input};
 use crate::form::Form;
 use crate::next::{LocalPath, NextQuery};
-use crate::person::client_of;
+use crate::person::{PATIENCE, client_of};
 use crate::respond::{mend, page, see_other};
 use crate::stop::{Answer, Stop};
 use crate::visit::Visit;
@@ -39,7 +39,7 @@ pub(crate) async fn get(
     parts: Parts,
 ) -> Answer {
     if let Some(client) = client_of(&parts, &portal) {
-        match client.session().await.map_err(Stop::from) {
+        match client.with_patience(PATIENCE).session().await.map_err(Stop::from) {
             Ok(_) => return Ok(see_other(query.path().as_str())),
             Err(Stop::SignIn { .. }) => {}
             Err(error) => return Err(error),

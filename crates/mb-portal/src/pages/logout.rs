@@ -8,7 +8,7 @@ use crate::Portal;
 use crate::cookies;
 use crate::flash::Flash;
 use crate::form::{Empty, Form};
-use crate::person::client_of;
+use crate::person::{PATIENCE, client_of};
 use crate::respond::{see_other, telling};
 use crate::stop::{Answer, Stop};
 
@@ -16,7 +16,7 @@ use crate::stop::{Answer, Stop};
 /// session that has ended.
 pub(crate) async fn post(State(portal): State<Portal>, parts: Parts, Form(Empty {}): Form<Empty>) -> Answer {
     if let Some(client) = client_of(&parts, &portal) {
-        match client.close_session().await.map_err(Stop::from) {
+        match client.with_patience(PATIENCE).close_session().await.map_err(Stop::from) {
             Ok(()) | Err(Stop::SignIn { .. }) => {}
             Err(error) => return Err(error),
         }

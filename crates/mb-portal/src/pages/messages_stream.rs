@@ -12,7 +12,7 @@ use super::messages::Filter;
 use crate::Portal;
 use crate::live::{self, SILENCE, Say};
 use crate::paging::Place;
-use crate::person::Person;
+use crate::person::{Person, Watcher};
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
 
@@ -27,13 +27,13 @@ struct Tail {
 
 pub(crate) async fn get(
     State(portal): State<Portal>,
-    person: Result<Person, Stop>,
+    person: Result<Watcher, Stop>,
     Query(filter): Query<Filter>,
 ) -> Answer {
     let page = filter.address("/messages", &[("live", "on")]);
     let signed_out = Say::signed_out(&page);
     let person = match person {
-        Ok(person) => person,
+        Ok(Watcher(person)) => person,
         Err(Stop::SignIn { .. }) => return Ok(live::once(signed_out, portal.stopping)),
         Err(error) => return Err(error),
     };

@@ -14,7 +14,7 @@ use crate::Portal;
 use crate::chart::Chart;
 use crate::field::spoken;
 use crate::live::{self, Say};
-use crate::person::Person;
+use crate::person::{Person, Watcher};
 use crate::respond::page;
 use crate::shell::{Section, Shell};
 use crate::stop::{Answer, Stop};
@@ -96,11 +96,11 @@ pub(crate) async fn get(person: Person, Query(query): Query<Period>) -> Answer {
 /// The figures, again and again.
 pub(crate) async fn stream(
     State(portal): State<Portal>,
-    person: Result<Person, Stop>,
+    person: Result<Watcher, Stop>,
     Query(query): Query<Period>,
 ) -> Answer {
     let person = match person {
-        Ok(person) => person,
+        Ok(Watcher(person)) => person,
         Err(Stop::SignIn { .. }) => return Ok(live::once(Say::signed_out("/"), portal.stopping)),
         Err(error) => return Err(error),
     };

@@ -137,11 +137,18 @@ async fn a_certificate_that_expires_soon_is_told_apart_and_can_be_revoked() {
         })
     };
     let rows = [row("a", 40, "active"), row("b", 20, "active"), row("c", 20, "expired")];
-    let (routes, _) = recording(paths::CERTIFICATES_LIST, json!({ "data": rows, "next": null }));
-    let (_, page) = signed_in(knows("admin").merge(routes)).get("/admin/certificates").await;
+    let (routes, asked) = recording(paths::CERTIFICATES_LIST, json!({ "data": rows, "next": null }));
+    let browser = signed_in(knows("admin").merge(routes));
+    let (_, page) = browser.get("/admin/certificates").await;
     let badges: Vec<_> = page.split("badge ").skip(1).filter_map(|rest| rest.split(['>', '<']).nth(1)).collect();
     assert_eq!(badges, ["active", "expires soon", "expired"], "{page}");
     assert_eq!(page.matches("Revoke …").count(), 2);
+    browser.get("/admin/certificates?client_id=branch-7&role=client&status=active").await;
+    let (parts, page) = browser.get("/admin/certificates?client_id=No+Name").await;
+    assert!(parts.status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("id=\"client_id-error\""), "{page}");
+    let asked = asked.lock().expect("no panic while held");
+    let last = asked.last().and_then(|uri| uri.split_once('?')).map(|(_, query)| query.to_owned());
+    assert_eq!(last.as_deref(), Some("client_id=branch-7&role=client&status=active"), "{asked:?}");
 }
 
 #[tokio::test]
@@ -212,4 +219,27 @@ async fn the_live_tail_shows_what_the_main_server_says_with_numbers_masked() {
     assert_eq!(parts.headers[CACHE_CONTROL], "no-store");
     assert!(text.lines().all(|line| line.is_empty() || line.starts_with("data: ")), "{text}");
     assert!(text.contains("+491****5678") && !text.contains("15112345678"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_main_server_that_hangs_is_told_of_soon_and_files_do_not_wait_for_it() {
+    let browser = signed_in(Router::new().fallback(std::future::pending::<StatusCode>));
+    for (path, status, longest) in [
+        ("/messages", 503, 3),
+        ("/messages/stream", 503, 3),
+        ("/admin/users", 503, 3),
+        ("/login", 503, 3),
+        ("/nope", 404, 3),
+        ("/assets/nope.css", 404, 0),
+        ("/static/nope.css", 404, 0),
+    ] {
+        let began = tokio::time::Instant::now();
+        let (parts, _) = browser.get(path).await;
+        assert_eq!(parts.status, status, "{path}");
+        assert!(
+            began.elapsed() <= Duration::from_secs(longest) + Duration::from_millis(100),
+            "{path}: {:?}",
+            began.elapsed()
+        );
+    }
 }

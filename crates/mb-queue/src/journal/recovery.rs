@@ -70,7 +70,8 @@ pub(super) fn recover(config: &JournalConfig, disk: &Disk) -> Result<Recovered, 
             .iter()
             .map(|segment| segment.marks().next_seq.saturating_sub(seq.max(segment.first_seq())))
             .sum(),
-        next_seq: segments.last().map_or(seq, |segment| segment.marks().next_seq),
+        // Sequences that only empty segments had were never used: the next segment must not say that it follows them.
+        next_seq: segments.last().map_or(saved.map_or(seq, |saved| saved.seq), |segment| segment.marks().next_seq),
     };
     let mut report = search.report;
     report.waiting = start.waiting;

@@ -83,3 +83,32 @@ async fn who_is_asked_to_leave_works_on_for_the_drain_delay() {
     lifecycle.run().await.expect("an orderly stop");
     assert_eq!(asked.elapsed(), Duration::from_secs(5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_last_sees_all_others_gone_and_is_cut_within_ten_seconds() {
+    let lifecycle = Lifecycle::new();
+    let (done, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (soft, flag) = (lifecycle.soft(), Arc::clone(&done));
+    lifecycle.spawn("request", Criticality::Ordinary, async move {
+        soft.cancelled().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        flag.store(true, Ordering::SeqCst);
+    });
+    let (drained, flag, before) = (lifecycle.drained(), Arc::clone(&seen), Arc::clone(&done));
+    lifecycle.spawn_last("keeper", Criticality::Critical, async move {
+        drained.cancelled().await;
+        flag.store(before.load(Ordering::SeqCst), Ordering::SeqCst);
+        std::future::pending::<()>().await;
+    });
+    let begun = tokio::time::Instant::now();
+    lifecycle.drain().await.expect("an orderly stop");
+    assert!(seen.load(Ordering::SeqCst));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_death_of_what_ends_last_stops_the_process() {
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn_last("keeper", Criticality::Critical, async {});
+    lifecycle.run().await.expect_err("the process must not look alive");
+}

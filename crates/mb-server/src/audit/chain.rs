@@ -14,6 +14,7 @@ use mb_store::{AuditCheckpoint, AuditEntry, StoreError};
 use super::at;
 use super::head::Witness;
 use super::missing::Missing;
+use super::verify::is_genuine;
 use crate::app::App;
 
 /// Rows that are chained in one transaction.
@@ -114,6 +115,13 @@ impl Keeper {
         self.end(app).await
     }
 
+    /// The last pass where another leads: that one may have ended too, so nothing is left to it.
+    pub(crate) async fn leave(&mut self, app: &App) -> Result<(), StoreError> {
+        self.begin(app).await?;
+        self.extend(app).await?;
+        self.end(app).await
+    }
+
     async fn begin(&mut self, app: &App) -> Result<(), StoreError> {
         if let Some(notary) = app.audit.adopted() {
             self.notary = notary;
@@ -187,7 +195,8 @@ impl Notary {
     }
 
     async fn newest(&mut self, app: &App) -> Result<Signed, StoreError> {
-        let newest = app.store.last_checkpoint().await?;
+        let anchors = app.keys.anchors();
+        let newest = app.store.last_checkpoint().await?.filter(|kept| is_genuine(kept, &anchors));
         let last = newest.map(|kept| Signed { at: kept.at, position: kept.position }).unwrap_or_default();
         self.last = Some(last);
         Ok(last)

@@ -7,6 +7,7 @@ use mb_api::dto::{AuditFault, AuditFaultKind};
 use mb_store::{AuditHead, StoreError};
 
 use super::head::{Kept, lacks};
+use super::verify::is_genuine;
 use super::{at, start};
 use crate::app::App;
 
@@ -103,9 +104,14 @@ fn signed_within(app: &App) -> Duration {
     SIGNED_WITHIN.max(app.lease * 2)
 }
 
-/// Whether rows wait for a checkpoint that whoever leads should have signed long ago.
+/// Whether rows wait for a checkpoint that whoever leads should have signed long ago, or the newest is nobody's of us.
 pub(crate) async fn is_neglected(app: &App) -> Result<bool, StoreError> {
-    let signed = app.store.last_checkpoint().await?.map_or(0, |checkpoint| checkpoint.position);
+    let newest = app.store.last_checkpoint().await?;
+    // Who can write to the database can write checkpoints too, and none that a main server has signed.
+    if newest.as_ref().is_some_and(|checkpoint| !is_genuine(checkpoint, &app.keys.anchors())) {
+        return Ok(true);
+    }
+    let signed = newest.map_or(0, |checkpoint| checkpoint.position);
     let first = at(&app.store, signed + 1).await?;
     Ok(first.is_some_and(|first| app.clock.now().since(first.entry.at) > signed_within(app)))
 }

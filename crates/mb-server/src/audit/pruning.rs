@@ -2,7 +2,8 @@
 //!
 //! The cut is made at a checkpoint, whose signature goes on to prove the hash that the first row left follows. The log's new
 //! beginning is written down first, under the chain's key; the rows before it go afterwards, in steps. So it may be broken
-//! off anywhere. What does not verify is not cut off: it is evidence.
+//! off anywhere. What does not verify is not cut off: it is evidence. When a checkpoint was made is believed because it is
+//! signed, and only as far as the rows say the same: who can write to the database must not age what he wants to be gone.
 
 use mb_core::Timestamp;
 use mb_crypto::audit::Start;
@@ -10,7 +11,9 @@ use mb_store::{AuditCheckpoint, Removal, StoreError};
 use serde_json::json;
 
 use super::start::{self, Beginning};
+use super::verify::is_genuine;
 use crate::app::App;
+use crate::notices;
 
 /// Rows that are removed in one transaction.
 const STEP: u32 = 200;
@@ -45,7 +48,15 @@ pub(crate) async fn step(app: &App, before: Timestamp, removal: Removal, actor: 
         return Ok((gone, true));
     }
     let Some(cut) = cuts(app, &beginning.start, before, CUT).await? else { return Ok((0, false)) };
-    Ok((0, cut_at(app, &beginning, &cut, actor).await?))
+    if !is_genuine(&cut, &app.keys.anchors()) {
+        return kept(app, &cut).await;
+    }
+    match verified(app, &beginning.start, &cut).await? {
+        None => kept(app, &cut).await,
+        // Clocks differ: what is old by the signature alone is so by its own time soon.
+        Some(at) if at >= before => Ok((0, false)),
+        Some(_) => Ok((0, cut_at(app, &beginning, &cut, actor).await?)),
+    }
 }
 
 /// Whether something was signed so long ago that it is to go.
@@ -83,14 +94,17 @@ async fn cuts(app: &App, start: &Start, before: Timestamp, most: u64) -> Result<
     }
 }
 
+/// Tells that what is to go is kept.
+async fn kept(app: &App, cut: &AuditCheckpoint) -> Result<Pruned, StoreError> {
+    mb_runtime::logging::limited("audit start", || {
+        tracing::error!(position = cut.position, "the oldest part of the audit log does not verify, it is kept");
+    });
+    notices::audit_kept(app, cut.position).await?;
+    Ok((0, false))
+}
+
 /// Whether the log begins there from now on.
 async fn cut_at(app: &App, from: &Beginning, cut: &AuditCheckpoint, actor: &str) -> Result<bool, StoreError> {
-    if !verifies(app, &from.start, cut).await? {
-        mb_runtime::logging::limited("audit start", || {
-            tracing::error!(position = cut.position, "the oldest part of the audit log does not verify, it is kept");
-        });
-        return Ok(false);
-    }
     let all = from.checkpoints(app).await?;
     let checkpoints = all - app.store.checkpoint_count(cut.position).await?;
     let (position, audit_id, hash) = (cut.position, cut.audit_id, cut.hash);
@@ -100,21 +114,21 @@ async fn cut_at(app: &App, from: &Beginning, cut: &AuditCheckpoint, actor: &str)
     app.store.move_audit_start(from.text.as_deref(), text.as_bytes(), detail, actor).await
 }
 
-/// Whether the rows up to the cut are those that were chained.
-async fn verifies(app: &App, start: &Start, cut: &AuditCheckpoint) -> Result<bool, StoreError> {
-    let (mut position, mut hash) = (start.position, start.hash);
+/// When the last row up to the cut was written, if all of them are those that were chained.
+async fn verified(app: &App, start: &Start, cut: &AuditCheckpoint) -> Result<Option<Timestamp>, StoreError> {
+    let (mut position, mut hash, mut at) = (start.position, start.hash, None);
     while position < cut.position {
         let rows = app.store.audit_chain(position, ROWS).await?;
         if rows.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         for row in rows.into_iter().take_while(|row| row.position <= cut.position) {
             let linked = app.audit.key.link(&hash, &row.entry.record());
             if row.position != position + 1 || row.prev_hash != hash || row.hash != linked {
-                return Ok(false);
+                return Ok(None);
             }
-            (position, hash) = (row.position, row.hash);
+            (position, hash, at) = (row.position, row.hash, Some(row.entry.at));
         }
     }
-    Ok(hash == cut.hash)
+    Ok(at.filter(|_| hash == cut.hash))
 }

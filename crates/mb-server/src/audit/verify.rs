@@ -92,6 +92,14 @@ pub(crate) async fn stretch(app: &App, place: Place) -> Result<Found, ApiError> 
     checking.await.map_err(ApiError::internal)
 }
 
+/// Whether a main server of this installation signed this checkpoint.
+pub(super) fn is_genuine(kept: &AuditCheckpoint, anchors: &TrustAnchors) -> bool {
+    let signed = Checkpoint { at: kept.at, last_id: kept.audit_id, hash: kept.hash };
+    pem::certificates(&kept.certificate_pem).is_ok_and(|chain| {
+        chain.first().is_some_and(|leaf| verify_checkpoint(&signed, leaf, &kept.signature, anchors).is_ok())
+    })
+}
+
 /// What is read before anything is checked.
 struct Stretch {
     /// Where the log begins, and whether the checkpoint is missed that signs it.
@@ -192,12 +200,7 @@ impl Stretch {
             return;
         }
         found.checkpoints += 1;
-        let signed = Checkpoint { at: kept.at, last_id: kept.audit_id, hash: kept.hash };
-        let certificate = pem::certificates(&kept.certificate_pem);
-        let genuine = certificate.is_ok_and(|chain| {
-            chain.first().is_some_and(|leaf| verify_checkpoint(&signed, leaf, &kept.signature, anchors).is_ok())
-        });
-        if !genuine {
+        if !is_genuine(kept, anchors) {
             let detail = "no main server of this installation signed this checkpoint";
             return found.fault(AuditFaultKind::BadSignature, kept.position, detail);
         }

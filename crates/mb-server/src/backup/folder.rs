@@ -16,25 +16,34 @@ const BROKEN_OFF: Duration = Duration::from_hours(24);
 
 /// A backup.
 #[derive(Clone, Debug)]
-pub(crate) struct Listed {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
+pub struct Listed {
+    /// `backup_YYYYMMDD_HHMMSS`.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
     /// As its name says.
-    pub(crate) created_at: Timestamp,
-    pub(crate) verified_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    /// When it was last proven.
+    pub verified_at: Option<Timestamp>,
     /// What its manifest says, or what is wrong with it.
-    pub(crate) content: Result<Content, String>,
+    pub content: Result<Content, String>,
 }
 
 /// What is in a backup, as its manifest says.
 #[derive(Clone, Debug)]
-pub(crate) struct Content {
-    pub(crate) version: String,
-    pub(crate) schema: i64,
-    pub(crate) rows: u64,
-    pub(crate) messages: u64,
-    pub(crate) bytes: u64,
-    pub(crate) sealed: String,
+pub struct Content {
+    /// The product's version that made it.
+    pub version: String,
+    /// The number of the newest migration in it.
+    pub schema: i64,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// Messages among them.
+    pub messages: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// `passphrase`, or the recipient it is sealed to.
+    pub sealed: String,
 }
 
 impl From<&Manifest> for Content {
@@ -52,7 +61,10 @@ impl From<&Manifest> for Content {
 
 /// The backups in a folder, the newest first; whether their sealed files are what they should be is not looked at. A
 /// folder that is not there has none.
-pub(crate) fn list(dir: &Path) -> Result<Vec<Listed>, BackupError> {
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn list(dir: &Path) -> Result<Vec<Listed>, BackupError> {
     let mut found = entries(dir)?
         .into_iter()
         .filter_map(|name| {

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mb_store::{Contents, Store};
+use mb_store::{Contents, Store, check_schema};
 use tokio::sync::mpsc;
 
 use super::create::blocking;
@@ -46,11 +46,12 @@ impl Checked {
     /// Reads all of the backup in `path` and changes nothing.
     ///
     /// # Errors
-    /// [`BackupError`]: it is damaged, of another key, or not a backup.
+    /// [`BackupError`]: it is damaged, of another key, of a newer program, or not a backup.
     pub async fn open(config: Arc<BackupConfig>, path: &Path, progress: Arc<Progress>) -> Result<Self, BackupError> {
         let path = path.to_owned();
         blocking(move || {
             let manifest = Manifest::read(&path)?;
+            check_schema(manifest.mark.schema)?;
             progress.begin(Step::Checksums);
             for name in [DATABASE, FILES] {
                 sealed::check(&path.join(name), manifest.file(&path, name)?, &progress)?;

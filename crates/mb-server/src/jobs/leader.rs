@@ -124,14 +124,15 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle) -> Lead {
     let lives = format!("{}/", app.reporter);
     let holder: Arc<str> = format!("{lives}{}-{}", app.instance, std::process::id()).into();
     let (sender, holds) = watch::channel(false);
-    let (app, own, soft) = (Arc::clone(app), Arc::clone(&holder), lifecycle.soft());
-    lifecycle.spawn("leader", Criticality::Critical, async move {
+    // As long as the audit log is kept, which goes on until all else has ended.
+    let (app, own, drained) = (Arc::clone(app), Arc::clone(&holder), lifecycle.drained());
+    lifecycle.spawn_last("leader", Criticality::Critical, async move {
         // A process that has this one's data directory at the same time does not exist.
         if let Err(error) = app.store.end_lead_of(LEASE, &lives).await {
             tracing::warn!(%error, "lease of this main server's last run not given back");
         }
         let mut ticks = ticks(app.lease / RENEWALS);
-        while soft.run_until_cancelled(ticks.tick()).await.is_some() {
+        while drained.run_until_cancelled(ticks.tick()).await.is_some() {
             let leads = match app.store.try_lead(LEASE, &own, app.lease).await {
                 Ok(leads) => leads,
                 Err(error) => {
@@ -140,6 +141,9 @@ pub(crate) fn start(app: &Arc<App>, lifecycle: &Lifecycle) -> Lead {
                 }
             };
             app.metrics.leader.set(if leads { 1.0 } else { 0.0 });
+            if leads {
+                app.leadership.note(Leadership::Here);
+            }
             if sender.send_replace(leads) != leads {
                 tracing::info!(leads, "leadership changed");
             }

@@ -67,7 +67,7 @@ async fn attempt(app: &App, mail: &Mail) -> MailOutcome {
             app.mail.succeeded();
             MailOutcome::Sent
         }
-        Err(Failure::Recipient(error)) if app.mail.is_about(&mail.to) => dropped(mail, error),
+        Err(Failure::Recipient(error)) if app.mail.is_about(&mail.to, mail.attempt) => dropped(mail, error),
         Err(Failure::Lasting(error)) => dropped(mail, error),
         Err(Failure::Passing(error) | Failure::Recipient(error)) => {
             mb_runtime::logging::limited("mail", || tracing::warn!(error, "mail not sent"));

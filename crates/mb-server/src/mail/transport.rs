@@ -153,8 +153,8 @@ fn passing(error: &Error) -> Failure {
 
 /// Of the permanent replies only those about this mail or its recipient are final (RFC 5321, section 4.2.3: 550 to 554);
 /// others are for somebody to put right. Many servers say only here that they do not want us: their enhanced code (RFC
-/// 3463) tells policy (`x.7`) and the sender's address (`x.1.7`, `x.1.8`) from the recipient's address and mailbox. Where
-/// there is none, other mails have to tell.
+/// 3463, and RFC 7505 for `x.1.10`) tells policy (`x.7`) and the sender's address (`x.1.7`, `x.1.8`) from the recipient's
+/// address and mailbox. Where there is none, or one of an address without a word whose (`x.1.0`), other mails have to tell.
 fn judge(error: &Error) -> Failure {
     let text = with_sources(error);
     let code = error.status();
@@ -165,7 +165,7 @@ fn judge(error: &Error) -> Failure {
     match enhanced(&reply) {
         _ if !about_mail => Failure::Passing(text),
         Some((7, _) | (1, 7 | 8)) => Failure::Passing(text),
-        Some((1 | 2, _)) => Failure::Lasting(text),
+        Some((1, 1 | 2 | 3 | 6 | 10) | (2, _)) => Failure::Lasting(text),
         _ => Failure::Recipient(text),
     }
 }

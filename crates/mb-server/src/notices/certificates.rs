@@ -14,7 +14,7 @@ const CA_STEPS: [u32; 6] = [1, 7, 14, 30, 90, 365];
 /// Raises what is due, and resolves what was renewed, revoked or archived.
 pub(crate) async fn run(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now();
-    let rows = ending(app, STEPS[STEPS.len() - 1]).await?;
+    let rows = ending(&app.store, now, STEPS[STEPS.len() - 1]).await?;
     let told = |row: mb_store::CertificateRow| {
         let step = step(row.not_after, now, &STEPS)?;
         Some(notice(&row.name, &json!(row.role), &hex::encode(&row.serial), row.not_after, step))

@@ -1,9 +1,16 @@
-//! The audit rows of refused sign-ins, bounded: guessing must show in the log and must not fill the disk.
+//! The audit rows of what was refused, bounded: guessing must show in the log and must not fill the disk.
 //!
-//! The first refusal of a network for an account and a reason is written at once; further ones are counted and written as
-//! one row after a second, then after ten, after a minute, and from then on every ten minutes, until there was silence for
-//! as long. A network has so many such rows; what else it tries is counted in one that names no account. All networks
-//! together have rows at a steady pace; what is beyond is counted in one row of its own, which comes as slowly.
+//! The first refusal of a network for an account and a reason, or of an account for what it may not ask, is written at once;
+//! further ones are counted and written as one row after a second, then after ten, after a minute, and from then on every
+//! ten minutes, until there was silence for as long. A network, or an account, has so many such rows; what else it tries is
+//! counted in one that names nothing. All together have rows at a steady pace; what is beyond is counted in one row of its
+//! own, which comes as slowly.
+//!
+//! Who guesses at names that are nobody's must not hide who guesses at an account by it: each account has rows of its own
+//! beyond those of all, and so has who is signed in. Such rows are only ever gathered, so that no answer takes longer
+//! because there is such an account.
+
+mod budget;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,6 +22,7 @@ use mb_core::{Email, Timestamp};
 use mb_runtime::logging;
 use serde_json::json;
 
+use self::budget::{Budget, Pace};
 use crate::app::App;
 
 /// How long refusals are gathered for a row: for the first, for the second, and so on.
@@ -22,42 +30,104 @@ const WINDOWS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(10), Duration::from_mins(1), Duration::from_mins(10)];
 /// After so long without a refusal the next one is a first one.
 const FORGET: Duration = Duration::from_mins(10);
-/// The rows of all networks: so many at once, and then one in so long.
-const ROWS: u32 = 100;
-const ROW_EVERY: Duration = Duration::from_secs(5);
-/// Networks, accounts and reasons that are gathered for at a time.
+/// The rows of all networks.
+const OF_ALL: Pace = Pace { rows: 100, every: Duration::from_secs(5) };
+/// The rows about an account beyond those.
+const OF_ACCOUNT: Pace = Pace { rows: 10, every: Duration::from_mins(5) };
+/// Origins, objects and reasons that are gathered for at a time.
 const ENTRIES: usize = 2048;
-/// How many of them are one network's, beside that of all its other accounts.
-const OF_NETWORK: usize = 8;
-/// Stands for accounts that are not named.
+/// How many of them are one origin's, beside that of all its other objects.
+const OF_ORIGIN: usize = 8;
+/// Stands for what is not named.
 const MANY: &str = "many";
 
-const ACTION: &str = "session.refuse";
-
-/// Refused sign-ins.
+/// Refusals of one kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refusal {
-    /// From where.
-    from: Option<IpAddr>,
-    /// Whose account it was said to be; a text that is no address may be a password in the wrong field.
-    account: String,
+    by: Origin,
+    /// Who: a peer, or the account that is signed in.
+    actor: String,
+    /// The account that was to be signed in to, or the route that was asked.
+    object: String,
+    /// Whether [`Refusal::object`] is an account that there is.
+    is_account: bool,
     /// The problem's code.
     reason: &'static str,
     /// How many; this is the last of them.
     count: u64,
 }
 
+/// What somebody tried to sign in to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target<'a> {
+    /// An account that there is, by its address.
+    Account(&'a str),
+    /// What was given for one and is none.
+    Nobody(&'a str),
+}
+
+/// Who has rows together.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Origin {
+    /// Who is not signed in.
+    Network(Network),
+    /// Who is.
+    Account(String),
+    /// All who try at an account.
+    At(String),
+    Everybody,
+}
+
 impl Refusal {
-    pub(crate) fn new(from: IpAddr, account: &str, reason: &'static str) -> Self {
-        let account = Email::parse(account).map_or_else(|| "unknown".to_owned(), |email| email.as_str().to_owned());
-        Self { from: Some(from), account, reason, count: 1 }
+    /// A sign-in. What is said to be an account and is no address may be a password in the wrong field.
+    pub(crate) fn of_sign_in(from: IpAddr, target: Target<'_>, reason: &'static str) -> Self {
+        let (object, is_account) = match target {
+            Target::Account(email) => (email.to_owned(), true),
+            Target::Nobody(text) => match Email::parse(text) {
+                Some(email) => (email.as_str().to_owned(), false),
+                None => ("unknown".to_owned(), false),
+            },
+        };
+        let (by, actor) = (Origin::Network(Network::of(from)), format!("peer:{from}"));
+        Self { by, actor, object, is_account, reason, count: 1 }
+    }
+
+    /// A request that `actor`, who is known, may not make. `route` has its parameters' names in it, not their values.
+    pub(crate) fn of_access(actor: &str, route: &str, reason: &'static str) -> Self {
+        Self {
+            by: Origin::Account(actor.to_owned()),
+            actor: actor.to_owned(),
+            object: route.to_owned(),
+            is_account: false,
+            reason,
+            count: 1,
+        }
+    }
+
+    fn key(&self) -> Key {
+        (self.by.clone(), self.object.clone(), self.reason)
+    }
+
+    /// Takes a row out of those of the account that it is about; whether there is one.
+    fn spend_own(&self, budgets: &mut HashMap<String, Budget>, now: Timestamp) -> bool {
+        self.is_account && budgets.entry(self.object.clone()).or_default().spend(OF_ACCOUNT, now)
+    }
+
+    /// The same without what tells it from others of its origin.
+    fn into_one_of_many(self) -> Self {
+        Self { object: MANY.to_owned(), is_account: false, reason: "too_many_attempts", ..self }
+    }
+
+    /// The same as one of all that tried at its account.
+    fn into_one_at_its_account(self) -> Self {
+        Self { by: Origin::At(self.object.clone()), actor: format!("peer:{MANY}"), reason: "too_many_attempts", ..self }
     }
 
     async fn write(&self, app: &App) {
-        let actor = self.from.map_or_else(|| "peer:many".to_owned(), |from| format!("peer:{from}"));
+        let action = if let Origin::Account(_) = self.by { "access.refuse" } else { "session.refuse" };
         let detail = json!({ "reason": self.reason, "count": self.count });
-        if let Err(error) = app.store.audit(&actor, ACTION, &self.account, detail).await {
-            logging::limited("refused sign-in", || tracing::error!(%error, "refused sign-in not recorded"));
+        if let Err(error) = app.store.audit(&self.actor, action, &self.object, detail).await {
+            logging::limited("refusal", || tracing::error!(%error, "refusal not recorded"));
         }
     }
 }
@@ -72,10 +142,12 @@ struct Gathered {
     /// Of all for whom there is no entry or no row.
     beyond: Option<Entry>,
     budget: Budget,
+    /// Of accounts.
+    budgets: HashMap<String, Budget>,
 }
 
-/// Network, account and reason.
-type Key = (Network, String, &'static str);
+/// Origin, object and reason.
+type Key = (Origin, String, &'static str);
 
 /// What is gathered for a row.
 #[derive(Clone, Debug)]
@@ -86,11 +158,18 @@ struct Entry {
     /// When the last refusal came.
     last: Timestamp,
     held: Option<Refusal>,
+    /// Its next row is taken out of a budget already.
+    is_paid: bool,
 }
 
 impl Entry {
     const fn written(now: Timestamp) -> Self {
-        Self { written: now, window: 0, last: now, held: None }
+        Self { written: now, window: 0, last: now, held: None, is_paid: false }
+    }
+
+    /// One whose first row is still to be written.
+    fn begun(refusal: Refusal, now: Timestamp) -> Self {
+        Self { held: Some(refusal), is_paid: true, ..Self::written(now) }
     }
 
     fn hold(&mut self, refusal: Refusal, now: Timestamp) {
@@ -111,33 +190,8 @@ impl Entry {
     fn take(&mut self, now: Timestamp) -> Option<Refusal> {
         let held = self.held.take()?;
         (self.written, self.window) = (now, (self.window + 1).min(WINDOWS.len() - 1));
+        self.is_paid = false;
         Some(held)
-    }
-}
-
-/// The rows that may be written.
-#[derive(Debug, Default)]
-struct Budget {
-    spent: u32,
-    /// Since when what was spent comes back.
-    since: Timestamp,
-}
-
-impl Budget {
-    /// Takes a row; whether there is one.
-    fn spend(&mut self, now: Timestamp) -> bool {
-        let back = now.since(self.since).as_secs() / ROW_EVERY.as_secs();
-        if now < self.since || back >= u64::from(self.spent) {
-            (self.spent, self.since) = (0, now);
-        } else {
-            let back = u32::try_from(back).unwrap_or(self.spent);
-            (self.spent, self.since) = (self.spent - back, self.since.plus(ROW_EVERY * back));
-        }
-        if self.spent >= ROWS {
-            return false;
-        }
-        self.spent += 1;
-        true
     }
 }
 
@@ -145,44 +199,53 @@ impl Refusals {
     /// Takes a refusal in; returns what is to be written now.
     fn note(&self, mut refusal: Refusal, now: Timestamp) -> Option<Refusal> {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let network = Network::of(refusal.from?);
-        let mut key = (network, refusal.account.clone(), refusal.reason);
-        if !gathered.entries.contains_key(&key)
-            && gathered.entries.keys().filter(|(of, ..)| *of == network).count() >= OF_NETWORK
+        if !refusal.is_account
+            && !gathered.entries.contains_key(&refusal.key())
+            && gathered.entries.keys().filter(|(by, ..)| *by == refusal.by).count() >= OF_ORIGIN
         {
-            (refusal.account, refusal.reason) = (MANY.to_owned(), "too_many_attempts");
-            key = (network, refusal.account.clone(), refusal.reason);
+            refusal = refusal.into_one_of_many();
         }
-        if let Some(entry) = gathered.entries.get_mut(&key) {
+        if let Some(entry) = gathered.entries.get_mut(&refusal.key()) {
             entry.hold(refusal, now);
             return None;
         }
         gathered.make_room();
-        if gathered.entries.len() >= ENTRIES || !gathered.budget.spend(now) {
+        if gathered.entries.len() >= ENTRIES {
             gathered.add_beyond(refusal.count, now);
             return None;
         }
-        gathered.entries.insert(key, Entry::written(now));
-        Some(refusal)
+        if matches!(refusal.by, Origin::Account(_)) || gathered.budget.spend(OF_ALL, now) {
+            gathered.entries.insert(refusal.key(), Entry::written(now));
+            return Some(refusal);
+        }
+        if refusal.spend_own(&mut gathered.budgets, now) {
+            gathered.entries.insert(refusal.key(), Entry::begun(refusal, now));
+        } else {
+            gathered.add_unnamed(refusal, now);
+        }
+        None
     }
 
     /// What has been gathered for long enough, or `all` of it.
     fn due(&self, now: Timestamp, all: bool) -> Vec<Refusal> {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Gathered { entries, beyond, budget } = &mut *gathered;
+        let Gathered { entries, beyond, budget, budgets } = &mut *gathered;
         entries.retain(|_, entry| !entry.is_silent(now));
+        budgets.retain(|_, budget| !budget.is_whole(OF_ACCOUNT, now));
         let mut due = Vec::new();
         let mut unwritten = Vec::new();
-        for entry in entries.values_mut().filter(|entry| all || entry.is_due(now)) {
+        for ((by, ..), entry) in entries.iter_mut().filter(|(_, entry)| all || entry.is_due(now)) {
+            // As many as there are accounts, in windows: that bounds them.
+            let is_free = all || entry.is_paid || matches!(by, Origin::Account(_) | Origin::At(_));
             match entry.take(now) {
-                Some(held) if all || budget.spend(now) => due.push(held),
+                Some(held) if is_free || budget.spend(OF_ALL, now) || held.spend_own(budgets, now) => due.push(held),
                 Some(held) => unwritten.push(held),
                 None => {}
             }
         }
         beyond.take_if(|beyond| beyond.is_silent(now));
         for refusal in unwritten {
-            gathered.add_beyond(refusal.count, now);
+            gathered.add_unnamed(refusal, now);
         }
         let beyond = gathered.beyond.as_mut().filter(|beyond| all || beyond.is_due(now));
         due.extend(beyond.and_then(|beyond| beyond.take(now)));
@@ -202,9 +265,23 @@ impl Gathered {
         }
     }
 
+    /// Counts what has no row that names where it came from.
+    fn add_unnamed(&mut self, refusal: Refusal, now: Timestamp) {
+        if !refusal.is_account {
+            return self.add_beyond(refusal.count, now);
+        }
+        let refusal = refusal.into_one_at_its_account();
+        match self.entries.get_mut(&refusal.key()) {
+            Some(entry) => entry.hold(refusal, now),
+            None => drop(self.entries.insert(refusal.key(), Entry::begun(refusal, now))),
+        }
+    }
+
     /// Counts what has no row of its own.
     fn add_beyond(&mut self, count: u64, now: Timestamp) {
-        let all = Refusal { from: None, account: MANY.into(), reason: "too_many_attempts", count };
+        let (actor, object) = (format!("peer:{MANY}"), MANY.to_owned());
+        let (by, reason) = (Origin::Everybody, "too_many_attempts");
+        let all = Refusal { by, actor, object, is_account: false, reason, count };
         self.beyond.get_or_insert_with(|| Entry::written(now)).hold(all, now);
     }
 }
@@ -224,123 +301,11 @@ pub(super) async fn write_due(app: &App) {
 }
 
 /// Writes all that was gathered, before the end.
-pub(super) async fn write_all(app: &App) {
+pub(crate) async fn write_all(app: &App) {
     for refusal in app.people.refusals.due(app.clock.now(), true) {
         refusal.write(app).await;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
-
-    fn refusal(n: u32) -> Refusal {
-        Refusal::new(IpAddr::V4(n.into()), "ann@example.org", "wrong_credentials")
-    }
-
-    const GATHER: Duration = WINDOWS[0];
-
-    #[test]
-    fn a_guesser_makes_fewer_and_fewer_rows_with_a_count() {
-        let refusals = Refusals::default();
-        assert_eq!(refusals.note(refusal(1), NOW), Some(refusal(1)), "the first shows at once");
-        let (mut rows, mut counted) = (Vec::new(), 0);
-        for second in 0..3600 {
-            let now = NOW.plus(Duration::from_secs(second));
-            for _ in 0..100 {
-                assert_eq!(refusals.note(refusal(1), now), None);
-                counted += 1;
-            }
-            rows.extend(refusals.due(now, false).into_iter().map(|row| (second, row.count)));
-        }
-        let seconds = rows.iter().map(|(second, _)| *second).collect::<Vec<_>>();
-        assert_eq!(seconds, [1, 11, 71, 671, 1271, 1871, 2471, 3071]);
-        rows.extend(refusals.due(NOW, true).into_iter().map(|row| (3600, row.count)));
-        assert_eq!(rows.iter().map(|(_, count)| count).sum::<u64>(), counted, "all are counted");
-    }
-
-    #[test]
-    fn who_comes_back_a_little_later_each_time_makes_no_more_rows_than_one_who_never_stops() {
-        let refusals = Refusals::default();
-        let mut rows = 0;
-        for second in (0..3600).step_by(2) {
-            let now = NOW.plus(Duration::from_secs(second));
-            rows += refusals.due(now, false).len();
-            rows += usize::from(refusals.note(refusal(1), now).is_some());
-        }
-        assert!(rows <= 10, "{rows}");
-    }
-
-    #[test]
-    fn who_is_silent_for_long_is_forgotten_and_shows_at_once_again() {
-        let refusals = Refusals::default();
-        for _ in 0..2 {
-            refusals.note(refusal(1), NOW);
-        }
-        assert_eq!(refusals.due(NOW.plus(GATHER), false), [refusal(1)]);
-        assert!(refusals.due(NOW.plus(FORGET).minus(GATHER), false).is_empty());
-        assert_eq!(refusals.note(refusal(1), NOW.plus(FORGET).minus(GATHER)), None);
-        let later = NOW.plus(2 * FORGET);
-        assert_eq!(refusals.due(later, false), [refusal(1)]);
-        assert!(refusals.due(later.plus(FORGET), false).is_empty());
-        assert!(refusals.0.lock().expect("whole").entries.is_empty());
-        assert_eq!(refusals.note(refusal(1), later.plus(FORGET)), Some(refusal(1)));
-    }
-
-    #[test]
-    fn many_guessers_make_few_rows_and_nobody_is_left_out_of_the_count() {
-        let refusals = Refusals::default();
-        let mut rows: Vec<_> = (0..5000).filter_map(|n| refusals.note(refusal(n), NOW)).collect();
-        assert_eq!(rows.len(), ROWS as usize);
-        rows.extend(refusals.due(NOW.plus(GATHER), false));
-        assert_eq!(rows.len(), ROWS as usize + 1);
-        assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 5000);
-        assert_eq!(rows[ROWS as usize].from, None);
-    }
-
-    #[test]
-    fn hours_of_guessing_from_everywhere_make_a_bounded_number_of_rows() {
-        let refusals = Refusals::default();
-        let (mut rows, hours) = (0, 6 * 3600);
-        for second in 0..hours {
-            let now = NOW.plus(Duration::from_secs(second.into()));
-            rows += usize::from(refusals.note(refusal(second), now).is_some()) + refusals.due(now, false).len();
-        }
-        assert!(rows < 4500, "{rows}");
-    }
-
-    #[test]
-    fn no_account_hides_behind_another_of_the_same_network() {
-        let refusals = Refusals::default();
-        let of = |account: &str, reason| Refusal::new(IpAddr::V4(1.into()), account, reason);
-        for (account, reason) in
-            [("ann@x.org", "wrong_credentials"), ("bob@x.org", "wrong_credentials"), ("ann@x.org", "locked")]
-        {
-            assert_eq!(refusals.note(of(account, reason), NOW), Some(of(account, reason)));
-            assert_eq!(refusals.note(of(account, reason), NOW), None);
-        }
-        let due = refusals.due(NOW.plus(GATHER), false);
-        assert_eq!(due.len(), 3);
-        assert!(due.iter().all(|row| row.count == 1), "{due:?}");
-    }
-
-    #[test]
-    fn a_network_that_tries_many_accounts_names_the_first_and_counts_all() {
-        let refusals = Refusals::default();
-        let of = |n| Refusal::new(IpAddr::V4(1.into()), &format!("u{n}@x.org"), "wrong_credentials");
-        let mut rows: Vec<_> = (0..500).filter_map(|n| refusals.note(of(n), NOW)).collect();
-        assert_eq!(rows.len(), OF_NETWORK + 1);
-        assert_eq!(rows[OF_NETWORK].account, MANY);
-        rows.extend(refusals.due(NOW.plus(GATHER), false));
-        assert_eq!(rows.len(), OF_NETWORK + 2);
-        assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), 500);
-    }
-
-    #[test]
-    fn what_is_no_address_is_not_written() {
-        let row = Refusal::new(IpAddr::V4(1.into()), "My Password 1", "wrong_credentials");
-        assert_eq!(row.account, "unknown");
-    }
-}
+mod tests;

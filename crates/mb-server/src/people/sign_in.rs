@@ -9,12 +9,12 @@ use std::time::Duration;
 use mb_api::dto::SecretText;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_core::throttle::{Held, Network, Throttle, Try};
-use mb_core::{Email, Timestamp, UserId};
+use mb_core::{Email, Timestamp};
 use mb_crypto::sealed_value::{self, Purpose};
 use mb_crypto::totp::{RecoveryCode, TotpSecret};
-use mb_store::{Totp, User};
+use mb_store::{Acquaintance, Totp, User};
 
-use super::refusals::{self, Refusal};
+use super::refusals::{self, Refusal, Target};
 use crate::app::App;
 use crate::routes::store_fault;
 
@@ -59,8 +59,9 @@ async fn prove(app: &App, attempt: &Try, account: &str, password: &SecretText, f
             return Err(error);
         }
     };
+    let target = if found.is_some() { Target::Account(account) } else { Target::Nobody(account) };
     let Some(user) = found.filter(|user| right && user.may_sign_in(app.clock.now())) else {
-        return Err(refuse(app, account, from, wrong()).await);
+        return Err(refuse(app, target, from, wrong()).await);
     };
     // With a second factor the password alone proves nobody, and forgets no failure.
     match user.totp {
@@ -83,7 +84,7 @@ pub(crate) async fn second_factor(
     let Totp::On { secret, .. } = &user.totp else { return Ok(()) };
     let Some(otp) = otp else {
         let error = ApiError::new(ProblemCode::OtpRequired, "the second factor is missing: send it as otp");
-        return Err(refuse(app, &user.email, from, error).await);
+        return Err(refuse(app, Target::Account(&user.email), from, error).await);
     };
     let attempt = Try::second_factor(&user.email, Network::of(from));
     held(app, &attempt, Throttle::begin, &user.email, from).await?;
@@ -92,7 +93,7 @@ pub(crate) async fn second_factor(
             succeeded(app, &attempt);
             Ok(())
         }
-        Ok(false) => Err(refuse(app, &user.email, from, wrong()).await),
+        Ok(false) => Err(refuse(app, Target::Account(&user.email), from, wrong()).await),
         Err(error) => {
             give_back(app, &attempt);
             Err(error)
@@ -114,7 +115,7 @@ pub(crate) async fn offered_factor(
     let attempt = Try::own_factor(&user.email);
     held(app, &attempt, Throttle::begin, &user.email, from).await?;
     let Some(step) = secret.verify(otp.secret().expose(), app.clock.now()) else {
-        return Err(refuse(app, &user.email, from, wrong()).await);
+        return Err(refuse(app, Target::Account(&user.email), from, wrong()).await);
     };
     succeeded(app, &attempt);
     Ok(step)
@@ -131,7 +132,7 @@ pub(crate) async fn bad_token(app: &App, from: IpAddr) -> Result<(), ApiError> {
 /// Counts a token that is none and returns what to answer.
 pub(crate) async fn refuse_token(app: &App, from: IpAddr, error: ApiError) -> ApiError {
     match bad_token(app, from).await {
-        Ok(()) => refuse(app, "", from, error).await,
+        Ok(()) => refuse(app, Target::Nobody(""), from, error).await,
         Err(held) => held,
     }
 }
@@ -164,31 +165,31 @@ async fn held(
 ) -> Result<(), ApiError> {
     let now = app.clock.now();
     let mut answer = app.people.throttle(|throttle| ask(throttle, attempt, now));
-    if matches!(answer, Err(Held::Slowed(_))) && was_here(app, account, from).await? {
+    if answer.is_ok() {
+        return Ok(());
+    }
+    let known = acquaintance(app, account, from).await?;
+    if known == Acquaintance::Familiar && matches!(answer, Err(Held::Slowed(_))) {
         answer = app.people.throttle(|throttle| {
             throttle.remember(account, Network::of(from));
             ask(throttle, attempt, now)
         });
     }
     let Err(held) = answer else { return Ok(()) };
+    let target = if known == Acquaintance::NoAccount { Target::Nobody(account) } else { Target::Account(account) };
     let (code, detail, wait) = match held {
         Held::Locked(wait) => (ProblemCode::AccountLocked, "too many failures: the account is locked from here", wait),
         Held::Slowed(wait) => (ProblemCode::TooManyAttempts, "too many attempts: wait before the next", wait),
     };
     let error = ApiError::new(code, detail).retry_after(whole_seconds(wait));
-    Err(refuse(app, account, from, error).await)
+    Err(refuse(app, target, from, error).await)
 }
 
-/// Whether the account has a session that began in this network. What this process remembers ends with it; what is
-/// stored does not, so a restart under attack keeps no owner out.
-async fn was_here(app: &App, account: &str, from: IpAddr) -> Result<bool, ApiError> {
-    let Some(email) = Email::parse(account) else { return Ok(false) };
-    let user = app.store.user_by_email(email.as_str()).await.map_err(store_fault)?;
-    // Nobody's sessions are asked for, too: how long the refusal takes must not tell whether there is such an account.
-    let id = user.map_or(UserId::new(0), |user| user.id);
-    let sessions = app.store.sessions(id).await.map_err(store_fault)?;
-    let networks = sessions.iter().filter_map(|session| session.peer_address.parse().ok()).map(Network::of);
-    Ok(networks.into_iter().any(|network| network == Network::of(from)))
+/// How well the account knows the network. What this process remembers ends with it; what is stored does not, so a restart
+/// under attack keeps no owner out.
+async fn acquaintance(app: &App, account: &str, from: IpAddr) -> Result<Acquaintance, ApiError> {
+    let Some(email) = Email::parse(account) else { return Ok(Acquaintance::NoAccount) };
+    app.store.acquaintance(email.as_str(), Network::of(from)).await.map_err(store_fault)
 }
 
 /// Rounded up: a caller that waits so long is not refused again.
@@ -197,9 +198,9 @@ fn whole_seconds(wait: Duration) -> u32 {
 }
 
 /// Records the refusal and returns it.
-pub(crate) async fn refuse(app: &App, account: &str, from: IpAddr, error: ApiError) -> ApiError {
+async fn refuse(app: &App, target: Target<'_>, from: IpAddr, error: ApiError) -> ApiError {
     app.metrics.sign_in(error.code().as_str());
-    refusals::record(app, Refusal::new(from, account, error.code().as_str())).await;
+    refusals::record(app, Refusal::of_sign_in(from, target, error.code().as_str())).await;
     error
 }
 

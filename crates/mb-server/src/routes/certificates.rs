@@ -9,13 +9,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use mb_api::cursor::{Cursor, List};
 use mb_api::dto::{
-    CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate, RevokeCertificate,
-    Revoked,
+    CertificateQuery, CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, GeneratedCertificate,
+    RevokeCertificate, Revoked,
 };
-use mb_api::page::{Page, PageQuery};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use mb_core::{FieldError, Role, Timestamp, hex};
+use mb_store::CertificatePageFilter;
 
 use super::{announce, signing, store_fault};
 use crate::app::App;
@@ -116,19 +117,28 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, caller: Caller, body: Bo
     get, path = paths::CERTIFICATES_LIST, tag = "certificates", operation_id = "list_certificates",
     summary = "List certificates",
     description = "In the order in which they were issued.",
-    params(PageQuery),
+    params(CertificateQuery),
     responses((status = 200, body = Page<CertificateRow>)),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
 )]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<CertificateQuery>,
 ) -> Result<Json<Page<CertificateRow>>, ApiError> {
     caller.admin()?;
-    let (limit, after) = query.resolve(List::Certificates)?;
-    let mut rows =
-        app.store.certificate_page(after.map(|cursor| cursor.place()), limit + 1).await.map_err(store_fault)?;
+    let (limit, after) = query.resolve()?;
+    let filter = CertificatePageFilter {
+        name: query.client_id.map(|name| name.as_str().to_owned()),
+        role: query.role,
+        status: query.status.map(|status| match status {
+            CertificateStatus::Active => mb_store::CertificateStatus::Valid,
+            CertificateStatus::Expired => mb_store::CertificateStatus::Expired,
+            CertificateStatus::Revoked => mb_store::CertificateStatus::Revoked,
+        }),
+    };
+    let after = after.map(|cursor| cursor.place());
+    let mut rows = app.store.certificate_page(&filter, after, limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows
@@ -156,8 +166,8 @@ pub(crate) async fn expiring(
     caller.admin()?;
     let (days, limit, after) = query.resolve()?;
     let now = app.clock.now();
-    let mut rows = expiry::ending(&app, days).await.map_err(store_fault)?;
-    rows.retain(|row| row.not_after > now && after.is_none_or(|after| place(row) > (after.at, after.id)));
+    let behind = after.as_ref().map(|after| (after.at, without_zeros(&after.id)));
+    let mut rows = expiry::page(&app, days, behind, limit + 1).await.map_err(store_fault)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let cursor = |row| Cursor { at: place(row).0, id: place(row).1 }.encode(List::Expiring);
@@ -171,6 +181,11 @@ fn place(row: &mb_store::CertificateRow) -> (Timestamp, [u8; 16]) {
     let tail = &row.serial[row.serial.len().saturating_sub(16)..];
     id[16 - tail.len()..].copy_from_slice(tail);
     (row.not_after, id)
+}
+
+/// As serial numbers are stored.
+fn without_zeros(id: &[u8]) -> &[u8] {
+    &id[id.iter().take_while(|byte| **byte == 0).count()..]
 }
 
 fn present(row: mb_store::CertificateRow, now: Timestamp) -> CertificateRow {

@@ -216,7 +216,7 @@ async fn prolong(app: &App, request: &ReportRequest) -> Result<ReportAnswer, Api
     }
     let held = given_back(&request.held);
     if !held.is_empty() {
-        let lost = app.store.prolong_leases(&held).await.map_err(store_fault)?.into_iter();
+        let lost = app.store.prolong_leases(&held, None).await.map_err(store_fault)?.into_iter();
         let lost = lost.map(|(destination, lease, message_id)| HeldDelivery { message_id, destination, lease });
         answer.lost = lost.collect();
     }

@@ -1,18 +1,26 @@
-//! What every request that changes something says of itself, before its handler is asked.
+//! What every request that changes something says of itself, before its handler is asked, and the record of what a handler
+//! refused to somebody known: signed in, or named by a certificate, be it one that may not.
 //!
 //! Browsers present a client certificate to whatever page asks them to, so a page of another site could act as an
 //! administrator who has one installed. Two things keep it out: a request that says it comes from another site is
 //! refused (Fetch Metadata, W3C), and a body has to be declared as JSON, which a page may not do for another site
 //! without being allowed to (Fetch standard, "CORS-safelisted request-header"), and nobody here allows it.
 
+use std::sync::Arc;
+
 use axum::body::HttpBody as _;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use mb_api::paths;
-use mb_api::problem::{ApiError, ProblemCode};
+use mb_api::problem::{ApiError, ProblemCode, Unrendered};
+use mb_api::{Peer, paths};
 use mb_runtime::body::require_json;
+
+use crate::actor::Actor;
+use crate::app::App;
+use crate::caller::Known;
+use crate::people::refusals::{self, Refusal};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -20,11 +28,23 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const OTHER_BODIES: [&str; 2] = [paths::REGISTER, paths::PKI_RENEW];
 
 /// Lets a request in.
-pub(super) async fn check(request: Request, next: Next) -> Response {
-    match refusal(&request) {
-        Some(error) => error.into_response(),
-        None => next.run(request).await,
+pub(super) async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    if let Some(error) = refusal(&request) {
+        return error.into_response();
     }
+    let peer = request.extensions().get::<Peer>().cloned();
+    let known = Known::default();
+    request.extensions_mut().insert(known.clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let answer = next.run(request).await;
+    if answer.status() == StatusCode::FORBIDDEN
+        && let Some(route) = route
+        && let Some(actor) = known.actor().cloned().or_else(|| peer.as_ref().and_then(Actor::named_by))
+    {
+        let code = answer.extensions().get::<Unrendered>().map_or(ProblemCode::Forbidden, |error| error.0.code());
+        refusals::record(&app, Refusal::of_access(actor.as_str(), route.as_str(), code.as_str())).await;
+    }
+    answer
 }
 
 fn refusal(request: &Request) -> Option<ApiError> {

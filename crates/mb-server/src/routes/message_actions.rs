@@ -106,6 +106,7 @@ pub(crate) async fn expunge(
     if !found {
         return Err(ApiError::not_found());
     }
+    app.delivering.announce(&app.store).await.map_err(store_fault)?;
     super::announce(&app).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -114,7 +115,7 @@ pub(crate) async fn expunge(
     post, path = paths::DESTINATION_REPLAY, tag = "destinations", operation_id = "replay_messages",
     summary = "Send messages again to a destination",
     description = "Those of a time that the destination takes and that were delivered or given up, whether it had them or \
-                   not; where they stand does not change by it. What was withdrawn or has expired is not sent, and what is \
+                   not. One that it had given up is under way again; where others stand does not change by it. What was withdrawn or has expired is not sent, and what is \
                    to be delivered later waits. In steps: `next` says where to go on.",
     params(("id" = mb_api::schema::DestinationId, Path, description = "The destination")),
     request_body = ReplayMessages,
@@ -140,7 +141,7 @@ pub(crate) async fn replay(
         dry_run: ask.dry_run,
         after: after.map(|cursor| (cursor.at, MessageId::from_bytes(cursor.id))),
     };
-    let replayed = app.store.replay(&destination, &replay, actor.as_str()).await.map_err(store_fault)?;
+    let replayed = app.store.replay(&destination, &replay, &app.instance, actor.as_str()).await.map_err(store_fault)?;
     if replayed.sent > 0 && !replay.dry_run {
         app.delivering.wake();
     }

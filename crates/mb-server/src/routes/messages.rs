@@ -6,6 +6,7 @@
 mod explain;
 pub(super) mod exporting;
 pub(super) mod submitting;
+pub(super) mod watchers;
 pub(super) mod watching;
 
 use std::sync::Arc;

@@ -63,7 +63,7 @@ pub(crate) async fn pull(
     let _open = app.delivering.polls.begin(&consumer.name).ok_or_else(|| {
         ApiError::new(ProblemCode::RateLimited, format!("at most {MOST} questions of a consumer may be open at a time"))
     })?;
-    let holder = format!("consumer:{}", consumer.name);
+    let holder = holder(consumer);
     let deadline = Instant::now() + Duration::from_secs(wait_seconds.min(MAX_WAIT));
     let mut woken = app.delivering.woken();
     loop {
@@ -146,9 +146,15 @@ pub(crate) async fn prolong(
     let ids = receipts(body).await?;
     self::consumer(&app, &peer)?;
     let held = ids.iter().map(|(message, lease)| (destination, *lease, *message)).collect::<Vec<_>>();
-    let lost = app.store.prolong_leases(&held).await.map_err(store_fault)?;
+    let holder = holder(consumer);
+    let lost = app.store.prolong_leases(&held, Some(&holder)).await.map_err(store_fault)?;
     let lost = lost.into_iter().map(|(_, lease, message)| receipt(message, lease)).collect();
     Ok(Json(Prolonged { leased_until: app.clock.now().plus(LEASE), lost }))
+}
+
+/// Under which name a consumer holds what it has.
+fn holder(consumer: &Identity) -> String {
+    format!("consumer:{}", consumer.name)
 }
 
 fn consumer<'a>(app: &App, peer: &'a Peer) -> Result<&'a Identity, ApiError> {

@@ -26,7 +26,7 @@ use super::auth::MAX_BODY;
 use super::store_fault;
 use crate::actor;
 use crate::app::App;
-use crate::caller::invalid_token;
+use crate::caller::{invalid_token, portal_session};
 use crate::people::tokens::Origin;
 use crate::people::{sign_in, tokens};
 
@@ -84,8 +84,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Json<PortalSession>, ApiError> {
     actor::require(&app, &peer, &[Role::Portal])?;
-    let digest = token(&headers)?.digest();
-    let (session, user) = app.store.portal_session(&digest).await.map_err(store_fault)?.ok_or_else(invalid_token)?;
+    let (session, user) = portal_session(&app, &headers, &token(&headers)?).await?;
     tokens::shown(&app, &session, &user).await.map(Json)
 }
 

@@ -33,11 +33,11 @@ pub(crate) async fn status(
     if request.ids.len() > MAX_STATUS_IDS {
         return Err(ApiError::new(ProblemCode::TooManyItems, format!("at most {MAX_STATUS_IDS} ids per request")));
     }
-    let rows = app.store.statuses(Some(&request.client_id), &request.ids).await.map_err(store_fault)?;
-    let elsewhere = match &request.ids[..] {
-        [id] if rows.is_empty() => app.store.statuses(None, &[*id]).await.map_err(store_fault)?,
-        _ => Vec::new(),
-    };
+    // Of one message it is told that it is another's. That is seen in the same look: what is registered between two would be
+    // taken for another's.
+    let whose = (request.ids.len() != 1).then_some(&request.client_id);
+    let found = app.store.statuses(whose, &request.ids).await.map_err(store_fault)?;
+    let (rows, elsewhere) = found.into_iter().partition::<Vec<_>, _>(|row| row.client == request.client_id);
     let now = app.clock.now();
     Ok(Json(InternalStatusAnswer {
         data: rows.into_iter().map(|row| present(row, now)).collect(),

@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mb_api::dto::CertificateQuery;
 use mb_api::dto::delivery::RegisterQuery;
 use mb_api::dto::{PolicyQuery, RevokeCertificate};
-use mb_api::page::PageQuery;
 use mb_api::{ClientError, Peer, ProblemCode};
 use mb_core::{ClientName, DomainName, DomainRules, Role};
 
@@ -31,7 +31,7 @@ async fn every_route_takes_its_own_roles_alone() {
         assert_eq!(refusal(outcome), expected(&[Role::Proxy]), "status as {role}");
         let followers = [Role::Proxy, Role::Worker, Role::Portal];
         assert_eq!(refusal(client.policy(PolicyQuery::default()).await), expected(&followers), "policy as {role}");
-        let outcome = client.certificates(&PageQuery::default()).await;
+        let outcome = client.certificates(&CertificateQuery::default()).await;
         assert_eq!(refusal(outcome), expected(&[Role::Admin]), "certificates as {role}");
     }
 }
@@ -47,7 +47,7 @@ async fn without_a_certificate_only_the_public_is_told() {
     );
     assert_eq!(refusal(nobody.confirm(Vec::new()).await), expected);
     assert_eq!(refusal(nobody.policy(PolicyQuery::default()).await), expected);
-    assert_eq!(refusal(nobody.certificates(&PageQuery::default()).await), expected);
+    assert_eq!(refusal(nobody.certificates(&CertificateQuery::default()).await), expected);
 }
 
 #[tokio::test]
@@ -132,7 +132,10 @@ async fn the_list_of_certificates_comes_page_by_page() {
     }
     let (mut names, mut cursor) = (Vec::new(), None);
     loop {
-        let page = admin.certificates(&PageQuery { limit: Some(2), cursor }).await.expect("answers");
+        let page = admin
+            .certificates(&CertificateQuery { limit: Some(2), cursor, ..CertificateQuery::default() })
+            .await
+            .expect("answers");
         assert!(page.data.len() <= 2);
         names.extend(page.data.into_iter().map(|row| row.client_id));
         cursor = page.next;

@@ -148,8 +148,12 @@ async fn a_refusal_of_the_sender_is_about_us_and_held_up_until_it_is_put_right()
 async fn recipients_that_are_all_refused_are_a_refusal_of_us() {
     let smtp = Smtp::start(None).await;
     let fixture = Fixture::mailing(plain(smtp.port)).await;
-    for (n, refusal) in (1..).zip(["554 relay denied", "550 5.7.1 relaying denied", "550 5.1.8 unknown sender domain"])
-    {
+    for (n, refusal) in (1..).zip([
+        "554 relay denied",
+        "550 5.7.1 relaying denied",
+        "550 5.1.8 unknown sender domain",
+        "550 5.1.0 <broker@example.org>: Sender address rejected: User unknown in virtual mailbox table",
+    ]) {
         smtp.behave(Manner::RefuseRecipients(refusal));
         fixture.clock.set(NOW.plus(Duration::from_hours(n)));
         for to in ["ann@example.org", "bob@example.org"] {
@@ -163,8 +167,12 @@ async fn recipients_that_are_all_refused_are_a_refusal_of_us() {
         fixture.send().await;
         assert_eq!(fixture.waiting().await, 0, "{refusal}");
         if n == 1 {
-            smtp.behave(Manner::RefuseRecipients("550 gone"));
+            smtp.behave(Manner::RefuseRecipient("carl@example.org", "550 gone"));
             fixture.write("carl@example.org", "hello").await;
+            fixture.write("dan@example.org", "hello").await;
+            fixture.send().await;
+            assert_eq!(fixture.waiting().await, 1, "it may have been us");
+            fixture.clock.set(NOW.plus(Duration::from_hours(n) + Duration::from_secs(31)));
             fixture.send().await;
             assert_eq!(fixture.waiting().await, 0, "one that others are not is refused for itself");
         }

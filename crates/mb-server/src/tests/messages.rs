@@ -233,6 +233,18 @@ async fn an_export_holds_all_that_match_and_is_recorded() {
 }
 
 #[tokio::test]
+async fn an_export_of_what_is_no_query_is_refused_and_not_recorded() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.signed_in(UserRole::Admin, None).await;
+    for query in ["sender=null", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"] {
+        let listed = admin.get(&format!("/portal/messages?{query}")).await;
+        let export = admin.get(&format!("/admin/messages/export?{query}")).await;
+        assert_eq!((export.status, export.code()), (422, listed.code()), "{query}");
+    }
+    assert!(admin.get("/admin/audit?action=messages.export").await.each("id").is_empty());
+}
+
+#[tokio::test]
 async fn nobody_sends_without_the_right_to() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;

@@ -255,6 +255,20 @@ async fn what_does_not_verify_is_not_cut_off() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_whose_time_was_moved_back_takes_nothing_with_it() {
+    let fixture = Fixture::new().await;
+    let _keeper = signed(&fixture).await;
+    let app = &fixture.server.app;
+    let oldest = async || fixture.store.audit_chain(0, 1).await.expect("reads")[0].position;
+    fixture.execute(&format!("UPDATE audit_checkpoints SET at = at - {}", (DAY * 400).as_micros())).await;
+    let step = pruning::step(app, NOW.minus(DAY), Removal::Remove, "test").await.expect("looks");
+    assert_eq!((step, oldest().await), ((0, false), 1), "nothing of it is that old");
+    let notices = fixture.store.open_notices(mb_core::NoticeKind::AuditBroken, "", 9).await.expect("reads");
+    assert_eq!(notices, ["oldest"]);
+    assert!(fixture.store.audit_start().await.expect("reads").is_none());
+}
+
+#[tokio::test]
 async fn the_leader_cuts_the_log_once_it_is_old_enough() {
     let fixture = Fixture::new().await;
     let admin = fixture.certificate(Role::Admin).await;

@@ -10,6 +10,7 @@ use crate::Store;
 use crate::audit::{self, Change};
 use crate::backend::Transaction;
 use crate::error::StoreError;
+use crate::migration::check_schema;
 use crate::settings;
 use crate::user_changes::leap_generations;
 use crate::value::Value;
@@ -48,7 +49,7 @@ impl Store {
                 continue;
             };
             match frame {
-                Frame::Start(schema) => self.accept_schema(schema).await?,
+                Frame::Start(schema) => check_schema(i64::try_from(schema).unwrap_or(i64::MAX))?,
                 Frame::Table(name, columns) => batch = Some(Batch::new(&name, columns.iter().map(|(name, _)| name))?),
                 Frame::Row(row) => {
                     let batch = batch.as_mut().ok_or(StoreError::Damaged("archive"))?;
@@ -74,12 +75,6 @@ impl Store {
     /// Whether a restore was broken off: what is there is not the whole.
     pub async fn is_half_restored(&self) -> Result<bool, StoreError> {
         Ok(self.setting(RESTORING).await?.is_some())
-    }
-
-    async fn accept_schema(&self, schema: u64) -> Result<(), StoreError> {
-        let known = self.migration_status().await?.last().map_or(0, |newest| newest.version);
-        let found = i64::try_from(schema).unwrap_or(i64::MAX);
-        if found > known { Err(StoreError::SchemaNewer { found, known }) } else { Ok(()) }
     }
 
     async fn empty(&self) -> Result<(), StoreError> {

@@ -65,6 +65,7 @@ pub(crate) fn to_empty() -> impl Iterator<Item = &'static str> {
 pub(crate) const FLEETING: &[&str] = &[
     "refresh_tokens",
     "reset_tokens",
+    "sign_in_networks",
     "sessions",
     "enrolment_tokens",
     "leases",

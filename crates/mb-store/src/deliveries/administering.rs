@@ -106,9 +106,10 @@ const REOPEN_MESSAGES: Dialects =
 const OF_DELIVERIES: &str =
     "SELECT message_id, destination_id FROM dead_letters WHERE destination_id IS NOT NULL AND id = ?";
 
-const HASTEN: &str = "UPDATE deliveries SET due_at = ?1 WHERE message_id = ?2 AND state = 'open' AND due_at > ?1 \
-                      AND (lease_id IS NULL OR due_at <= ?1)";
-const STANDS: &str = "SELECT status, domain, client_id, delivered_at, expires_at FROM messages WHERE message_id = ?";
+const HASTEN: &str =
+    "UPDATE deliveries SET due_at = ?1 WHERE message_id = ?2 AND state = 'open' AND due_at > ?1 AND lease_id IS NULL";
+const STANDS: &str =
+    "SELECT status, domain, client_id, delivered_at, expires_at, deliver_at FROM messages WHERE message_id = ?";
 
 impl Store {
     /// Withdraws a message, if it is `client`'s where one is given, and nothing of it was tried.
@@ -198,7 +199,9 @@ impl Store {
         if let Some(at) = row.optional_time(4)?.filter(|at| *at <= now && !is_taken) {
             return Ok(Retry::Expired(at));
         }
-        let hastened = tx.execute(HASTEN, [Value::Time(now), key]).await?;
+        // What a message says of its time goes on to hold.
+        let due = row.optional_time(5)?.map_or(now, |at| at.max(now));
+        let hastened = tx.execute(HASTEN, [Value::Time(due), key]).await?;
         let deliveries = finishing::deliveries_of(tx, &[id]).await?;
         let dead = deliveries.into_iter().filter(|(_, delivery)| delivery.state == DeliveryState::Dead);
         let dead = dead.map(|(key, _)| key).collect::<Vec<_>>();
@@ -238,7 +241,7 @@ fn is_under_way(delivery: &finishing::Delivery, now: Timestamp) -> bool {
 
 /// Opens deliveries that were given up, and their messages with them; their dead letters go. Only where the destination
 /// still takes messages: otherwise they would be given up again at once.
-async fn redrive(
+pub(super) async fn redrive(
     tx: &mut Transaction,
     dead: &[(MessageId, DestinationId)],
     instance: &Instance,

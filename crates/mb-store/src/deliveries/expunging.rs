@@ -18,7 +18,7 @@ use crate::counters::Instance;
 use crate::error::StoreError;
 use crate::merging;
 use crate::messages::{self, by_ids, id_values};
-use crate::settings::bump_policy;
+use crate::settings::{bump_destinations, bump_policy};
 use crate::statement::Dialects;
 use crate::value::Value;
 
@@ -138,7 +138,12 @@ async fn bury(tx: &mut Transaction, id: MessageId, at: Timestamp) -> Result<(), 
 
 /// Withdraws what waits and empties what is there.
 async fn remove(tx: &mut Transaction, id: MessageId, instance: &Instance, now: Timestamp) -> Result<(), StoreError> {
-    let open = finishing::deliveries_of(tx, &[id]).await?.into_keys().collect::<Vec<_>>();
+    let deliveries = finishing::deliveries_of(tx, &[id]).await?;
+    if deliveries.values().any(|delivery| delivery.is_leased(now)) {
+        // Whoever holds it asks at once what it holds no more.
+        bump_destinations(tx).await?;
+    }
+    let open = deliveries.into_keys().collect::<Vec<_>>();
     sweeping::end(tx, &open, DeliveryState::Cancelled, None, instance, now).await?;
     let (key, empty) = (Value::Blob(id.as_bytes()), Value::Blob(&[]));
     let sql = "UPDATE messages SET encrypted_body = ?, sender_number_hashed = NULL WHERE message_id = ?";

@@ -34,10 +34,13 @@ macro_rules! change_held {
     };
 }
 
+/// Those who are sent to hold what they have while their destination is served. A consumer holds what it has itself, also
+/// while nothing more is given out.
 const PROLONG: Dialects = change_held!(
     "due_at = ?3",
-    "AND EXISTS (SELECT 1 FROM destinations WHERE destinations.id = destination_id AND is_live = 1 \
-     AND destinations.state = 'enabled') "
+    "AND (?6 IS NULL OR leased_by = ?6) \
+     AND EXISTS (SELECT 1 FROM destinations WHERE destinations.id = destination_id AND is_live = 1 \
+     AND (destinations.state = 'enabled' OR ?6 IS NOT NULL AND destinations.state = 'paused')) "
 );
 const RELEASE: Dialects = change_held!("due_at = ?3, lease_id = NULL, leased_by = NULL");
 
@@ -53,12 +56,16 @@ const EXPIRE: Dialects = change_held!(
 pub(crate) const HOLDS: Dialects = Dialects {
     sqlite: with_ids!(
         "SELECT message_id FROM deliveries WHERE destination_id = ?3 AND lease_id = ?4 AND state = 'open' \
+         AND (?5 IS NULL OR leased_by = ?5) \
          AND EXISTS (SELECT 1 FROM destinations WHERE destinations.id = destination_id AND is_live = 1 \
-         AND destinations.state = 'enabled') AND message_id IN (SELECT wanted FROM ids)"
+         AND (destinations.state = 'enabled' OR ?5 IS NOT NULL AND destinations.state = 'paused')) \
+         AND message_id IN (SELECT wanted FROM ids)"
     ),
     mysql: "SELECT message_id FROM deliveries WHERE destination_id = ?3 AND lease_id = ?4 AND state = 'open' \
+            AND (?5 IS NULL OR leased_by = ?5) \
             AND EXISTS (SELECT 1 FROM destinations WHERE destinations.id = destination_id AND is_live = 1 \
-            AND destinations.state = 'enabled') AND message_id IN (?1)",
+            AND (destinations.state = 'enabled' OR ?5 IS NOT NULL AND destinations.state = 'paused')) \
+            AND message_id IN (?1)",
 };
 
 /// A delivery that somebody holds: its destination, its lease, its message.
@@ -68,18 +75,19 @@ pub type Held = (DestinationId, LeaseId, MessageId);
 pub(super) type LeaseOf = (DestinationId, LeaseId);
 
 impl Store {
-    /// Prolongs leases, as long as their destinations are served; those that hold no more.
-    pub async fn prolong_leases(&self, held: &[Held]) -> Result<Vec<Held>, StoreError> {
-        retrying(move || self.prolong(held)).await
+    /// Prolongs leases, as long as their destinations are served, of a consumer those alone that it holds itself; those that
+    /// hold no more.
+    pub async fn prolong_leases(&self, held: &[Held], consumer: Option<&str>) -> Result<Vec<Held>, StoreError> {
+        retrying(move || self.prolong(held, consumer)).await
     }
 
-    async fn prolong(&self, held: &[Held]) -> Result<Vec<Held>, StoreError> {
+    async fn prolong(&self, held: &[Held], consumer: Option<&str>) -> Result<Vec<Held>, StoreError> {
         let mut lost = Vec::new();
         let mut tx = self.backend().begin_leasing().await?;
         let until = tx.now(self.clock()).await?.plus(LEASE);
         for (lease, ids) in by_lease(held) {
-            if change(&mut tx, PROLONG, lease, &ids, until).await? < ids.len() as u64 {
-                let holds = holds(&mut tx, lease, &ids).await?;
+            if prolong(&mut tx, lease, &ids, until, consumer).await? < ids.len() as u64 {
+                let holds = holds(&mut tx, lease, &ids, consumer).await?;
                 lost.extend(ids.into_iter().filter(|id| !holds.contains(id)).map(|id| (lease.0, lease.1, id)));
             }
         }
@@ -97,17 +105,36 @@ pub(super) fn by_lease(held: &[Held]) -> BTreeMap<LeaseOf, Vec<MessageId>> {
     groups
 }
 
+/// How many of them are held on.
+async fn prolong(
+    tx: &mut Transaction,
+    (destination, lease): LeaseOf,
+    ids: &[MessageId],
+    until: Timestamp,
+    consumer: Option<&str>,
+) -> Result<u64, StoreError> {
+    let mut prolonged = 0;
+    for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
+        let [ids, count] = id_values(chunk);
+        let (destination, lease) = (Value::Int(destination.get()), Value::Blob(lease.as_bytes()));
+        let values = [ids, count, Value::Time(until), destination, lease, Value::text(consumer)];
+        prolonged += tx.execute(PROLONG, values).await?;
+    }
+    Ok(prolonged)
+}
+
 /// Which of them are held.
 async fn holds(
     tx: &mut Transaction,
     (destination, lease): LeaseOf,
     ids: &[MessageId],
+    consumer: Option<&str>,
 ) -> Result<HashSet<MessageId>, StoreError> {
     let mut holds = HashSet::new();
     for chunk in ids.chunks(messages::IDS_PER_STATEMENT) {
         let [ids, count] = id_values(chunk);
         let (destination, lease) = (Value::Int(destination.get()), Value::Blob(lease.as_bytes()));
-        for row in tx.fetch(HOLDS, [ids, count, destination, lease]).await? {
+        for row in tx.fetch(HOLDS, [ids, count, destination, lease, Value::text(consumer)]).await? {
             holds.insert(row.message_id(0)?);
         }
     }

@@ -253,8 +253,10 @@ async fn take(
         keep_breaker(tx, ready.id, &row.breaker).await?;
     }
     let mut taken = Vec::new();
-    // A quarter for those that were tried before; what either leaves is the other's.
-    for (lane, most) in [(TRIED, most.div_ceil(4)), (FRESH, most), (TRIED, most)] {
+    // A quarter for those that were tried before; what either leaves is the other's. What shows how a destination is is a
+    // fresh one, if there is any: those that were tried before may be why it is ill.
+    let tried_first = if ready.probe { 0 } else { most.div_ceil(4) };
+    for (lane, most) in [(TRIED, tried_first), (FRESH, most), (TRIED, most)] {
         let left = most.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
         if left == 0 {
             continue;

@@ -1,12 +1,13 @@
 //! Replay: what was delivered, or given up, goes to a destination once more, or for the first time if the destination came
 //! after it. What was withdrawn or has expired does not, and what is for later waits for its time.
 
-use mb_core::{DestinationId, Header, MessageId, Timestamp, TopicGlob};
+use mb_core::{DeliveryState, DestinationId, Header, MessageId, Timestamp, TopicGlob};
 use serde_json::json;
 
 use super::{Begin, Beginning, MessageIds, NewDelivery, administering, finishing};
 use crate::Store;
 use crate::audit::{self, Change};
+use crate::counters::Instance;
 use crate::destinations::DestinationRow;
 use crate::error::StoreError;
 use crate::value::Value;
@@ -47,11 +48,13 @@ pub(crate) const OF_TIME: &str = "SELECT message_id, client_id, topic, queued_at
      AND status IN ('delivered', 'failed') AND length(encrypted_body) > 0 ORDER BY queued_at, message_id LIMIT ?5";
 
 impl Store {
-    /// Sends messages again to a destination, one step of them. What a message stands at does not change by it.
+    /// Sends messages again to a destination, one step of them. A message that was given up there is under way again; where
+    /// others stand does not change by it.
     pub async fn replay(
         &self,
         destination: &DestinationRow,
         replay: &Replay,
+        instance: &Instance,
         actor: &str,
     ) -> Result<Replayed, StoreError> {
         let route = &destination.route;
@@ -89,16 +92,27 @@ impl Store {
         }
         replayed.sent = these.len() as u64;
         if !replay.dry_run && !these.is_empty() {
-            replayed.sent = self.send_again(route.id, &these, actor).await?;
+            replayed.sent = self.send_again(route.id, &these, instance, actor).await?;
         }
         Ok(replayed)
     }
 
-    async fn send_again(&self, destination: DestinationId, these: &[Header], actor: &str) -> Result<u64, StoreError> {
+    async fn send_again(
+        &self,
+        destination: DestinationId,
+        these: &[Header],
+        instance: &Instance,
+        actor: &str,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.backend().begin().await?;
         let now = tx.now(self.clock()).await?;
         let ids = these.iter().map(|header| header.message_id).collect::<Vec<_>>();
         let present = finishing::deliveries_of(&mut tx, &ids).await?;
+        let is_dead = |id: &MessageId| {
+            present.get(&(*id, destination)).is_some_and(|delivery| delivery.state == DeliveryState::Dead)
+        };
+        let dead = ids.iter().filter(|id| is_dead(id)).map(|id| (*id, destination)).collect::<Vec<_>>();
+        let redriven = administering::redrive(&mut tx, &dead, instance, now).await?.sent;
         let reopened = administering::reopen(&mut tx, destination, &ids, now).await?;
         let new = NewDelivery { message: 0, destination, begin: Begin::Waiting };
         let absent = these.iter().filter(|header| !present.contains_key(&(header.message_id, destination)));
@@ -112,7 +126,7 @@ impl Store {
         });
         let absent = absent.collect::<Vec<_>>();
         super::insert(&mut tx, &absent, now).await?;
-        let sent = (reopened.ids.len() + absent.len()) as u64;
+        let sent = redriven + (reopened.ids.len() + absent.len()) as u64;
         let object = destination.to_string();
         let detail = json!({ "sent": sent, "first": ids.first(), "last": ids.last() });
         audit::insert(&mut tx, &Change::new(self, actor, "destination.replay", &object).detail(detail)).await?;

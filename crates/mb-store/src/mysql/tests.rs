@@ -34,10 +34,10 @@ fn mysql(store: &Store) -> &MySql {
 async fn sessions_are_strict_and_speak_utc(product: Product) {
     let (store, _database) = store(product).await;
     let sql = "SELECT CONCAT_WS(' ', @@session.time_zone, @@session.character_set_client, \
-               @@session.character_set_results, @@session.collation_connection, @@session.innodb_lock_wait_timeout)";
+               @@session.character_set_results, @@session.collation_connection, @@session.innodb_lock_wait_timeout, @@session.wait_timeout)";
     for pool in [&mysql(&store).pool, &mysql(&store).registering] {
         let said = sqlx::query_scalar::<_, String>(sql).fetch_one(pool).await.unwrap();
-        assert_eq!(said, "+00:00 utf8mb4 utf8mb4 utf8mb4_bin 3");
+        assert_eq!(said, "+00:00 utf8mb4 utf8mb4 utf8mb4_bin 3 30");
         let mode = sqlx::query_scalar::<_, String>("SELECT @@session.sql_mode").fetch_one(pool).await.unwrap();
         assert!(mode.contains("STRICT_ALL_TABLES") && !mode.contains("NO_BACKSLASH_ESCAPES"), "{mode}");
     }

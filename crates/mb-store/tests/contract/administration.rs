@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mb_core::Role;
 use mb_store::{
-    CertificateFilter, CertificateRow, CertificateStatus, ClientStatus, Ground, NewUser, RevokeTarget, StoreError,
-    UserRole,
+    CertificateFilter, CertificatePageFilter, CertificateRow, CertificateStatus, ClientStatus, EndingCertificates,
+    Ground, NewUser, RevokeTarget, StoreError, UserRole,
 };
 
 use crate::fixture::{Fixture, NOW, client, domain};
@@ -124,13 +124,73 @@ pub(crate) async fn certificates_come_in_pages(fixture: Fixture) {
     with_certificates(&fixture, &rows).await;
     let (mut after, mut found, mut sizes) = (None, Vec::new(), Vec::new());
     for _ in 0..4 {
-        let page = fixture.store.certificate_page(after, 2).await.expect("reads");
+        let page = fixture.store.certificate_page(&CertificatePageFilter::default(), after, 2).await.expect("reads");
         after = page.last().map(|(place, _)| *place).or(after);
         sizes.push(page.len());
         found.extend(page.into_iter().map(|(_, row)| row));
     }
     assert_eq!(sizes, [2, 2, 1, 0]);
     assert_eq!(found, rows);
+}
+
+pub(crate) async fn a_page_of_certificates_is_of_what_was_asked_for(fixture: Fixture) {
+    let (mut worker, mut ended) = (certificate("w", 3), certificate("b", 4));
+    (worker.role, worker.domain) = (Role::Worker, None);
+    ended.not_after = NOW.minus(Duration::from_secs(1));
+    let rows = [certificate("a", 1), certificate("b", 2), worker, ended];
+    with_certificates(&fixture, &rows).await;
+    fixture.store.revoke(&RevokeTarget::Serial(vec![1, 1]), "", "ca").await.expect("revokes");
+    let found = async |filter| {
+        let page = fixture.store.certificate_page(&filter, None, 10).await.expect("reads");
+        page.into_iter().map(|(_, row)| row.serial[1]).collect::<Vec<_>>()
+    };
+    let any = CertificatePageFilter::default;
+    assert_eq!(found(CertificatePageFilter { name: Some("b".into()), ..any() }).await, [2, 4]);
+    assert_eq!(found(CertificatePageFilter { role: Some(Role::Worker), ..any() }).await, [3]);
+    let standing = async |status| found(CertificatePageFilter { status: Some(status), ..any() }).await;
+    assert_eq!(standing(CertificateStatus::Revoked).await, [1]);
+    assert_eq!(standing(CertificateStatus::Valid).await, [2, 3]);
+    assert_eq!(standing(CertificateStatus::Expired).await, [4]);
+}
+
+pub(crate) async fn certificates_that_end_are_those_that_nobody_has_renewed(fixture: Fixture) {
+    let store = &fixture.store;
+    let day = Duration::from_hours(24);
+    let ends = |name: &str, serial, after: Duration| CertificateRow {
+        not_before: NOW.minus(day),
+        not_after: NOW.plus(after),
+        ..certificate(name, serial)
+    };
+    let mut worker = ends("a", 4, 3 * day);
+    (worker.role, worker.domain) = (Role::Worker, None);
+    let brief = CertificateRow { not_before: NOW, ..ends("brief", 7, Duration::from_hours(13)) };
+    let long = CertificateRow { serial: vec![9; 16], fingerprint: "f".into(), ..ends("c", 9, 2 * day) };
+    let rows = [
+        ends("a", 1, 2 * day),
+        ends("a", 2, 40 * day),
+        ends("b", 3, 2 * day),
+        worker,
+        ends("gone", 5, day),
+        ends("revoked", 6, day),
+        brief,
+        ends("later", 8, 30 * day + Duration::from_micros(1)),
+        long,
+        ends("over", 10, Duration::ZERO),
+    ];
+    with_certificates(&fixture, &rows).await;
+    store.revoke(&RevokeTarget::Serial(vec![1, 6]), "", "ca").await.expect("revokes");
+    store.ensure_client(&client("gone"), &domain("eu"), "ca").await.expect("is there");
+    store.set_client_status(&client("gone"), ClientStatus::Archived, "ca").await.expect("archives");
+    let range = EndingCertificates { after: NOW, until: NOW.plus(30 * day) };
+    let mut found: Vec<CertificateRow> = Vec::new();
+    for size in [2, 1, 0] {
+        let behind = found.last().map(|row| (row.not_after, row.serial.as_slice()));
+        let page = store.ending_certificates(range, behind, 2).await.expect("reads");
+        assert_eq!(page.len(), size);
+        found.extend(page);
+    }
+    let names = found.iter().map(|row| (row.name.as_str(), row.role)).collect::<Vec<_>>();
+    assert_eq!(names, [("b", Role::Client), ("c", Role::Client), ("a", Role::Worker)]);
 }
 
 pub(crate) async fn expired_certificates_leave_the_revoked_set(fixture: Fixture) {

@@ -1,7 +1,7 @@
 //! Consumers of pull destinations: they settle what they hold.
 
-use mb_core::{AttemptClass, DestinationKind, MessageState};
-use mb_store::{LeaseAsk, Reporter, Reports, Whose};
+use mb_core::{AttemptClass, DestinationKind, DestinationState, MessageState};
+use mb_store::{DestinationChange, LeaseAsk, Reporter, Reports, Whose};
 
 use crate::delivering::{attempt_of, destination, lease_id, register, status};
 use crate::fixture::{Fixture, id};
@@ -21,6 +21,11 @@ pub(crate) async fn a_consumer_is_believed_of_what_it_holds_alone(fixture: Fixtu
     assert_eq!(say(9, 1, "ann", AttemptClass::Taken).await, [id(0)], "nobody fetched it");
     let ask = LeaseAsk { lease: lease_id(1), holder: "ann", limit: 9, whose: Whose::Pull(inbox) };
     assert_eq!(store.lease_deliveries(&ask).await.expect("leases").deliveries.len(), 1);
+    let held = [(inbox, lease_id(1), id(0))];
+    let paused = DestinationChange::State(DestinationState::Paused, None);
+    store.change_destination(inbox, &paused, "admin").await.expect("changes");
+    assert!(store.prolong_leases(&held, Some("ann")).await.expect("asks").is_empty(), "also while it is paused");
+    assert_eq!(store.prolong_leases(&held, Some("ben")).await.expect("asks"), held, "it is not this one's");
     for (lease, worker) in [(9, "ann"), (1, "ben")] {
         assert_eq!(say(lease, 2, worker, AttemptClass::Taken).await, [id(0)], "{lease} {worker}");
     }

@@ -134,16 +134,16 @@ pub(crate) async fn a_delivery_is_leased_by_one_until_its_lease_ends(fixture: Fi
     let ids = first.iter().map(|leased| leased.message.header.message_id).collect::<Vec<_>>();
     pass(&fixture, LEASE / 2).await;
     let mut held = ids.iter().map(|id| (hook, lease_id(1), *id)).collect::<Vec<_>>();
-    assert!(store.prolong_leases(&held).await.expect("prolongs").is_empty());
+    assert!(store.prolong_leases(&held, None).await.expect("prolongs").is_empty());
     assert_eq!(store.held_deliveries("worker-1", &ids[..3]).await.expect("reads").len(), 3);
     pass(&fixture, LEASE * 3 / 4).await;
     assert_eq!(lease(store, 3, 100).await.len(), 10, "what was not prolonged");
     // Another's, and that of a destination that is served no more.
     held[0].1 = lease_id(2);
-    assert_eq!(store.prolong_leases(&held).await.expect("prolongs"), held[..1]);
+    assert_eq!(store.prolong_leases(&held, None).await.expect("prolongs"), held[..1]);
     for state in [DestinationState::Paused, DestinationState::Disabled] {
         store.change_destination(hook, &DestinationChange::State(state, None), "ann").await.expect("changes");
-        let mut lost = store.prolong_leases(&held).await.expect("asks");
+        let mut lost = store.prolong_leases(&held, None).await.expect("asks");
         lost.sort_unstable();
         held.sort_unstable();
         assert_eq!(lost, held, "{state}");
@@ -256,8 +256,13 @@ pub(crate) async fn an_open_breaker_lets_one_delivery_see(fixture: Fixture) {
     let probe = lease(store, 3, 10).await;
     assert_eq!(probe.len(), 1);
     assert!(lease(store, 4, 10).await.is_empty(), "one at a time");
-    tell(store, &[report(&probe[0], 99, AttemptClass::Taken)]).await;
-    assert_eq!(lease(store, 5, 10).await.len(), 10);
+    assert_eq!(probe[0].number, 1, "a fresh one, because those that were tried may be why it is ill");
+    tell(store, &[report(&probe[0], 99, AttemptClass::ServerError)]).await;
+    pass(&fixture, Duration::from_secs(31)).await;
+    let probe = lease(store, 4, 10).await;
+    assert_eq!(probe.len(), 1, "half a minute after the one that failed");
+    tell(store, &[report(&probe[0], 98, AttemptClass::ClientError)]).await;
+    assert_eq!(lease(store, 5, 10).await.len(), 10, "it answers");
     let row = store.destination(hook).await.expect("reads").expect("is there");
     assert_eq!(row.breaker.state(fixture.clock.now()), BreakerState::Closed);
 }
@@ -332,13 +337,13 @@ pub(crate) async fn a_new_destination_gets_what_came_before(fixture: Fixture) {
     let hook = destination(store, "hook", DestinationKind::Webhook).await;
     let mut replay =
         Replay { since: NOW, until: NOW.plus(LEASE), topics: None, message: None, dry_run: true, after: None };
-    let counted = store.replay(&hook, &replay, "ann").await.expect("counts");
+    let counted = store.replay(&hook, &replay, &"one".into(), "ann").await.expect("counts");
     assert_eq!((counted.sent, counted.next.is_some()), (500, true));
     assert!(store.deliveries(id(0)).await.expect("reads").is_empty());
     replay.dry_run = false;
     let mut sent = 0;
     loop {
-        let step = store.replay(&hook, &replay, "ann").await.expect("replays");
+        let step = store.replay(&hook, &replay, &"one".into(), "ann").await.expect("replays");
         sent += step.sent;
         replay.after = step.next;
         if step.next.is_none() {
@@ -349,7 +354,11 @@ pub(crate) async fn a_new_destination_gets_what_came_before(fixture: Fixture) {
     assert_eq!(status(store, 0).await.0, MessageState::Delivered, "where it stands does not change");
     assert_eq!(store.deliveries(id(699)).await.expect("reads")[0].state, DeliveryState::Open);
     replay.after = None;
-    assert_eq!(store.replay(&hook, &replay, "ann").await.expect("replays").sent, 0, "they are on their way");
+    assert_eq!(
+        store.replay(&hook, &replay, &"one".into(), "ann").await.expect("replays").sent,
+        0,
+        "they are on their way"
+    );
 }
 
 pub(crate) async fn a_change_of_the_destinations_is_seen_by_who_registers(fixture: Fixture) {

@@ -31,6 +31,11 @@ pub(crate) async fn what_was_expunged_stays_out_while_its_row_is_there(fixture: 
     let parts = store.policy_parts().await.expect("reads");
     assert_eq!((parts.expunged.keys().copied().collect::<Vec<_>>(), parts.version), (vec![id(0)], version + 1));
     assert!(expunge(store, 0).await, "a repeat is no fault");
+    register(store, 1..2, &[hook]).await;
+    assert_eq!(lease(store, 2, 10).await.len(), 1);
+    let version = store.destinations_version().await.expect("reads");
+    assert!(expunge(store, 1).await);
+    assert!(store.destinations_version().await.expect("reads") > version, "whoever holds it is told");
 }
 
 pub(crate) async fn what_was_expunged_stays_out_when_its_row_is_gone(fixture: Fixture) {

@@ -84,6 +84,8 @@ on_every_backend! {
         revoking_by_serial_leaves_the_others_alone,
         certificates_are_found_by_each_filter,
         certificates_come_in_pages,
+        a_page_of_certificates_is_of_what_was_asked_for,
+        certificates_that_end_are_those_that_nobody_has_renewed,
         expired_certificates_leave_the_revoked_set,
         one_address_is_one_user_in_any_case,
         every_change_is_in_the_audit_log,
@@ -100,6 +102,7 @@ on_every_backend! {
     people:
         users_come_in_pages_by_each_filter,
         what_ends_sessions_ends_all_of_them_at_once,
+        a_change_to_what_is_already_so_leaves_no_row,
         an_account_that_ended_opens_nothing,
         the_last_admin_stays,
         two_admins_cannot_remove_each_other_at_once,
@@ -111,6 +114,7 @@ on_every_backend! {
         a_restored_store_signs_everyone_out;
     signing_in:
         a_session_lives_until_it_is_idle_or_over,
+        where_somebody_signed_in_is_remembered_longer_than_the_session,
         a_sign_in_under_an_old_password_opens_nothing,
         sessions_are_listed_and_ended_by_their_owner_alone,
         one_session_too_many_ends_the_one_least_used,
@@ -186,7 +190,9 @@ on_every_backend! {
         what_has_expired_is_not_sent_again,
         what_is_sent_again_expires_at_its_time,
         what_is_given_back_rests_and_ends_if_its_time_is_over,
-        a_replay_sends_what_was_delivered_or_given_up_when_it_is_due;
+        a_replay_sends_what_was_delivered_or_given_up_when_it_is_due,
+        a_replay_revives_what_was_given_up_there,
+        what_is_for_later_is_not_hastened;
     failing:
         five_days_of_failure_disable_a_destination,
         a_breaker_is_one_for_all_servers,

@@ -72,6 +72,25 @@ pub(crate) async fn what_ends_sessions_ends_all_of_them_at_once(fixture: Fixture
     }
 }
 
+pub(crate) async fn a_change_to_what_is_already_so_leaves_no_row(fixture: Fixture) {
+    let store = &fixture.store;
+    let guest = user(store, "guest@x", UserRole::User).await;
+    let rows = async || store.audit_log(None, 100).await.expect("reads").len();
+    let before = rows().await;
+    for same in [
+        UserChange::TimeZone(guest.time_zone.clone()),
+        UserChange::MaySend(guest.may_send),
+        UserChange::ExpiresAt(None),
+        UserChange::Active(true),
+    ] {
+        assert_eq!(change(store, &guest, same).await.expect("is no change"), Some(guest.clone()));
+    }
+    assert_eq!(rows().await, before);
+    change(store, &guest, UserChange::MaySend(!guest.may_send)).await.expect("changes");
+    change(store, &guest, UserChange::EndSessions).await.expect("changes");
+    assert_eq!(rows().await, before + 2);
+}
+
 pub(crate) async fn an_account_that_ended_opens_nothing(fixture: Fixture) {
     let store = &fixture.store;
     let guest = user(store, "guest@x", UserRole::User).await;
@@ -82,6 +101,10 @@ pub(crate) async fn an_account_that_ended_opens_nothing(fixture: Fixture) {
     assert!(store.portal_session(&digest(1)).await.expect("reads").is_none());
     let late = store.begin_session(&session(&guest, 2)).await;
     assert!(matches!(late, Err(StoreError::Missing("user"))), "{late:?}");
+    for end in [Some(NOW.plus(Duration::from_hours(1))), None] {
+        change(store, &guest, UserChange::ExpiresAt(end)).await.expect("changes");
+        assert!(store.portal_session(&digest(1)).await.expect("reads").is_none(), "what was over stays so: {end:?}");
+    }
 }
 
 pub(crate) async fn the_last_admin_stays(fixture: Fixture) {

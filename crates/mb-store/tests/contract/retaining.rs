@@ -89,7 +89,7 @@ pub(crate) async fn what_is_not_done_with_stays(fixture: Fixture) {
         dry_run: false,
         after: Some((THEN, id(1))),
     };
-    assert_eq!(store.replay(&hook, &replay, "ann").await.expect("sends").sent, 2);
+    assert_eq!(store.replay(&hook, &replay, &"one".into(), "ann").await.expect("sends").sent, 2);
     for what in Retired::ALL {
         assert_eq!(retire(store, what, 1, Removal::Count).await, 0, "{what:?}");
         assert_eq!(retire(store, what, 1, Removal::Remove).await, 0, "{what:?}");

@@ -54,7 +54,7 @@ pub(crate) async fn what_has_expired_is_not_sent_again(fixture: Fixture) {
     fixture.beside().await.run("UPDATE messages SET expires_at = queued_at").await;
     assert_eq!(redrive(store, letter).await, Redriven { sent: 0, expired: 1 });
     assert!(matches!(retry(store).await, Retry::Expired(_)));
-    assert_eq!(store.replay(&hook, &everything(), "ann").await.expect("asks").sent, 0);
+    assert_eq!(store.replay(&hook, &everything(), &"one".into(), "ann").await.expect("asks").sent, 0);
     assert_eq!(status(store, 0).await.0, MessageState::Failed);
     assert!(lease(store, 9, 10).await.is_empty());
     assert_eq!(store.dead_letter_page(&DeadLetterFilter::default(), None, 9).await.expect("reads").len(), 1);
@@ -123,7 +123,7 @@ pub(crate) async fn a_replay_sends_what_was_delivered_or_given_up_when_it_is_due
     messages.push(scheduled);
     store.register(batch(messages)).await.expect("registers");
     let hook = destination(store, "hook", DestinationKind::Webhook).await;
-    assert_eq!(store.replay(&hook, &everything(), "ann").await.expect("replays").sent, 3);
+    assert_eq!(store.replay(&hook, &everything(), &"one".into(), "ann").await.expect("replays").sent, 3);
     let leased = lease(store, 1, 10).await;
     let mut ids = leased.iter().map(|leased| leased.message.header.message_id).collect::<Vec<_>>();
     ids.sort_unstable();
@@ -132,4 +132,28 @@ pub(crate) async fn a_replay_sends_what_was_delivered_or_given_up_when_it_is_due
     let cancelled = store.cancel_message(id(4), None, &"one".into(), "ann").await.expect("asks");
     assert_eq!((cancelled, status(store, 4).await.0), (Cancelled::Done, MessageState::Cancelled));
     assert_eq!(store.deliveries(id(4)).await.expect("reads")[0].state, DeliveryState::Cancelled);
+}
+
+pub(crate) async fn a_replay_revives_what_was_given_up_there(fixture: Fixture) {
+    let store = &fixture.store;
+    let hook = destination(store, "hook", DestinationKind::Webhook).await;
+    given_up(&fixture, hook.route.id, None).await;
+    assert_eq!(store.replay(&hook, &everything(), &"one".into(), "ann").await.expect("replays").sent, 1);
+    assert_eq!(status(store, 0).await.0, MessageState::Processing);
+    let leased = lease(store, 9, 10).await;
+    tell(store, &[report(&leased[0], 9, AttemptClass::Taken)]).await;
+    assert_eq!(status(store, 0).await.0, MessageState::Delivered);
+    assert!(store.dead_letter_page(&DeadLetterFilter::default(), None, 9).await.expect("reads").is_empty());
+}
+
+pub(crate) async fn what_is_for_later_is_not_hastened(fixture: Fixture) {
+    let store = &fixture.store;
+    let hook = destination(store, "hook", DestinationKind::Webhook).await.route.id;
+    let later = now(&fixture).plus(HOUR);
+    let mut new = NewMessage { status: MessageState::Queued, delivered_at: None, ..message(0) };
+    new.header.deliver_at = Some(later);
+    register_as(store, vec![new], &[hook], &Begin::Waiting).await;
+    assert_eq!(retry(store).await, Retry::Done(Retried { hastened: 0, redriven: 0 }));
+    assert!(lease(store, 1, 10).await.is_empty());
+    assert_eq!(store.deliveries(id(0)).await.expect("reads")[0].due_at, Some(later));
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use mb_core::throttle::Network;
 use mb_core::{SessionId, SessionKind, Timestamp, UserId, UserRole};
 use mb_store::{
-    MAX_SESSIONS_PER_USER, NewMail, NewRefreshToken, NewResetToken, NewSession, Rotation, SessionKey, StoreError, User,
+    Acquaintance, MAX_SESSIONS_PER_USER, NewMail, NewRefreshToken, NewResetToken, NewSession, Rotation, SessionKey,
+    StoreError, User,
 };
 
 use crate::fixture::{Fixture, NOW};
@@ -61,6 +63,37 @@ pub(crate) async fn a_session_lives_until_it_is_idle_or_over(fixture: Fixture) {
     fixture.clock.set(NOW.plus(HOUR));
     assert!(store.portal_session(&digest(2)).await.expect("reads").is_none(), "it was idle");
     assert_eq!(store.purge_expired(10).await.expect("purges"), 1);
+}
+
+pub(crate) async fn where_somebody_signed_in_is_remembered_longer_than_the_session(fixture: Fixture) {
+    let store = &fixture.store;
+    let owner = user(store, "a@x", UserRole::User).await;
+    let network = |text: &str| Network::of(text.parse().expect("an address"));
+    let known = async |email: &str, at: &str| store.acquaintance(email, network(at)).await.expect("reads");
+    let (here, there) = ("2001:db8::1", "2001:db8::2:1");
+    assert_eq!(known("a@x", here).await, Acquaintance::Stranger);
+    store.begin_session(&NewSession { peer_address: here.into(), ..session(&owner, 1) }).await.expect("begins");
+    store.end_session(SessionKey::Token(&digest(1)), None).await.expect("ends").expect("there");
+    assert_eq!(known("a@x", there).await, Acquaintance::Familiar, "the same host");
+    assert_eq!(known("a@x", "2001:db8:0:1::1").await, Acquaintance::Stranger);
+    assert_eq!(known("b@x", here).await, Acquaintance::NoAccount);
+    let day = 24 * HOUR;
+    fixture.clock.set(NOW.plus(90 * day).minus(HOUR));
+    assert_eq!(known("a@x", here).await, Acquaintance::Familiar);
+    fixture.clock.set(NOW.plus(90 * day));
+    assert_eq!(known("a@x", here).await, Acquaintance::Stranger, "not for good");
+    fixture.clock.set(NOW.plus(HOUR));
+    for n in 0..20 {
+        fixture.clock.set(fixture.clock.now().plus(HOUR));
+        for id in [n, 100 + n] {
+            let again = NewSession { peer_address: format!("192.0.2.{n}"), ..session(&owner, id) };
+            store.begin_session(&NewSession { expires_at: NOW.plus(99 * day), ..again }).await.expect("begins");
+        }
+    }
+    assert_eq!(known("a@x", "192.0.2.0").await, Acquaintance::Familiar);
+    assert_eq!(known("a@x", here).await, Acquaintance::Stranger, "only so many are kept");
+    assert!(store.delete_user(owner.id, &UserRole::ALL, "root").await.expect("deletes").is_some());
+    assert_eq!(known("a@x", "192.0.2.0").await, Acquaintance::NoAccount);
 }
 
 pub(crate) async fn a_sign_in_under_an_old_password_opens_nothing(fixture: Fixture) {

@@ -15,6 +15,7 @@ use mb_core::{AttemptClass, Egress};
 use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
@@ -32,6 +33,8 @@ const MAX_ADDRESSES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<Full<Bytes>>,
+    /// What it broke by, for a request that finds it broken already.
+    pub(crate) broke: oneshot::Receiver<hyper::Error>,
     pub(crate) peer: SocketAddr,
     /// When it was last used.
     pub(crate) used: Instant,
@@ -67,14 +70,14 @@ impl Connection {
 async fn open(place: &Place, names: &Names, egress: &Egress, lifecycle: &Lifecycle) -> Result<Connection, Failure> {
     let stream = tcp(&addresses(place, names, egress).await?).await?;
     let peer = stream.peer_addr().map_err(|error| Failure::new(AttemptClass::Connect, error))?;
-    let sender = match &place.tls {
+    let (sender, broke) = match &place.tls {
         None => handshake(stream, lifecycle).await?,
         Some((config, name)) => {
             let stream = TlsConnector::from(config.clone()).connect(name.clone(), stream).await;
             handshake(stream.map_err(|error| not_secured(&error))?, lifecycle).await?
         }
     };
-    Ok(Connection { sender, peer, used: Instant::now() })
+    Ok(Connection { sender, broke, peer, used: Instant::now() })
 }
 
 /// The addresses that may be connected to.
@@ -130,7 +133,10 @@ fn not_secured(error: &io::Error) -> Failure {
 }
 
 /// The connection is driven by a task of its own, which ends with its sender.
-async fn handshake<S>(stream: S, lifecycle: &Lifecycle) -> Result<SendRequest<Full<Bytes>>, Failure>
+async fn handshake<S>(
+    stream: S,
+    lifecycle: &Lifecycle,
+) -> Result<(SendRequest<Full<Bytes>>, oneshot::Receiver<hyper::Error>), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -138,9 +144,12 @@ where
     builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
     let made = builder.handshake(TokioIo::new(stream)).await;
     let (sender, connection) = made.map_err(|error| Failure::new(AttemptClass::Broken, error))?;
+    let (breaks, broke) = oneshot::channel();
     lifecycle.spawn("delivery connection", Criticality::Ordinary, async move {
-        // Whoever sends on it is told as well.
-        let _ = connection.await;
+        if let Err(error) = connection.await {
+            // Nobody waits for it if the connection was put away.
+            let _ = breaks.send(error);
+        }
     });
-    Ok(sender)
+    Ok((sender, broke))
 }

@@ -72,7 +72,7 @@ pub(crate) async fn send(
     };
     let answer = match tokio::time::timeout_at(deadline, sent).await {
         Err(_) => return Err(Failure::new(AttemptClass::Timeout, "no answer in time")),
-        Ok(Err(error)) => return Err(broken(&error)),
+        Ok(Err(error)) => return Err(broken(&cause(connection, error, deadline).await)),
         Ok(Ok(answer)) => answer,
     };
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -95,6 +95,17 @@ async fn read(mut answer: Response<Incoming>, body: &mut Vec<u8>) -> bool {
         }
     }
     true
+}
+
+/// A connection that broke before a request reached it tells the request only that it is closed.
+async fn cause(connection: &mut Connection, error: hyper::Error, deadline: Instant) -> hyper::Error {
+    if !error.is_closed() && !error.is_canceled() {
+        return error;
+    }
+    match tokio::time::timeout_at(deadline, &mut connection.broke).await {
+        Ok(Ok(cause)) => cause,
+        Ok(Err(_)) | Err(_) => error,
+    }
 }
 
 /// In TLS 1.3 a receiver refuses the certificate that it was shown, or that it was shown none, only after the handshake.

@@ -3,16 +3,17 @@
 //! As many runners as the destination bears take what waits, one after the other, each on a connection of its own. There are
 //! runners only while there is something to send.
 
+mod load;
 mod trying;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mb_api::dto::delivery::{AttemptReport, HeldDelivery, KnownTarget, LeasedDelivery, Target};
 use mb_core::delivery::Signal;
-use mb_core::{AttemptClass, AttemptId, DestinationId, LeaseId, MessageId};
+use mb_core::{AttemptClass, AttemptId, DestinationId, MessageId};
 use mb_crypto::random;
 use mb_runtime::lifecycle::Criticality;
 use tokio::time::Instant;
@@ -22,12 +23,9 @@ use super::aim::Aim;
 use super::connect::Connection;
 use super::exchange::{Shot, describe};
 use super::report::Said;
+use load::{Key, Load};
 
-/// How much waits at most for each runner, unless the destination is quick.
-const PER_RUNNER: usize = 8;
-/// How much waits at most.
-const MOST: usize = 4000;
-/// The time over which is seen how quick a destination is.
+/// The time of a rate.
 const SECOND: Duration = Duration::from_secs(1);
 /// A connection that was not used for so long is not used again: the other end may be about to close it.
 const IDLE: Duration = Duration::from_secs(20);
@@ -45,22 +43,15 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 struct Inner {
     aim: Arc<Aim>,
-    /// With the time at which each came.
-    waiting: VecDeque<(LeasedDelivery, Instant)>,
-    /// What is being sent.
-    under_way: HashMap<MessageId, HeldDelivery>,
+    load: Load,
     runners: u32,
     idle: Vec<Connection>,
     /// Failures in a row.
     ill: u32,
     /// When the next request may go, where there is a rate.
     next: Instant,
-    /// Sent in the second that began then, and in the one before.
-    second: (Instant, usize, usize),
     /// When it last had something to do.
     used: Instant,
-    /// The last who asked was told that it needs no more.
-    said_full: bool,
 }
 
 impl Lane {
@@ -68,15 +59,12 @@ impl Lane {
         let now = Instant::now();
         let inner = Inner {
             aim: Arc::new(aim),
-            waiting: VecDeque::new(),
-            under_way: HashMap::new(),
+            load: Load::new(now),
             runners: 0,
             idle: Vec::new(),
             ill: 0,
             next: now,
-            second: (now, 0, 0),
             used: now,
-            said_full: false,
         };
         Self { id, inner: Mutex::new(inner) }
     }
@@ -105,30 +93,26 @@ impl Lane {
     pub(crate) fn tidy(&self) -> bool {
         let mut inner = self.inner();
         inner.idle.retain(|connection| connection.used.elapsed() < IDLE);
-        inner.runners == 0 && inner.waiting.is_empty() && inner.used.elapsed() >= FORGOTTEN
+        inner.runners == 0 && inner.load.waits() == 0 && inner.used.elapsed() >= FORGOTTEN
     }
 
-    /// Whether no more is to be asked for.
-    pub(crate) fn is_full(&self) -> bool {
+    /// Whether no more is to be asked for; `short` if the worker has little room left.
+    pub(crate) fn is_full(&self, short: bool) -> bool {
         let mut inner = self.inner();
-        inner.said_full = inner.waiting.len() >= inner.enough();
-        inner.said_full
+        let runners = inner.aim.concurrency;
+        inner.load.is_full(runners, short, Instant::now())
     }
 
     /// Whether it said that it needs no more, and half of that is gone.
     fn eases(&self) -> bool {
-        let mut inner = self.inner();
-        let eases = inner.said_full && inner.waiting.len() * 2 <= inner.enough();
-        inner.said_full &= !eases;
-        eases
+        self.inner().load.eases()
     }
 
-    /// Takes deliveries over.
+    /// Takes deliveries over, but those that it has already.
     pub(crate) fn take(self: &Arc<Self>, deliverer: &Arc<Deliverer>, deliveries: Vec<LeasedDelivery>) {
-        let now = Instant::now();
         let mut inner = self.inner();
-        inner.waiting.extend(deliveries.into_iter().map(|delivery| (delivery, now)));
-        let wanted = u32::try_from(inner.waiting.len()).unwrap_or(u32::MAX);
+        let again = inner.load.take(deliveries, Instant::now());
+        let wanted = u32::try_from(inner.load.waits()).unwrap_or(u32::MAX);
         let more = wanted.min(inner.aim.concurrency.saturating_sub(inner.runners));
         inner.runners += more;
         drop(inner);
@@ -136,17 +120,17 @@ impl Lane {
             let (lane, own) = (Arc::clone(self), Arc::clone(deliverer));
             deliverer.lifecycle.spawn("delivery", Criticality::Ordinary, async move { lane.run(&own).await });
         }
+        deliverer.done_with(&again);
     }
 
     /// How many are being sent.
     pub(crate) fn in_flight(&self) -> u64 {
-        self.inner().under_way.len() as u64
+        self.inner().load.under_way() as u64
     }
 
     /// What is held here, for the heartbeat.
     pub(crate) fn held(&self) -> Vec<HeldDelivery> {
-        let inner = self.inner();
-        inner.waiting.iter().map(|(delivery, _)| held(delivery)).chain(inner.under_way.values().copied()).collect()
+        self.inner().load.held().collect()
     }
 
     /// The destination as it is known here.
@@ -154,40 +138,52 @@ impl Lane {
         KnownTarget { id: self.id, version: self.inner().aim.version }
     }
 
+    /// The main server has heard what became of these.
+    pub(crate) fn reported(&self, these: &[HeldDelivery]) {
+        let keys = these.iter().map(|held| (held.message_id, held.lease));
+        self.inner().load.reported(keys, Instant::now());
+    }
+
     /// Lets go of what waits and is somebody else's by now.
-    pub(crate) fn let_go(&self, lost: &HashSet<(MessageId, LeaseId)>) -> Vec<LeasedDelivery> {
+    pub(crate) fn let_go(&self, lost: &HashSet<Key>) -> Vec<LeasedDelivery> {
         let mut inner = self.inner();
-        let waiting = std::mem::take(&mut inner.waiting);
-        let is_lost = |(delivery, _): &(LeasedDelivery, Instant)| lost.contains(&(delivery.message_id, delivery.lease));
-        let (lost, kept): (VecDeque<_>, VecDeque<_>) = waiting.into_iter().partition(is_lost);
-        inner.waiting = kept;
-        lost.into_iter().map(|(delivery, _)| delivery).collect()
+        let lost = inner.load.give_up(usize::MAX, |key| lost.contains(key));
+        inner.load.forget(&lost);
+        lost
     }
 
     /// Gives what waits back untried, and closes what is idle.
     pub(crate) async fn give_back(&self, deliverer: &Deliverer) {
         let (waiting, idle) = {
             let mut inner = self.inner();
-            (std::mem::take(&mut inner.waiting), std::mem::take(&mut inner.idle))
+            (inner.load.give_up(0, |_| true), std::mem::take(&mut inner.idle))
         };
         drop(idle);
-        for (delivery, _) in &waiting {
-            deliverer.say(Said::Released(held(delivery))).await;
-        }
-        deliverer.done_with(waiting.iter().map(|(delivery, _)| delivery));
+        give_back(deliverer, &waiting).await;
+    }
+
+    /// Gives what waits back untried, if it will not be sent soon: others need the room.
+    pub(crate) async fn make_room(&self, deliverer: &Deliverer) {
+        let waiting = {
+            let mut inner = self.inner();
+            let Some(keeps) = inner.load.keeps(Instant::now()) else { return };
+            inner.load.give_up(keeps, |_| false)
+        };
+        give_back(deliverer, &waiting).await;
     }
 
     async fn run(&self, deliverer: &Deliverer) {
-        loop {
-            let Some(Next { delivery, taken, aim, at }) = self.next() else { return };
+        while let Some(at) = self.turn() {
+            tokio::time::sleep_until(at).await;
+            // Only now: what is given up while its turn comes does not go out any more, nor to where it went before.
+            let Some(Next { delivery, taken, aim }) = self.next() else { continue };
             if self.eases() {
                 deliverer.ease();
             }
-            tokio::time::sleep_until(at).await;
             let now = deliverer.clock.now();
             let expired = delivery.expires_at.is_some_and(|at| at <= now);
             if expired || !deliverer.still_holds(taken) {
-                self.inner().under_way.remove(&delivery.message_id);
+                self.inner().load.done(&delivery);
                 // Giving back what another holds by now changes nothing.
                 let of = held(&delivery);
                 deliverer.say(if expired { Said::Expired(of) } else { Said::Released(of) }).await;
@@ -212,34 +208,32 @@ impl Lane {
         }
     }
 
-    /// The next delivery; `None` ends the runner.
-    fn next(&self) -> Option<Next> {
+    /// When a runner may send next; `None` ends it.
+    fn turn(&self) -> Option<Instant> {
         let mut inner = self.inner();
         // One too many, since the destination bears fewer than before, ends.
-        let delivery = (inner.runners <= inner.aim.concurrency).then(|| inner.waiting.pop_front()).flatten();
-        let Some((delivery, taken)) = delivery else {
+        if inner.runners > inner.aim.concurrency || inner.load.waits() == 0 {
             inner.runners -= 1;
             return None;
-        };
-        inner.under_way.insert(delivery.message_id, held(&delivery));
+        }
         let now = Instant::now();
-        let at = match inner.aim.rate {
-            None => now,
-            Some(rate) => {
-                let at = inner.next.max(now);
-                inner.next = at + SECOND / rate.max(1);
-                at
-            }
-        };
-        Some(Next { delivery, taken, aim: Arc::clone(&inner.aim), at })
+        let Some(rate) = inner.aim.rate else { return Some(now) };
+        let at = inner.next.max(now);
+        inner.next = at + SECOND / rate.max(1);
+        Some(at)
+    }
+
+    fn next(&self) -> Option<Next> {
+        let mut inner = self.inner();
+        let (delivery, taken) = inner.load.next(Instant::now())?;
+        Some(Next { delivery, taken, aim: Arc::clone(&inner.aim) })
     }
 
     /// Takes in what came of one; whether what waits is to be given back.
     fn sent(&self, delivery: &LeasedDelivery, class: AttemptClass) -> bool {
         let mut inner = self.inner();
-        inner.under_way.remove(&delivery.message_id);
-        inner.turn_second(Instant::now());
-        inner.second.1 += 1;
+        inner.load.done(delivery);
+        inner.load.sent(Instant::now());
         inner.ill = if class.signal() == Signal::Ill { inner.ill + 1 } else { 0 };
         let gives_up = inner.ill >= GIVES_UP;
         if gives_up {
@@ -255,27 +249,13 @@ struct Next {
     /// When it came.
     taken: Instant,
     aim: Arc<Aim>,
-    /// When it may go.
-    at: Instant,
 }
 
-impl Inner {
-    /// How many may wait: two seconds' worth of a quick one.
-    fn enough(&mut self) -> usize {
-        self.turn_second(Instant::now());
-        let least = self.aim.concurrency as usize * PER_RUNNER;
-        (2 * self.second.1.max(self.second.2)).clamp(least, MOST)
+async fn give_back(deliverer: &Deliverer, waiting: &[LeasedDelivery]) {
+    for delivery in waiting {
+        deliverer.say(Said::Released(held(delivery))).await;
     }
-
-    fn turn_second(&mut self, now: Instant) {
-        let (begun, this, _) = self.second;
-        let passed = now.saturating_duration_since(begun);
-        if passed >= 2 * SECOND {
-            self.second = (now, 0, 0);
-        } else if passed >= SECOND {
-            self.second = (now, 0, this);
-        }
-    }
+    deliverer.done_with(waiting);
 }
 
 fn held(delivery: &LeasedDelivery) -> HeldDelivery {

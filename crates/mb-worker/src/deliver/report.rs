@@ -53,7 +53,13 @@ impl Deliverer {
                 let Ok(more) = heard.try_recv() else { break };
                 bytes += add(&mut report, more);
             }
+            let told = told(&report);
             self.send(report).await;
+            for (id, these) in told {
+                if let Some(lane) = self.lane(id) {
+                    lane.reported(&these);
+                }
+            }
         }
     }
 
@@ -174,6 +180,16 @@ impl Deliverer {
             pause = (pause * 2).min(longest);
         }
     }
+}
+
+/// What a report tells of, by destination.
+fn told(report: &ReportRequest) -> HashMap<DestinationId, Vec<HeldDelivery>> {
+    let attempts = report.attempts.iter().map(|attempt| attempt.of);
+    let mut told = HashMap::<_, Vec<_>>::new();
+    for held in attempts.chain(report.released.iter().copied()).chain(report.expired.iter().copied()) {
+        told.entry(held.destination).or_default().push(held);
+    }
+    told
 }
 
 /// Two reports that say the same together, of a report that says more than one thing; either says less.

@@ -1,14 +1,15 @@
 //! A worker that is cut off from the main server for longer than a lease sends nothing that may be another's by then.
 
-use mb_api::dto::delivery::{LeaseRequest, ReportAnswer, ReportRequest};
+use mb_api::dto::delivery::{LeaseRequest, LeasedDelivery, ReportAnswer, ReportRequest};
 
-use super::hostile::{delivery, target};
+use super::hostile::{LOCAL, delivery, target};
 use super::*;
 
 /// Delivers what this main server gives out.
 pub(super) fn deliverer(server: Router, lifecycle: &Lifecycle) -> Arc<Deliverer> {
     let client = Client::new(Transport::in_process(server, Peer::default()));
-    let config = DeliveryConfig { egress: Egress::default(), roots: Arc::new(rustls::RootCertStore::empty()) };
+    let egress = Egress::parse(LOCAL).expect("networks");
+    let config = DeliveryConfig { egress, roots: Arc::new(rustls::RootCertStore::empty()) };
     let metrics = Arc::new(WorkerMetrics::register(&mut Metrics::new()));
     Deliverer::start("test".into(), config, client, Clock::System, metrics, lifecycle)
 }
@@ -79,8 +80,12 @@ async fn lease_some(
     server.left.fetch_sub(given, Ordering::Relaxed);
     let mut target = target(1, "https://h/".into());
     target.secrets.clear();
-    let deliveries =
-        (left - given..left).map(|number| delivery(1, u8::try_from(number % 200).expect("small"))).collect();
+    let numbered = |number: u32| {
+        let mut bytes = [0; 16];
+        bytes[12..].copy_from_slice(&number.to_be_bytes());
+        LeasedDelivery { message_id: MessageId::from_bytes(bytes), ..delivery(1, 0) }
+    };
+    let deliveries = (left - given..left).map(numbered).collect();
     axum::Json(LeasedDeliveries { targets: vec![target], deliveries, ..LeasedDeliveries::default() })
 }
 

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use mb_api::dto::{CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, RevokeCertificate};
-use mb_api::page::{Page, PageQuery};
+use mb_api::dto::{
+    CertificateQuery, CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, RevokeCertificate,
+};
+use mb_api::page::Page;
 use mb_core::{ClientName, Clock, DomainName, Identity, Role};
 use mb_crypto::TrustAnchors;
 use serde::Serialize;
@@ -220,7 +222,8 @@ async fn all(access: &Access) -> Result<Vec<CertificateRow>> {
     let mut rows = Vec::new();
     let mut cursor = None;
     loop {
-        let query = PageQuery { limit: Some(mb_api::page::MAX_LIMIT), cursor };
+        let limit = Some(mb_api::page::MAX_LIMIT);
+        let query = CertificateQuery { limit, cursor, ..CertificateQuery::default() };
         let page = access.client.certificates(&query).await.context("list certificates")?;
         rows.extend(page.data);
         cursor = page.next;

@@ -68,7 +68,7 @@ impl Config {
         if let Some(url) = self.proxy.urls().find(|url| !url.starts_with("https://")) {
             bail!("proxy.urls names {url:?}: use https://HOST:PORT, divided by commas");
         }
-        let portal = self.portal.url();
+        let portal = self.portal.url(&self.server);
         if !portal.starts_with("https://") && !portal.starts_with("http://") {
             bail!("portal.url is {portal:?}: use https://HOST or https://HOST:PORT");
         }

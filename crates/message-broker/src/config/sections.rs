@@ -1,5 +1,6 @@
 //! The sections of the configuration, typed. What each key means stands in the default file.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -183,9 +184,14 @@ pub struct Portal {
 }
 
 impl Portal {
-    /// Where people reach it: on this machine, unless it is said.
-    pub fn url(&self) -> String {
-        if self.url.is_empty() { format!("https://localhost:{}", self.port) } else { self.url.clone() }
+    /// Where people reach it, unless it is said: by the first name of `server`, else on this machine alone.
+    pub fn url(&self, server: &Server) -> String {
+        if !self.url.is_empty() {
+            return self.url.clone();
+        }
+        let name = server.own_names().into_iter().next().unwrap_or_else(|| "localhost".to_owned());
+        let name = if name.parse::<Ipv6Addr>().is_ok() { format!("[{name}]") } else { name };
+        format!("https://{name}:{}", self.port)
     }
 }
 

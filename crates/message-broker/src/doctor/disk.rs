@@ -66,7 +66,7 @@ fn room(free: u64, bound: u64) -> Finding {
 }
 
 /// The folder itself, or the nearest one above it that exists.
-fn existing(path: &Path) -> PathBuf {
+pub(super) fn existing(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     absolute.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new(".")).to_owned()
 }

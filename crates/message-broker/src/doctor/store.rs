@@ -54,6 +54,9 @@ async fn schema(store: &Store, fix: &str) -> Finding {
                 "message-broker migrate",
             ),
         },
+        Err(error @ StoreError::SchemaNewer { .. }) => {
+            Finding::fail("database", format!("{error}"), "put the newer program here; docs/operating.md, Upgrade")
+        }
         Err(error) => Finding::fail("database", format!("{error}"), fix),
     }
 }

@@ -29,7 +29,7 @@ impl Wiring<'_> {
         let users =
             Users { tls: Some(Arc::clone(&tls)), client: Some(client), expiry: Some(expiry), ..Users::default() };
         self.keep_certificate(Role::Portal, Some(server), users);
-        let url = self.config.portal.url();
+        let url = self.config.portal.url(&self.config.server);
         let plain_text =
             if url.starts_with("https://") { PlainText::Redirect(url.as_str().into()) } else { PlainText::Refuse };
         let tls = TlsServer::new(listener, tls, app);

@@ -61,6 +61,22 @@ fn a_directory_without_an_installation_gets_none_by_being_looked_at() {
     assert!(output.status.success(), "{output:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn data_that_cannot_be_written_is_a_failure_and_a_reader_that_went_is_none() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    assert!(command(dir.path(), &[]).args(["ca", "init"]).status().expect("runs").success());
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
+    for args in [&["admin", "domains", "list"][..], &["admin", "stats", "--json"], &["admin", "audit", "verify"]] {
+        let output = command(dir.path(), &[]).args(args).stdout(full()).output().expect("runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && text.contains("standard output cannot be written"), "{text}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert!(command(dir.path(), &[]).args(args).stdout(writer).status().expect("runs").success(), "{args:?}");
+    }
+}
+
 #[test]
 fn every_shell_is_told_all_commands() {
     let dir = tempfile::tempdir().expect("temporary folder");

@@ -15,12 +15,12 @@ use crate::receiver::Receiver;
 const ALLOWED: [(&str, &str); 1] = [("MB_DELIVERY__ALLOW_CIDRS", "127.0.0.0/8")];
 
 /// What a command printed as JSON.
-fn json_of(broker: &Broker, args: &[&str]) -> serde_json::Value {
+pub(crate) fn json_of(broker: &Broker, args: &[&str]) -> serde_json::Value {
     serde_json::from_str(&broker.run_ok(args)).expect("JSON")
 }
 
 /// Waits until something is so.
-fn eventually(broker: &Broker, what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(broker: &Broker, what: &str, mut is_so: impl FnMut() -> bool) {
     let give_up = Instant::now() + 3 * PATIENCE;
     while !is_so() {
         assert!(Instant::now() < give_up, "{what} did not happen: {}", broker.stderr());

@@ -18,6 +18,8 @@ mod identity;
 mod keys;
 mod lifecycle;
 mod limits;
+mod maintenance;
+mod manuals;
 mod monitoring;
 mod notices;
 mod observability;
@@ -31,6 +33,8 @@ mod receiver;
 mod reload;
 mod renewal;
 #[cfg(unix)]
+mod samples;
+#[cfg(unix)]
 mod scripts;
 mod secrecy;
 #[cfg(unix)]
@@ -43,5 +47,6 @@ mod submit;
 mod template;
 mod tls_scan;
 mod units;
+mod upgrading;
 #[cfg(unix)]
 mod windows;

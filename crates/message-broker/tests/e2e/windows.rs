@@ -224,17 +224,17 @@ mod needs_wine {
             assert!(root.join(file).exists(), "{file}");
         }
         let ports = configured(&root);
-        let place = root.join("bin/message-broker.exe");
+        let exe = root.join("bin/message-broker.exe");
         // The installation is where services look by themselves.
         for action in ["install", "start"] {
-            Outcome::of(wine(&place).args(["service", action, "up"])).expect(action);
+            Outcome::of(wine(&exe).args(["service", action, "up"])).expect(action);
         }
         wait_ready(&root, ports, || None);
         Outcome::of(wine("msiexec").args(["/x", &installer, "/qn"])).expect("removal");
         assert!(logs(&root).contains("\"message\":\"stopped\""), "it drained: {}", logs(&root));
         let left = Outcome::of(wine(program()).args(["service", "status", "up"]));
         assert!(left.out.contains("not installed"), "{}{}", left.out, left.err);
-        assert!(!place.exists());
+        assert!(!exe.exists());
         for kept in [".env", "certs/ca.key", "message-broker.db"] {
             assert!(root.join(kept).exists(), "what was configured and stored stays: {kept}");
         }

@@ -106,6 +106,42 @@ pub enum CertificateStatus {
     Revoked,
 }
 
+/// Which certificates, in the order in which they were issued.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CertificateQuery {
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline, value_type = Option<schema::ClientName>)]
+    pub client_id: Option<ClientName>,
+    /// What they may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline, value_type = Option<schema::CertificateRole>)]
+    pub role: Option<Role>,
+    /// What they are worth now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub status: Option<CertificateStatus>,
+    /// Rows wanted, 50 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 250)]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl CertificateQuery {
+    /// The number of rows and the place after which they start.
+    ///
+    /// # Errors
+    /// 422 if the limit is out of range or the cursor is none of ours.
+    pub fn resolve(&self) -> Result<(u32, Option<Cursor>), ApiError> {
+        page::resolve(List::Certificates, self.limit, self.cursor.as_deref())
+    }
+}
+
 /// Which certificates that expire: the query of that list.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -204,3 +204,24 @@ fn every_crash_point_of_one_run_is_survived() {
         }
     });
 }
+
+/// What was only prepared when a first start ended is no segment that is missing later.
+#[test]
+fn a_segment_that_was_never_written_is_not_missed() {
+    runtime().block_on(async {
+        let first = Rig::new();
+        let journal = first.open();
+        tidy(&journal);
+        let again = || first.after_power_cut(1);
+        let whole = again();
+        run(&whole, &[Action::Append(2, 100)]).await;
+        assert!(whole.segments().len() == 1, "{:?}", whole.segments());
+        for cut in 1..=whole.sim.operations() {
+            let rig = again();
+            rig.sim.cut_power_at(cut);
+            let history = run(&rig, &[Action::Append(2, 100)]).await;
+            check(&rig.after_power_cut(2), &history).await;
+        }
+        close(journal).await;
+    });
+}

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use mb_api::dto::{ExportFormat, MessageQuery, MessageRow};
+use mb_api::page::Page;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
 use serde_json::json;
@@ -58,9 +59,11 @@ pub(crate) async fn export(
         "client": query.client_id, "domain": query.domain, "id": query.q.as_ref().map(ToString::to_string),
         "by_sender": query.sender.is_some(),
     });
-    app.store.audit(&actor, "messages.export", "messages", about).await.map_err(store_fault)?;
     let query = MessageQuery { limit: Some(ROWS), ..query };
-    let export = Export { app, query, format, state: Progress::Begins };
+    // What is no query is refused as in a list, and not in the middle of a file.
+    let first = page(&app, &query, View::All).await?;
+    app.store.audit(&actor, "messages.export", "messages", about).await.map_err(store_fault)?;
+    let export = Export { app, query, format, state: Progress::Begins(first) };
     let lines = stream::try_unfold(export, |export| async move { export.step().await });
     let name = format!("attachment; filename=\"messages.{}\"", format.as_str());
     let headers = [
@@ -80,9 +83,9 @@ struct Export {
 }
 
 /// How far it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    Begins,
+    /// With its first page.
+    Begins(Page<MessageRow>),
     Goes,
     Ended,
 }
@@ -90,16 +93,19 @@ enum Progress {
 impl Export {
     /// The next page's lines. An error breaks the file off, so that nobody takes a part for the whole.
     async fn step(mut self) -> Result<Option<(Bytes, Self)>, std::io::Error> {
-        if self.state == Progress::Ended {
-            return Ok(None);
-        }
         let mut text = String::new();
-        if self.state == Progress::Begins && self.format == ExportFormat::Csv {
-            text.push_str(COLUMNS);
-        }
-        let stopped = self.app.stopping.is_cancelled();
-        let page = page(&self.app, &self.query, View::All).await;
-        let page = page.ok().filter(|_| !stopped).ok_or_else(|| std::io::Error::other("the export broke off"))?;
+        let page = match self.state {
+            Progress::Ended => return Ok(None),
+            Progress::Begins(first) => {
+                text.push_str(if self.format == ExportFormat::Csv { COLUMNS } else { "" });
+                first
+            }
+            Progress::Goes => {
+                let stopped = self.app.stopping.is_cancelled();
+                let page = page(&self.app, &self.query, View::All).await;
+                page.ok().filter(|_| !stopped).ok_or_else(|| std::io::Error::other("the export broke off"))?
+            }
+        };
         for row in &page.data {
             match self.format {
                 ExportFormat::Csv => line(&mut text, row),

@@ -16,10 +16,10 @@ use futures_util::stream;
 use mb_api::dto::MessageQuery;
 use mb_api::problem::{ApiError, ProblemCode};
 use mb_api::{Query, paths};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::page;
+use super::watchers::Turn;
 use crate::app::App;
 use crate::caller::{Caller, View};
 use crate::routes::store_fault;
@@ -37,7 +37,8 @@ const COMMENT: &[u8] = b": still here\n\n";
     get, path = paths::PORTAL_MESSAGES_STREAM, tag = "messages", operation_id = "watch_messages",
     summary = "Watch the newest messages",
     description = "Server-sent events: each `page` is the first page of the list, sent at first and again whenever it has \
-                   changed, at most once a second. The stream ends with the session, and after ten minutes; ask again then.",
+                   changed, at most once a second. The stream ends with the session, and after ten minutes; ask again then. An \
+                   account has eight at a time.",
     params(MessageQuery),
     responses((status = 200, description = "Events", content_type = "text/event-stream")),
     security(("bearer" = []), ("portal_session" = []), ("certificate" = ["admin"])),
@@ -54,9 +55,7 @@ pub(crate) async fn watch(
             "a stream begins at the newest: leave the cursor out",
         ));
     }
-    let turn = Arc::clone(&app.watchers)
-        .try_acquire_owned()
-        .map_err(|_| ApiError::new(ProblemCode::Overloaded, "too many watch already; try again"))?;
+    let turn = app.watchers.take(caller.actor())?;
     let first = event(&app, &query, &view).await?;
     let now = Instant::now();
     let watching = Watching {
@@ -90,7 +89,7 @@ struct Watching {
     /// When something was said last.
     said: Instant,
     until: Instant,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Watching {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mb_core::UserRole;
-use mb_runtime::lifecycle::Lifecycle;
+use mb_runtime::lifecycle::{Criticality, Lifecycle};
 use mb_store::StoreError;
 use serde_json::json;
 use tokio::sync::watch;
@@ -167,6 +167,60 @@ async fn who_holds_the_lease_and_signs_nothing_does_not_lead() {
         assert!(fixture.store.try_lead("jobs", "ghost", lease).await.expect("asks"));
         assert_eq!(fixture.watch(&leads).await.expect("looks"), expected, "{seconds}");
     }
+}
+
+#[tokio::test]
+async fn who_holds_the_lease_and_signs_as_nobody_of_us_does_not_lead() {
+    let fixture = Fixture::new().await;
+    chained(&fixture).await;
+    let (_sender, leads) = watch::channel(false);
+    assert!(fixture.store.try_lead("jobs", "ghost", Duration::from_secs(30)).await.expect("asks"));
+    assert_eq!(fixture.watch(&leads).await.expect("looks"), Leadership::Elsewhere);
+    fixture.record("signed by a ghost").await;
+    crate::audit::chain::extend(&fixture.server.app).await.expect("chains");
+    fixture
+        .execute(
+            "INSERT INTO audit_checkpoints (at, position, audit_id, hash, signature, certificate) \
+             SELECT c.at, a.position, a.id, a.hash, c.signature, c.certificate FROM audit_log AS a, audit_checkpoints AS c \
+             WHERE a.position = (SELECT MAX(position) FROM audit_log) AND c.id = 1",
+        )
+        .await;
+    assert_eq!(fixture.watch(&leads).await.expect("looks"), Leadership::Nobody(NOW));
+    // Whoever really leads signs what that one did not.
+    let mut keeper = fixture.keeper().await;
+    fixture.keep(&mut keeper, Urgency::Now).await;
+    assert_eq!(fixture.watch(&leads).await.expect("looks"), Leadership::Elsewhere);
+}
+
+#[tokio::test]
+async fn what_is_done_during_a_stop_is_chained_and_signed_before_its_end() {
+    let fixture = Fixture::new().await;
+    let app = &fixture.server.app;
+    let (lifecycle, notary) = (Lifecycle::new(), fixture.notary().await);
+    crate::jobs::start(app, &lifecycle, notary);
+    let (soft, work) = (lifecycle.soft(), std::sync::Arc::clone(app));
+    lifecycle.spawn("request", Criticality::Ordinary, async move {
+        soft.cancelled().await;
+        // As a password that is being hashed when the signal comes.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        work.store.audit("ann@example.org", "test.record", "late", json!({})).await.expect("records");
+    });
+    let refused =
+        fixture.from("192.0.2.1").post(mb_api::paths::AUTH_REFRESH, json!({ "refresh_token": "mbr_0" })).await;
+    assert_eq!(refused.status, 401);
+    fixture.from("192.0.2.1").post(mb_api::paths::AUTH_REFRESH, json!({ "refresh_token": "mbr_1" })).await;
+    lifecycle.drain().await.expect("an orderly stop");
+    assert_eq!(fixture.unchained().await, 0);
+    let rows = fixture.store.audit_log(None, 100).await.expect("reads");
+    assert_eq!(
+        rows.iter().filter(|row| row.action == "session.refuse").count(),
+        2,
+        "the second was only counted: {rows:?}"
+    );
+    let (head, signed) = (fixture.store.audit_head().await, fixture.store.last_checkpoint().await);
+    let (head, signed) = (head.expect("reads"), signed.expect("reads").expect("signed"));
+    assert_eq!(head.position, signed.position);
+    assert!(fixture.store.leads("jobs", Duration::from_secs(30)).await.expect("reads").is_none(), "the lease is free");
 }
 
 #[tokio::test]

@@ -68,6 +68,14 @@ impl Model {
         self.active && self.ends.is_none_or(|end| self.now < end)
     }
 
+    /// Another end; one that had come by then has ended what there was.
+    fn take_end(&mut self, ends: Option<Timestamp>) {
+        if [self.ends, ends].into_iter().flatten().any(|end| end <= self.now) {
+            self.end_all();
+        }
+        self.ends = ends;
+    }
+
     fn end_all(&mut self) {
         self.families.fill(false);
     }
@@ -137,11 +145,11 @@ async fn take(fixture: &Fixture, user: &User, model: &mut Model, step: Step) {
             model.active = true;
         }
         Step::AccountEndsIn(minutes) => {
-            model.ends = Some(model.now.plus(Duration::from_mins(minutes)));
+            model.take_end(Some(model.now.plus(Duration::from_mins(minutes))));
             change(fixture, user, UserChange::ExpiresAt(model.ends)).await;
         }
         Step::AccountNeverEnds => {
-            model.ends = None;
+            model.take_end(None);
             change(fixture, user, UserChange::ExpiresAt(None)).await;
         }
         Step::Pass(minutes) => {

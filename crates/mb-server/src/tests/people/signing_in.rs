@@ -90,6 +90,39 @@ async fn every_refusal_is_recorded_also_of_nobody_and_no_password_is() {
 }
 
 #[tokio::test]
+async fn what_somebody_signed_in_may_not_ask_is_recorded_once_and_counted() {
+    let fixture = Fixture::new().await;
+    fixture.user("a@x.org", UserRole::User).await;
+    let (access, _) = fixture.tokens("a@x.org").await;
+    for _ in 0..3 {
+        let asked = fixture.bearer(&access).get(paths::USERS).await;
+        assert_eq!(asked.problem(), (403, "forbidden"));
+    }
+    let deeds = fixture.deeds().await;
+    let refused = deeds.iter().filter(|(action, ..)| action == "access.refuse").collect::<Vec<_>>();
+    assert_eq!(refused, [&("access.refuse".to_owned(), "a@x.org".to_owned(), paths::USERS.to_owned())]);
+}
+
+#[tokio::test]
+async fn what_a_certificate_may_not_ask_is_recorded_with_its_name_and_why() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.certificate(Role::Worker).await;
+    for _ in 0..3 {
+        assert_eq!(worker.get(paths::USERS).await.problem(), (403, "wrong_role"));
+    }
+    let admin = fixture.certificate(Role::Admin).await;
+    let revoked = crate::authority::Which::Name("a-admin".into(), None);
+    fixture.server.authority().revoke(&revoked, "", "test").await.expect("revokes");
+    fixture.server.app.policy.follow(&fixture.store).await;
+    assert_eq!(admin.get(paths::STATS).await.problem(), (403, "certificate_revoked"));
+    let rows = fixture.store.audit_log(None, 100).await.expect("reads");
+    let rows = rows.iter().filter(|row| row.action == "access.refuse").collect::<Vec<_>>();
+    let told = rows.iter().map(|row| (row.actor.as_str(), row.object.as_str())).collect::<Vec<_>>();
+    assert_eq!(told, [("admin:a-admin", paths::STATS), ("worker:a-worker", paths::USERS)]);
+    assert!(rows[1].detail.contains("wrong_role"), "{rows:?}");
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_good_once_and_a_second_use_ends_the_sign_in() {
     let fixture = Fixture::new().await;
     fixture.user("a@x.org", UserRole::User).await;
@@ -208,6 +241,25 @@ async fn a_portal_opens_asks_for_and_ends_a_persons_session() {
     session.delete(paths::SESSIONS).await.ok(204);
     assert_eq!(session.get(paths::SESSIONS).await.problem(), (401, "invalid_token"));
     assert_eq!(portal.get(paths::SESSIONS).await.problem(), (401, "invalid_token"), "nobody is signed in");
+}
+
+#[tokio::test]
+async fn a_page_that_is_left_open_keeps_no_session_alive() {
+    let fixture = Fixture::new().await;
+    fixture.user("a@x.org", UserRole::Admin).await;
+    let portal = fixture.portal().await;
+    let opened = portal.post(paths::SESSIONS, session_ask("a@x.org", PASSWORD, "192.0.2.1")).await.ok(201);
+    let token = mb_api::dto::SecretText::new(text(&opened["token"]));
+    let credentials = mb_api::credentials::Credentials::Session(token);
+    let page = fixture.client(Role::Portal).await.with_credentials(credentials).watching();
+    for minutes in [10, 20, 30, 40, 50] {
+        fixture.clock.set(NOW.plus(Duration::from_mins(minutes)));
+        page.session().await.expect("it lives");
+        page.watch_messages(&mb_api::dto::MessageQuery::default()).await.expect("watches");
+    }
+    fixture.clock.set(NOW.plus(Duration::from_hours(1)));
+    let over = page.session().await.expect_err("nobody was there for an hour");
+    assert_eq!(over.code(), Some(mb_api::problem::ProblemCode::InvalidToken));
 }
 
 #[tokio::test]

@@ -26,7 +26,13 @@ pub(super) struct Attempted {
 impl Lane {
     /// Sends once, on an idle connection if there is one. One that the other end has closed meanwhile says nothing about
     /// the destination: then it is sent on a new one.
-    pub(super) async fn attempt(&self, deliverer: &Deliverer, aim: &Aim, shot: &Shot<'_>, now: Timestamp) -> Attempted {
+    pub(super) async fn attempt(
+        &self,
+        deliverer: &Deliverer,
+        aim: &Arc<Aim>,
+        shot: &Shot<'_>,
+        now: Timestamp,
+    ) -> Attempted {
         let begun = Instant::now();
         let mut attempted = Attempted {
             outcome: Err(Failure::new(AttemptClass::Unsendable, "")),
@@ -42,7 +48,7 @@ impl Lane {
     async fn try_send(
         &self,
         deliverer: &Deliverer,
-        aim: &Aim,
+        aim: &Arc<Aim>,
         shot: &Shot<'_>,
         now: Timestamp,
         attempted: &mut Attempted,
@@ -52,11 +58,11 @@ impl Lane {
         let deadline = begun + TOTAL;
         let request = exchange::request(place, shot, now)?;
         attempted.sent = request.headers().clone();
-        if let Some(mut connection) = self.idle() {
+        if let Some(mut connection) = self.idle(aim) {
             attempted.peer = Some(connection.peer);
             match exchange::send(&mut connection, request.clone(), deadline).await {
                 Err(Failure { class: AttemptClass::Broken, .. }) => {}
-                outcome => return Ok(self.keep(connection, outcome?)),
+                outcome => return Ok(self.keep(aim, connection, outcome?)),
             }
         }
         let connecting = (Instant::now() + CONNECTING).min(deadline);
@@ -64,12 +70,15 @@ impl Lane {
         let mut connection = Connection::open(place, names, egress, connecting, &deliverer.lifecycle).await?;
         attempted.peer = Some(connection.peer);
         let answered = exchange::send(&mut connection, request, deadline).await?;
-        Ok(self.keep(connection, answered))
+        Ok(self.keep(aim, connection, answered))
     }
 
-    /// A connection that is open as far as can be told.
-    fn idle(&self) -> Option<Connection> {
+    /// A connection to the place that is aimed at, open as far as can be told.
+    fn idle(&self, aim: &Arc<Aim>) -> Option<Connection> {
         let mut inner = self.inner();
+        if !Arc::ptr_eq(aim, &inner.aim) {
+            return None;
+        }
         while let Some(connection) = inner.idle.pop() {
             if !connection.sender.is_closed() && connection.used.elapsed() < IDLE {
                 return Some(connection);
@@ -78,9 +87,10 @@ impl Lane {
         None
     }
 
-    fn keep(&self, connection: Connection, answered: Answered) -> Answered {
+    /// Keeps it for the next one, unless that goes to another place.
+    fn keep(&self, aim: &Arc<Aim>, connection: Connection, answered: Answered) -> Answered {
         let mut inner = self.inner();
-        if answered.reusable && inner.idle.len() < inner.aim.concurrency as usize {
+        if answered.reusable && Arc::ptr_eq(aim, &inner.aim) && inner.idle.len() < inner.aim.concurrency as usize {
             inner.idle.push(connection);
         }
         answered

@@ -1,8 +1,12 @@
 //! Rows of data in aligned columns, under their names.
 //!
-//! Cells hold what people and peers have chosen, so nothing in them may steer a terminal or begin a line of its own.
+//! Cells hold what people and peers have chosen, so nothing in them may steer a terminal or begin a line of its own, and one
+//! long cell does not make every line as long: it is cut, and whole with `--json`. What comes last widens nothing and stays.
 
 use crate::output;
+
+/// The longest cell that is not cut: fingerprints are as long.
+const LONGEST: usize = 64;
 
 /// A table under construction.
 #[derive(Debug)]
@@ -18,7 +22,11 @@ impl Table {
 
     /// Adds a row; an empty cell is shown as `-`.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into_iter().map(|cell| shown(&cell)).collect());
+        let cells = cells.into_iter().enumerate().map(|(at, cell)| {
+            let cell = shown(&cell);
+            if at + 1 == N { cell } else { cut(cell) }
+        });
+        self.rows.push(cells.collect());
     }
 
     /// Writes it to stdout.
@@ -35,6 +43,14 @@ impl Table {
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         self.rows.iter().map(line).collect()
+    }
+}
+
+/// The cell, or its beginning if it is too long.
+fn cut(cell: String) -> String {
+    match cell.char_indices().nth(LONGEST) {
+        None => cell,
+        Some(_) => cell.chars().take(LONGEST - 1).chain(['…']).collect(),
     }
 }
 
@@ -66,6 +82,16 @@ pub(super) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_cell_is_cut_unless_it_is_the_last() {
+        let mut table = Table::new(&["name", "detail"]);
+        table.row(["é".repeat(64), "x".repeat(300)]);
+        table.row(["é".repeat(65), "y".to_owned()]);
+        let lines = table.lines();
+        assert_eq!(lines[1], format!("{}  {}", "é".repeat(64), "x".repeat(300)));
+        assert_eq!(lines[2], format!("{}…  y", "é".repeat(63)));
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_nothing_steers_the_terminal() {

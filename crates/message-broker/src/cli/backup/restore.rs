@@ -62,6 +62,7 @@ pub(super) async fn run(layout: &Layout, args: RestoreArgs) -> Result<ExitCode> 
     if telling {
         output::note("the backup is whole");
     }
+    refuse_newer(layout, &resolved).await?;
     let placed = checked.place_files().await.context("put files back")?;
     // The backup's own settings may have come with them.
     let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
@@ -70,6 +71,18 @@ pub(super) async fn run(layout: &Layout, args: RestoreArgs) -> Result<ExitCode> 
     store.close().await;
     report(&path, &placed, &filled?, args.format)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a newer program has made is left alone, before anything is put there. Where the settings are still to come with the
+/// backup, nothing is known to be there.
+async fn refuse_newer(layout: &Layout, resolved: &Resolved) -> Result<()> {
+    if resolved.config.store.is_embedded() && !resolved.config.store_path(layout.root()).exists() {
+        return Ok(());
+    }
+    let store = bootstrap::open_store(layout, &resolved.config, &Clock::System).await?;
+    let known = store.migration_status().await.context("read the migrations of the database");
+    store.close().await;
+    known.map(drop)
 }
 
 /// A folder, or the name of one among the backups.

@@ -209,6 +209,35 @@ fn a_command_that_takes_long_keeps_nothing_from_other_consumers() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_listener_that_is_stopped_leaves_nothing_of_its_command_running() {
+    let broker = broker("5s");
+    submit(&broker, "a", 1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mark = folder.path().join("alive");
+    // The loop is the shell's child, not the shell.
+    let command = format!("(while true; do echo . >> '{0}'; sleep 0.05; done) & wait; true", mark.display());
+    let files = broker.dir().join("certs").join("clients").join("reader");
+    let mut listener = crate::harness::command(broker.dir(), &[])
+        .args(["listen", "inbox", "--exec", &command, "--url", &format!("https://localhost:{}", broker.ports.server)])
+        .arg("--cert")
+        .arg(files.join("reader.crt"))
+        .arg("--key")
+        .arg(files.join("reader.key"))
+        .spawn()
+        .expect("the binary runs");
+    let ticks = || std::fs::metadata(&mark).map_or(0, |mark| mark.len());
+    eventually(&broker, "it runs", || ticks() > 0);
+    std::process::Command::new("kill").args(["-TERM", &listener.id().to_string()]).status().expect("kill runs");
+    listener.wait().expect("ended");
+    let mut last = ticks();
+    eventually(&broker, "the loop has ended", || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::mem::replace(&mut last, ticks()) == last
+    });
+}
+
 #[test]
 fn what_cannot_be_printed_is_not_taken() {
     let broker = broker("5s");

@@ -10,6 +10,7 @@ mod outages;
 mod overseeing;
 mod restore;
 mod restoring;
+mod rolling;
 mod secrecy;
 mod several;
 mod storm;

@@ -55,7 +55,13 @@ pub(crate) struct ReplayArgs {
 pub(super) async fn retry(layout: &Layout, OneMessage { id }: OneMessage) -> Result<ExitCode> {
     let retried =
         with_client(layout, async |client| client.retry_message(&id).await.map_err(about("message", id))).await?;
-    output::note(&format!("{} waiting, {} given up: tried now", retried.hastened, retried.redriven));
+    let text = match retried.hastened + retried.redriven {
+        0 => "nothing to try: nothing waits for a later attempt, and nothing was given up that may be sent again; \
+              `admin messages show` says where it is"
+            .to_owned(),
+        _ => format!("{} waiting, {} given up: tried now", retried.hastened, retried.redriven),
+    };
+    output::note(&text);
     Ok(ExitCode::SUCCESS)
 }
 

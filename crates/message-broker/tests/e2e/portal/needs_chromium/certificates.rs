@@ -24,14 +24,15 @@ fn a_certificate_is_issued_used_and_revoked() {
     submit(&mut open(), "with the new certificate");
 
     browser.goto(&browser.path());
-    assert!(browser.text().contains("was shown once"), "the page is not shown again");
-    assert_eq!(browser.count("a[href*='/revoke?name=branch-7']"), 1, "and issues nothing");
+    assert_eq!(browser.prop("#client_id", "value"), "", "asked for again, the address shows the form");
     browser.goto("/admin/certificates");
+    assert_eq!(browser.count("a[href*='/revoke?name=branch-7']"), 1, "and issues nothing");
     let key_line = shown.lines().nth(1).expect("a line of the key").to_owned();
     assert!(!browser.source().contains(&key_line));
     browser.goto("/admin/clients");
     browser.click("branch-7");
-    browser.goto("/admin/certificates");
+    browser.goto("/admin/certificates?client_id=branch-7&status=active");
+    assert_eq!(browser.count("table.rows tbody tr"), 1, "{}", browser.text());
     let link = browser.prop("a[href*='/revoke?name=branch-7']", "href");
     let path = &link[link.find("/admin").expect("a path")..];
     browser.goto(path);

@@ -12,7 +12,7 @@ use crate::harness::{Broker, PATIENCE, accepted_id, message};
 use crate::http::Connection;
 
 /// What main servers share.
-const SHARED: [&str; 4] = ["certs/ca.crt", "certs/ca.key", "secrets/encryption.key", "secrets/jwt.key"];
+pub(super) const SHARED: [&str; 4] = ["certs/ca.crt", "certs/ca.key", "secrets/encryption.key", "secrets/jwt.key"];
 /// A submit that takes longer has waited for somebody.
 const PROMPT: Duration = Duration::from_secs(2);
 
