@@ -249,7 +249,7 @@ async fn a_page_that_is_left_open_keeps_no_session_alive() {
     fixture.user("a@x.org", UserRole::Admin).await;
     let portal = fixture.portal().await;
     let opened = portal.post(paths::SESSIONS, session_ask("a@x.org", PASSWORD, "192.0.2.1")).await.ok(201);
-    let token = mb_api::dto::SecretText::new(text(&opened["token"]).to_owned());
+    let token = mb_api::dto::SecretText::new(text(&opened["token"]));
     let credentials = mb_api::credentials::Credentials::Session(token);
     let page = fixture.client(Role::Portal).await.with_credentials(credentials).watching();
     for minutes in [10, 20, 30, 40, 50] {
