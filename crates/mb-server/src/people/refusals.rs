@@ -114,12 +114,12 @@ impl Refusal {
     }
 
     /// The same without what tells it from others of its origin.
-    fn into_one_of_many(self) -> Self {
+    fn one_of_many(self) -> Self {
         Self { object: MANY.to_owned(), is_account: false, reason: "too_many_attempts", ..self }
     }
 
     /// The same as one of all that tried at its account.
-    fn into_one_at_its_account(self) -> Self {
+    fn one_at_its_account(self) -> Self {
         Self { by: Origin::At(self.object.clone()), actor: format!("peer:{MANY}"), reason: "too_many_attempts", ..self }
     }
 
@@ -203,7 +203,7 @@ impl Refusals {
             && !gathered.entries.contains_key(&refusal.key())
             && gathered.entries.keys().filter(|(by, ..)| *by == refusal.by).count() >= OF_ORIGIN
         {
-            refusal = refusal.into_one_of_many();
+            refusal = refusal.one_of_many();
         }
         if let Some(entry) = gathered.entries.get_mut(&refusal.key()) {
             entry.hold(refusal, now);
@@ -270,7 +270,7 @@ impl Gathered {
         if !refusal.is_account {
             return self.add_beyond(refusal.count, now);
         }
-        let refusal = refusal.into_one_at_its_account();
+        let refusal = refusal.one_at_its_account();
         match self.entries.get_mut(&refusal.key()) {
             Some(entry) => entry.hold(refusal, now),
             None => drop(self.entries.insert(refusal.key(), Entry::begun(refusal, now))),

@@ -1,6 +1,7 @@
 //! A Redis and a MariaDB of one's own: in a folder, on a spare port, ended with the test.
 
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -129,10 +130,12 @@ impl Server {
 
     fn wait(&self) {
         let give_up = Instant::now() + PATIENCE;
-        // Redis listens before it has read its log.
+        // Redis listens before it has read its log, MariaDB at the port before it does at the socket.
         let is_up = || match self.program {
             "redis-server" => self.redis_cli(&["PING"]) == "PONG",
-            _ => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
+            _ => {
+                TcpStream::connect(("127.0.0.1", self.port)).is_ok() && UnixStream::connect(self.dir.join("s.sock")).is_ok()
+            }
         };
         while !is_up() {
             assert!(Instant::now() < give_up, "{} does not answer", self.program);
