@@ -8,6 +8,7 @@
 //! leaf repeats it as authority key identifier: that is how [`crate::identity`] knows the issuer from a leaf alone.
 
 mod crl;
+mod listed;
 mod request;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use crate::digest::{head, sha256};
 use crate::{CryptoError, TrustAnchors, identity, pem, random};
 
 pub use crl::{RevocationReason, Revoked};
+pub use listed::listed;
 pub use request::{Signed, SigningRequest};
 
 /// How far before `now` a certificate becomes valid.

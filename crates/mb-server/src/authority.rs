@@ -25,6 +25,9 @@ pub use revocations::{RENEW_AFTER, RevocationList};
 /// One year: the validity of leaf certificates where none is asked for (contract, section 7).
 const DEFAULT_VALIDITY: Duration = Duration::from_hours(365 * 24);
 
+/// Seconds after which to ask again while proxies are awaited: most are there within one.
+const AWAITED_RETRY: u32 = 5;
+
 /// What certificate to issue.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -321,7 +324,18 @@ fn refused(name: &str, recorded: &Recorded) -> Option<ApiError> {
             Some(ApiError::new(ProblemCode::CertificateRevoked, "the certificate to be renewed was revoked"))
         }
         Recorded::TooMany(count) => {
-            let detail = format!("{name} has {count} valid certificates: revoke some first");
+            let detail = format!("{count} valid certificates of {name} follow this one: revoke some first");
+            Some(ApiError::new(ProblemCode::Conflict, detail))
+        }
+        Recorded::Awaited(proxies) => {
+            let proxies = proxies.join(", ");
+            let detail = format!(
+                "the database was restored, and what is revoked is not known until these proxies have told it: {proxies}"
+            );
+            Some(ApiError::new(ProblemCode::Unavailable, detail).retry_after(AWAITED_RETRY))
+        }
+        Recorded::Unknown => {
+            let detail = "nothing is recorded here of the certificate to be renewed: ask for a new one";
             Some(ApiError::new(ProblemCode::Conflict, detail))
         }
         Recorded::NoToken => Some(enrolment::invalid_token()),
