@@ -79,6 +79,16 @@ pub struct Issued {
     pub identity: Identity,
 }
 
+/// [`Identity::issuer`] of the certificates of every authority in a bundle in PEM; none of what is broken.
+pub fn issuers(bundle_pem: &str) -> Vec<[u8; 16]> {
+    let bundle = pem::certificates(bundle_pem).unwrap_or_default();
+    let id = |der: &CertificateDer<'_>| {
+        let (_, parsed) = X509Certificate::from_der(der).ok()?;
+        Some(head(&sha256(&[parsed.public_key().raw])))
+    };
+    bundle.iter().filter_map(id).collect()
+}
+
 impl Ca {
     /// Makes a new authority, valid for 10 years.
     ///
@@ -160,12 +170,7 @@ impl Ca {
 
     /// [`Identity::issuer`] of the certificates of every authority in its bundle.
     pub fn trusted_ids(&self) -> Vec<[u8; 16]> {
-        let bundle = pem::certificates(&self.certificate_pem).unwrap_or_default();
-        let id = |der: &CertificateDer<'_>| {
-            let (_, parsed) = X509Certificate::from_der(der).ok()?;
-            Some(head(&sha256(&[parsed.public_key().raw])))
-        };
-        bundle.iter().filter_map(id).collect()
+        issuers(&self.certificate_pem)
     }
 
     /// End of the authority's own validity.

@@ -65,7 +65,11 @@ mod tests {
         let entries: Vec<Revoked> = RevocationReason::ALL
             .into_iter()
             .zip(1..)
-            .map(|(reason, n): (_, u8)| Revoked { serial: vec![n, 0, 0xff], at: NOW.minus(Duration::from_secs(60)), reason })
+            .map(|(reason, n): (_, u8)| Revoked {
+                serial: vec![n, 0, 0xff],
+                at: NOW.minus(Duration::from_mins(1)),
+                reason,
+            })
             .collect();
         let lists = [&ours, &other, &next].map(|ca| ca.crl(&entries, 7, NOW).expect("signed")).concat();
         let trusted = [ours.certificate_pem(), next.certificate_pem()].concat();
