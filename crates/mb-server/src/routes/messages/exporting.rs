@@ -60,7 +60,7 @@ pub(crate) async fn export(
     });
     app.store.audit(&actor, "messages.export", "messages", about).await.map_err(store_fault)?;
     let query = MessageQuery { limit: Some(ROWS), ..query };
-    let export = Export { app, query, format, state: Progress::Begins };
+    let export = Export { app, caller, query, format, state: Progress::Begins };
     let lines = stream::try_unfold(export, |export| async move { export.step().await });
     let name = format!("attachment; filename=\"messages.{}\"", format.as_str());
     let headers = [
@@ -74,6 +74,7 @@ pub(crate) async fn export(
 /// A file that is being made.
 struct Export {
     app: Arc<App>,
+    caller: Caller,
     query: MessageQuery,
     format: ExportFormat,
     state: Progress,
@@ -97,7 +98,8 @@ impl Export {
         if self.state == Progress::Begins && self.format == ExportFormat::Csv {
             text.push_str(COLUMNS);
         }
-        let stopped = self.app.stopping.is_cancelled();
+        // Whoever is taken out as the file is read gets no more of it.
+        let stopped = self.app.stopping.is_cancelled() || self.caller.again(&self.app).await.is_err();
         let page = page(&self.app, &self.query, View::All).await;
         let page = page.ok().filter(|_| !stopped).ok_or_else(|| std::io::Error::other("the export broke off"))?;
         for row in &page.data {
