@@ -48,6 +48,7 @@ pub(crate) mod tests {
         Policy {
             version,
             ca_pem: String::new(),
+            issuers: BTreeSet::new(),
             master_key: MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] },
             revoked: BTreeSet::new(),
             suspended: BTreeSet::new(),

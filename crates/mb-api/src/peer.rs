@@ -51,6 +51,10 @@ pub fn refused(refusal: Refusal) -> ApiError {
     match refusal {
         Refusal::Expired => ApiError::new(ProblemCode::CertificateExpired, "the client certificate has expired"),
         Refusal::Revoked => ApiError::new(ProblemCode::CertificateRevoked, "the client certificate was revoked"),
+        Refusal::Untrusted => {
+            let detail = "the authority that issued the client certificate is trusted no more";
+            ApiError::new(ProblemCode::CertificateRevoked, detail)
+        }
         Refusal::Suspended => ApiError::new(ProblemCode::ClientSuspended, "the client is suspended"),
         Refusal::WrongRole => {
             ApiError::new(ProblemCode::WrongRole, "the certificate's role does not entitle to this route")

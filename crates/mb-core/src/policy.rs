@@ -42,6 +42,10 @@ pub struct Policy {
     pub version: u64,
     /// The trusted CA certificates, PEM.
     pub ca_pem: String,
+    /// [`Identity::issuer`] of what those CAs issue. Who was let in under another one may do nothing any more; none in a
+    /// policy from before this was said, which leaves it to handshakes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub issuers: BTreeSet<[u8; 16]>,
     /// The key to wrap data keys to.
     pub master_key: MasterPublicKey,
     /// Certificates that are refused.
@@ -85,6 +89,8 @@ pub enum Refusal {
     Expired,
     /// The certificate was revoked.
     Revoked,
+    /// The authority that issued the certificate is trusted no more.
+    Untrusted,
     /// The client is suspended.
     Suspended,
     /// The certificate's role is not allowed here.
@@ -98,10 +104,13 @@ impl Policy {
     /// a policy that is a moment old never turns a new client away.
     ///
     /// # Errors
-    /// The first [`Refusal`] that applies: revoked, expired, wrong role, suspended.
+    /// The first [`Refusal`] that applies: revoked, untrusted, expired, wrong role, suspended.
     pub fn admit(&self, identity: &Identity, roles: &[Role], now: Timestamp) -> Result<(), Refusal> {
         if self.is_revoked(identity) {
             return Err(Refusal::Revoked);
+        }
+        if !self.is_trusted(identity) {
+            return Err(Refusal::Untrusted);
         }
         if now > identity.not_after {
             return Err(Refusal::Expired);
@@ -112,12 +121,19 @@ impl Policy {
         if self.is_suspended(identity) { Err(Refusal::Suspended) } else { Ok(()) }
     }
 
-    /// Why `identity` may do nothing any more, whatever it was let in for before: revoked or suspended.
+    /// Why `identity` may do nothing any more, whatever it was let in for before: revoked, untrusted or suspended.
     pub fn shuts_out(&self, identity: &Identity) -> Option<Refusal> {
         if self.is_revoked(identity) {
             return Some(Refusal::Revoked);
         }
+        if !self.is_trusted(identity) {
+            return Some(Refusal::Untrusted);
+        }
         self.is_suspended(identity).then_some(Refusal::Suspended)
+    }
+
+    fn is_trusted(&self, identity: &Identity) -> bool {
+        self.issuers.is_empty() || self.issuers.contains(&identity.issuer)
     }
 
     fn is_suspended(&self, identity: &Identity) -> bool {
@@ -159,6 +175,7 @@ mod tests {
         Policy {
             version: 1,
             ca_pem: String::new(),
+            issuers: BTreeSet::new(),
             master_key: MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] },
             revoked: BTreeSet::new(),
             suspended: BTreeSet::new(),
@@ -183,6 +200,17 @@ mod tests {
         policy.revoked.insert(CertificateRef { issuer: [1; 16], serial: vec![2, 3] });
         assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Revoked));
         assert_eq!(policy.shuts_out(&identity()), Some(Refusal::Revoked));
+    }
+
+    #[test]
+    fn who_was_let_in_under_an_authority_that_is_trusted_no_more_is_shut_out() {
+        let now = Timestamp::from_micros(50);
+        let mut policy = policy();
+        policy.issuers.insert([7; 16]);
+        assert_eq!(policy.admit(&identity(), &[Role::Client], now), Err(Refusal::Untrusted));
+        assert_eq!(policy.shuts_out(&identity()), Some(Refusal::Untrusted));
+        policy.issuers.insert([1; 16]);
+        assert_eq!((policy.admit(&identity(), &[Role::Client], now), policy.shuts_out(&identity())), (Ok(()), None));
     }
 
     #[test]

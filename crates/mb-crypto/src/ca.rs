@@ -8,6 +8,7 @@
 //! leaf repeats it as authority key identifier: that is how [`crate::identity`] knows the issuer from a leaf alone.
 
 mod crl;
+mod listed;
 mod request;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use crate::digest::{head, sha256};
 use crate::{CryptoError, TrustAnchors, identity, pem, random};
 
 pub use crl::{RevocationReason, Revoked};
+pub use listed::listed;
 pub use request::{Signed, SigningRequest};
 
 /// How far before `now` a certificate becomes valid.
@@ -75,6 +77,16 @@ pub struct Issued {
     pub private_key_pem: Secret<String>,
     /// What it says.
     pub identity: Identity,
+}
+
+/// [`Identity::issuer`] of the certificates of every authority in a bundle in PEM; none of what is broken.
+pub fn issuers(bundle_pem: &str) -> Vec<[u8; 16]> {
+    let bundle = pem::certificates(bundle_pem).unwrap_or_default();
+    let id = |der: &CertificateDer<'_>| {
+        let (_, parsed) = X509Certificate::from_der(der).ok()?;
+        Some(head(&sha256(&[parsed.public_key().raw])))
+    };
+    bundle.iter().filter_map(id).collect()
 }
 
 impl Ca {
@@ -158,12 +170,7 @@ impl Ca {
 
     /// [`Identity::issuer`] of the certificates of every authority in its bundle.
     pub fn trusted_ids(&self) -> Vec<[u8; 16]> {
-        let bundle = pem::certificates(&self.certificate_pem).unwrap_or_default();
-        let id = |der: &CertificateDer<'_>| {
-            let (_, parsed) = X509Certificate::from_der(der).ok()?;
-            Some(head(&sha256(&[parsed.public_key().raw])))
-        };
-        bundle.iter().filter_map(id).collect()
+        issuers(&self.certificate_pem)
     }
 
     /// End of the authority's own validity.

@@ -6,6 +6,7 @@
 //! tickets, no stored sessions, no early data.
 
 mod main_server;
+mod revoked;
 mod unverified;
 
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use rustls::{
 
 use crate::{CryptoError, pem};
 
-pub use main_server::main_server_client_config;
+pub use main_server::{main_server_client_config, proxy_client_config};
+pub use revoked::RevokedSet;
 pub use unverified::unverified_client_config;
 
 /// TLS 1.2 is the floor (RFC 8996 ends 1.0 and 1.1).

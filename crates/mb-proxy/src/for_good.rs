@@ -106,6 +106,7 @@ mod tests {
         Policy {
             version,
             ca_pem: String::new(),
+            issuers: BTreeSet::new(),
             master_key: MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] },
             revoked: numbers.iter().map(|serial| certificate(*serial)).collect(),
             suspended: BTreeSet::new(),

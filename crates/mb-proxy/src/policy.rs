@@ -21,6 +21,9 @@ use crate::{Shared, instance};
 /// How often an unchanged policy is written again, with the time at which it was last known to be current.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
 
+/// When what could not be told to the main server is told again.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
 const MAGIC: &[u8; 4] = b"MBP1";
 /// The two generations.
 const CURRENT: &str = "policy.bin";
@@ -200,23 +203,30 @@ async fn follow_forever(
 ) {
     let mut kept_at: Option<Instant> = None;
     let mut dropped = Dropped::default();
+    let mut untold = false;
     loop {
-        let held = keeper.held();
+        // Who says that it holds a policy has told what it knows and that does not name.
+        let held = if untold { PolicyQuery::default() } else { keeper.held() };
         let status = journal();
         follower.tell(status.faults(), status.backlog());
         let mut news = follower.next(held).await;
         if let (News::Policy(next), Some(current)) = (&mut news, keeper.current()) {
             dropped.keep(&current, next);
         }
-        let changed = matches!(&news, News::Policy(policy) if PolicyQuery::of(Some(policy)) != held);
+        let changed = matches!(&news, News::Policy(policy) if PolicyQuery::of(Some(policy)) != keeper.held());
         keeper.adopt(news, clock.now());
         if changed || kept_at.is_none_or(|kept_at| kept_at.elapsed() >= KEEP_EVERY) {
             kept_at = keeper.keep().await.then(Instant::now);
         }
+        untold = false;
         if let Some(owed) = dropped.owed() {
             match follower.server().merge_back(&owed).await {
                 Ok(open) => dropped.was_told(&owed, &open),
-                Err(error) => tracing::warn!(%error, "what is held for good not told, it stays in effect here"),
+                Err(error) => {
+                    tracing::warn!(%error, "what is held for good not told, it stays in effect here");
+                    untold = true;
+                    tokio::time::sleep(TELL_AGAIN).await;
+                }
             }
         }
     }

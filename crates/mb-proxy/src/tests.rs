@@ -115,9 +115,9 @@ impl Rig {
         let ca = Ca::create("test CA", clock.now()).expect("a CA");
         let ca_pem = ca.certificate_pem().to_owned();
         let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        let expunged = BTreeMap::new();
+        let (expunged, issuers) = (BTreeMap::new(), BTreeSet::new());
         let server = Arc::new(MainServer {
-            policy: Policy { version: 1, ca_pem, master_key, revoked, suspended, domains, limits, expunged },
+            policy: Policy { version: 1, ca_pem, issuers, master_key, revoked, suspended, domains, limits, expunged },
             away: AtomicBool::new(false),
             known: Mutex::default(),
             registers: AtomicBool::new(false),

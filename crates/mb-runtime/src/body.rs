@@ -103,12 +103,36 @@ impl fmt::Display for ShutOut {
 
 impl std::error::Error for ShutOut {}
 
+/// Ends a body for a reason that its sender is told.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    code: ProblemCode,
+    detail: String,
+}
+
+impl From<&ApiError> for Refused {
+    fn from(error: &ApiError) -> Self {
+        Self { code: error.code(), detail: error.detail().to_owned() }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sender may not ask this any more")
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// Why a body did not arrive whole: its sender was shut out as it was on its way, or it broke off.
 pub fn broke_off(error: axum::Error) -> ApiError {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(cause) = source {
         if let Some(ShutOut(refusal)) = cause.downcast_ref() {
             return peer::refused(*refusal);
+        }
+        if let Some(Refused { code, detail }) = cause.downcast_ref() {
+            return ApiError::new(*code, detail.clone());
         }
         source = cause.source();
     }

@@ -76,7 +76,8 @@ impl PolicyFollower {
             let asked_at = Instant::now();
             let ask = if self.in_touch { held } else { PolicyQuery::default() };
             let (instance, now) = self.counted.as_ref().map(|(number, clock)| (*number, clock.now().micros())).unzip();
-            let ask = PolicyQuery { instance, now, ..ask };
+            let knew = if self.in_touch { None } else { held.since };
+            let ask = PolicyQuery { instance, now, knew, ..ask };
             let ask = match self.journal {
                 Some((faults, backlog)) => ask.with_faults(faults).with_backlog(backlog),
                 None => ask,

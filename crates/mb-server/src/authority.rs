@@ -4,6 +4,7 @@
 //! revoked; a crash in between leaves a record of a certificate that nobody holds.
 
 mod enrolment;
+mod listed;
 mod renewal;
 mod revocations;
 mod roles;
@@ -20,10 +21,14 @@ use mb_store::{CertificateFilter, CertificateRow, Ground, Recorded, RevokeTarget
 
 use crate::routes::store_fault;
 
+pub use listed::take_in;
 pub use revocations::{RENEW_AFTER, RevocationList};
 
 /// One year: the validity of leaf certificates where none is asked for (contract, section 7).
 const DEFAULT_VALIDITY: Duration = Duration::from_hours(365 * 24);
+
+/// Seconds after which to ask again while proxies are awaited: most are there within one.
+const AWAITED_RETRY: u32 = 5;
 
 /// What certificate to issue.
 #[derive(Clone, Debug)]
@@ -47,6 +52,15 @@ pub enum Which {
     Name(String, Option<Role>),
     /// The one with this serial number, hexadecimal.
     Serial(String),
+}
+
+/// What was taken back.
+#[derive(Debug)]
+pub struct TakenBack {
+    /// The certificates that are revoked from now on.
+    pub certificates: Vec<CertificateRow>,
+    /// How many tokens for a first certificate are good no more.
+    pub tokens: u64,
 }
 
 /// The certificate authorities of an installation: one, or several while one takes another's place.
@@ -205,28 +219,43 @@ impl Authority {
         }
     }
 
-    /// Revokes what is not revoked yet; it is in the store's revoked set when this returns. Repeating it changes nothing.
+    /// Revokes what is not revoked yet; it is in the store's revoked set when this returns. Whoever is revoked by name has no
+    /// token for another certificate, either, in whatever role if none is said. Repeating it changes nothing.
     ///
     /// # Errors
     /// `not_found` if nothing has that name or serial, `conflict` if the name is of several holders, `unavailable`.
-    pub async fn revoke(&self, which: &Which, reason: &str, actor: &str) -> Result<Vec<CertificateRow>, ApiError> {
-        let rows = self.aimed_at(which).await?;
-        let (target, known) = match which {
+    pub async fn revoke(&self, which: &Which, reason: &str, actor: &str) -> Result<TakenBack, ApiError> {
+        let (target, known, tokens) = match which {
             Which::Name(name, role) => {
-                // Who has a token for its first certificate is known as a client.
-                let is_client = match ClientName::parse(name) {
-                    Some(name) => self.store.client(&name).await.map_err(store_fault)?.is_some(),
-                    None => false,
-                };
-                let held = roles::held(&rows, self.clock.now());
-                (RevokeTarget::Name(name.clone(), roles::meant(name, *role, &held)?), is_client || !rows.is_empty())
+                // Where the name is of several nothing is changed.
+                self.meant(name, *role).await?;
+                // First, so that none of them becomes a certificate that is not seen.
+                let voided = role.map_or(Role::ALL.to_vec(), |role| vec![role]);
+                let tokens = self.store.void_enrolments(name, &voided, actor).await.map_err(store_fault)?;
+                let (roles, known) = self.meant(name, *role).await?;
+                (RevokeTarget::Name(name.clone(), roles), known || tokens > 0, tokens)
             }
-            Which::Serial(serial) => (RevokeTarget::Serial(serial_number(serial)?), !rows.is_empty()),
+            Which::Serial(serial) => {
+                (RevokeTarget::Serial(serial_number(serial)?), !self.aimed_at(which).await?.is_empty(), 0)
+            }
         };
         if !known {
             return Err(ApiError::new(ProblemCode::NotFound, "no certificate has that name or serial number"));
         }
-        self.store.revoke(&target, reason, actor).await.map_err(store_fault)
+        let certificates = self.store.revoke(&target, reason, actor).await.map_err(store_fault)?;
+        Ok(TakenBack { certificates, tokens })
+    }
+
+    /// The roles in which a name is meant, and whether somebody has it.
+    async fn meant(&self, name: &str, role: Option<Role>) -> Result<(Vec<Role>, bool), ApiError> {
+        let rows = self.named(name).await?;
+        // Who has a token for its first certificate is known as a client.
+        let is_client = match ClientName::parse(name) {
+            Some(name) => self.store.client(&name).await.map_err(store_fault)?.is_some(),
+            None => false,
+        };
+        let held = roles::held(&rows, self.clock.now());
+        Ok((roles::meant(name, role, &held)?, is_client || !rows.is_empty()))
     }
 
     /// The certificates that are meant, revoked before or not.
@@ -321,7 +350,18 @@ fn refused(name: &str, recorded: &Recorded) -> Option<ApiError> {
             Some(ApiError::new(ProblemCode::CertificateRevoked, "the certificate to be renewed was revoked"))
         }
         Recorded::TooMany(count) => {
-            let detail = format!("{name} has {count} valid certificates: revoke some first");
+            let detail = format!("{count} valid certificates of {name} follow this one: revoke some first");
+            Some(ApiError::new(ProblemCode::Conflict, detail))
+        }
+        Recorded::Awaited(proxies) => {
+            let proxies = proxies.join(", ");
+            let detail = format!(
+                "the database was restored, and what is revoked is not known until these proxies have told it: {proxies}"
+            );
+            Some(ApiError::new(ProblemCode::Unavailable, detail).retry_after(AWAITED_RETRY))
+        }
+        Recorded::Unknown => {
+            let detail = "nothing is recorded here of the certificate to be renewed: ask for a new one";
             Some(ApiError::new(ProblemCode::Conflict, detail))
         }
         Recorded::NoToken => Some(enrolment::invalid_token()),

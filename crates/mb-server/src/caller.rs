@@ -1,7 +1,8 @@
 //! Who asks for what people may ask for: somebody signed in, or an administrator's certificate.
 //!
 //! A user's role, client and right to sign in are read from the store on every request, so that what was taken away is
-//! gone at once; an access token alone only says which session to look for.
+//! gone at once; an access token alone only says which session to look for. What takes its time is asked again
+//! ([`Caller::again`]).
 
 use std::sync::{Arc, OnceLock};
 
@@ -102,6 +103,21 @@ impl Caller {
         }
     }
 
+    /// Whether somebody signed in is who it was as the request began, now that time has passed. A certificate is looked at
+    /// by the listener.
+    ///
+    /// # Errors
+    /// 401 if the session has ended, 403 if the account entitles to something else by now.
+    pub(crate) async fn again(&self, app: &App) -> Result<(), ApiError> {
+        let Some(Person { user, session }) = &self.person else { return Ok(()) };
+        let (_, now) = app.store.session(session.id).await.map_err(store_fault)?.ok_or_else(invalid_token)?;
+        if now.id != user.id || now.generation != user.generation {
+            return Err(invalid_token());
+        }
+        let rights = |user: &User| (user.role, user.client.clone(), user.may_send);
+        if rights(&now) == rights(user) { Ok(()) } else { Err(forbidden()) }
+    }
+
     pub(crate) fn of_person(session: Session, user: User) -> Self {
         Self { actor: Actor::user(&user.email), person: Some(Person { user, session }) }
     }
@@ -121,7 +137,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let caller = Self::known(parts, app).await?;
         if let Some(known) = parts.extensions.get::<Known>() {
-            known.set(&caller.actor);
+            known.set(&caller);
         }
         Ok(caller)
     }
@@ -143,16 +159,20 @@ impl Caller {
 
 /// Where a request's caller is left for whoever sees its answer: what was refused to somebody known is recorded.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known(Arc<OnceLock<Actor>>);
+pub(crate) struct Known(Arc<OnceLock<Caller>>);
 
 impl Known {
-    fn set(&self, actor: &Actor) {
+    fn set(&self, caller: &Caller) {
         // A request has one caller, however often its handler asks for it.
-        let _ = self.0.set(actor.clone());
+        let _ = self.0.set(caller.clone());
+    }
+
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.0.get()
     }
 
     pub(crate) fn actor(&self) -> Option<&Actor> {
-        self.0.get()
+        self.caller().map(Caller::actor)
     }
 }
 

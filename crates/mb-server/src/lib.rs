@@ -175,6 +175,11 @@ impl MainServer {
         self.app.store.check().await
     }
 
+    /// Whether the store is an older copy of what a proxy knows, put back without a new epoch.
+    pub fn is_behind(&self) -> bool {
+        self.app.policy.is_behind()
+    }
+
     /// How many certificates expire and were not renewed, by the days left: 30, 14, 7, 1, or 0 for those that have ended.
     pub fn expiring(&self) -> std::collections::BTreeMap<u32, u64> {
         self.app.metrics.expiring.counts()

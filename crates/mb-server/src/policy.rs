@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,7 +10,7 @@ use mb_api::dto::PolicyQuery;
 use mb_core::policy::{CertificateRef, MasterPublicKey, RateLimits};
 use mb_core::{Identity, JournalBacklog, JournalFaults, Policy, Timestamp, hex};
 use mb_crypto::master::MasterKeys;
-use mb_store::{Heartbeat, Store, StoreError};
+use mb_store::{Heartbeat, SeenProxy, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
@@ -20,6 +20,20 @@ use crate::notices::journals;
 pub(crate) const FOLLOWS: Duration = Duration::from_mins(1);
 /// The longest wait for proxies to adopt a policy; the change itself does not depend on it.
 const ADOPTION: Duration = Duration::from_secs(2);
+
+/// How long proxies that ask other main servers are waited for after that, and how often they are looked for.
+const ELSEWHERE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_millis(200));
+/// A proxy that was not heard of for so long is told of no more: as a rule it is gone for good.
+const GONE: Duration = Duration::from_hours(24);
+
+/// Proxies that may not know the newest policy, by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Behind {
+    /// They are heard of, and hold an older one.
+    pub(crate) live: Vec<String>,
+    /// They are not heard of.
+    pub(crate) silent: Vec<String>,
+}
 
 /// Holds the newest policy and tells everyone who waits for the next.
 #[derive(Debug)]
@@ -32,6 +46,8 @@ pub(crate) struct PolicyFeed {
     followers: watch::Sender<HashMap<String, Follower>>,
     /// Proxies that ask any main server of this store, as of the last look into it.
     known: AtomicU32,
+    /// The newest version that a proxy was heard to hold.
+    newest_held: AtomicU64,
     ca_pem: ArcSwap<String>,
     master: Arc<MasterKeys>,
 }
@@ -45,6 +61,7 @@ impl PolicyFeed {
             refreshing: Mutex::new(()),
             followers: watch::Sender::new(HashMap::new()),
             known: AtomicU32::new(0),
+            newest_held: AtomicU64::new(0),
             ca_pem: ArcSwap::from_pointee(ca_pem),
             master,
         })
@@ -77,11 +94,18 @@ impl PolicyFeed {
             at: Instant::now(),
             noted: false,
         };
+        self.newest_held.fetch_max(query.knew.max(query.since).unwrap_or(0), Ordering::Relaxed);
         self.followers.send_modify(|followers| {
             followers.retain(|_, follower| follower.at.elapsed() < FOLLOWS);
             followers.insert(id(proxy, query.instance), follower);
         });
         self.count_proxies();
+    }
+
+    /// Whether a proxy has held a newer policy than the store knows of: an older copy of the database was put in its place
+    /// and given no new epoch, which leaves all versions behind that were ever handed out.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.newest_held.load(Ordering::Relaxed) > self.current().version
     }
 
     /// Tells the proxies how many they are, if that is another number than before: they share the limits of clients.
@@ -136,6 +160,32 @@ impl PolicyFeed {
         if tokio::time::timeout(ADOPTION, all).await.is_err() {
             tracing::warn!(version = policy.version, "a proxy has not yet adopted the policy");
         }
+    }
+
+    /// Waits for those that ask other main servers, too, and says which proxies may not hold the current policy then.
+    pub(crate) async fn adopted_elsewhere(&self, store: &Store) -> Result<Behind, StoreError> {
+        let (until, policy) = (Instant::now() + ELSEWHERE.0, self.current());
+        loop {
+            let behind = self.behind(store, &policy).await?;
+            if behind.live.is_empty() || Instant::now() >= until {
+                return Ok(behind);
+            }
+            tokio::time::sleep(ELSEWHERE.1).await;
+        }
+    }
+
+    async fn behind(&self, store: &Store, policy: &Policy) -> Result<Behind, StoreError> {
+        let (live_since, known_since) = (store.live_since(FOLLOWS).await?, store.live_since(GONE).await?);
+        let mut behind = Behind::default();
+        for SeenProxy { heartbeat, seen_at } in store.seen_proxies().await? {
+            let is_done_here = self.followers.borrow().get(&heartbeat.id).is_some_and(|here| here.is_done(policy));
+            let holds = heartbeat.policy_version.is_some_and(|version| version >= policy.version);
+            if is_done_here || holds || seen_at <= known_since {
+                continue;
+            }
+            if seen_at > live_since { behind.live.push(heartbeat.name) } else { behind.silent.push(heartbeat.name) }
+        }
+        Ok(behind)
     }
 
     /// The CAs that edges trust from the next refresh on.
@@ -226,6 +276,7 @@ async fn build(
     let policy = Policy {
         version: parts.version,
         ca_pem: ca_pem.to_owned(),
+        issuers: mb_crypto::ca::issuers(ca_pem).into_iter().collect(),
         master_key,
         revoked: parts.revoked,
         suspended: parts.suspended,

@@ -29,6 +29,7 @@ mod public;
 mod pull;
 mod queue;
 mod register;
+mod rejudged;
 mod retention;
 mod revocations;
 mod sessions;

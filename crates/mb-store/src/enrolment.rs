@@ -81,6 +81,14 @@ impl Store {
         tx.commit().await
     }
 
+    /// Ends the tokens of a name in these roles that have no certificate yet; how many.
+    pub async fn void_enrolments(&self, name: &str, roles: &[Role], actor: &str) -> Result<u64, StoreError> {
+        let mut tx = self.backend().begin().await?;
+        let voided = void(&mut tx, self, name, roles, actor).await?;
+        tx.commit().await?;
+        Ok(voided)
+    }
+
     /// The token with this digest, unless its time is over.
     pub async fn enrolment(&self, digest: &[u8; 32]) -> Result<Option<Enrolment>, StoreError> {
         let row = self.backend().fetch_optional(BY_DIGEST, [Value::Blob(digest)]).await?;

@@ -14,18 +14,27 @@ use crate::certificates::{CertificateRow, read};
 use crate::clients;
 use crate::enrolment;
 use crate::error::StoreError;
+use crate::merging;
 use crate::value::Value;
 
-/// Valid certificates of one name beyond which none is renewed: somebody renews in a loop.
-const MAX_VALID: i64 = 50;
+/// Valid certificates that followed one, beyond which no other does: somebody renews in a loop. Other holders of the name
+/// are none the worse for it.
+const MAX_SUCCESSORS: i64 = 10;
 
 /// On what ground a certificate is issued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ground<'a> {
     /// An administrator ordered it.
     Order,
-    /// It follows another one.
+    /// Its holder asked over another one, which it follows.
     Renewal {
+        /// The other one's issuer.
+        issuer: &'a [u8; 16],
+        /// The other one's serial number.
+        serial: &'a [u8],
+    },
+    /// An administrator ordered one that follows another.
+    Reissue {
         /// The other one's issuer.
         issuer: &'a [u8; 16],
         /// The other one's serial number.
@@ -51,8 +60,12 @@ pub enum Recorded {
     Inactive(ClientStatus),
     /// The one that it was to follow is revoked.
     Revoked,
-    /// The name has so many valid ones already.
+    /// So many valid ones follow that one already.
     TooMany(i64),
+    /// The store was restored, and these proxies have not told yet what they know as revoked.
+    Awaited(Vec<String>),
+    /// The store does not know the one that it was to follow, and was never restored.
+    Unknown,
     /// There is no such token any more, or another key has used it.
     NoToken,
 }
@@ -88,7 +101,7 @@ impl Store {
             enrolment::note(&mut tx, digest, key, &row.fingerprint, self.now()).await?;
         }
         let mut detail = json!({ "role": row.role, "domain": row.domain, "fingerprint": row.fingerprint });
-        if let Ground::Renewal { serial, .. } = ground {
+        if let Ground::Renewal { serial, .. } | Ground::Reissue { serial, .. } = ground {
             detail["renewed_from"] = mb_core::hex::encode(serial).into();
         }
         audit::insert(&mut tx, &Change::new(self, actor, "certificate.issue", &row.name).detail(detail)).await?;
@@ -122,19 +135,51 @@ async fn refusal(
             return Ok(Some(Recorded::Inactive(status)));
         }
     }
-    let Ground::Renewal { issuer, serial } = ground else { return Ok(None) };
-    // A restored store does not know what was issued after its backup. Proxies bring back what was revoked since.
-    let held = "SELECT revoked_at FROM certificates WHERE issuer = ? AND serial = ?";
-    if let Some(held) = tx.fetch_optional(held, [Value::Blob(issuer), Value::Blob(serial)]).await?
-        && held.optional_time(0)?.is_some()
-    {
+    match ground {
+        Ground::Order | Ground::Token { .. } => Ok(None),
+        Ground::Reissue { issuer, serial } => {
+            Ok((held(tx, issuer, serial).await? == Some(Held::Revoked)).then_some(Recorded::Revoked))
+        }
+        Ground::Renewal { issuer, serial } => renewal_refusal(tx, store, issuer, serial).await,
+    }
+}
+
+/// How the store knows the certificate that another one is to follow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Good,
+    Revoked,
+}
+
+async fn held(tx: &mut Transaction, issuer: &[u8; 16], serial: &[u8]) -> Result<Option<Held>, StoreError> {
+    let sql = "SELECT revoked_at FROM certificates WHERE issuer = ? AND serial = ?";
+    let Some(row) = tx.fetch_optional(sql, [Value::Blob(issuer), Value::Blob(serial)]).await? else { return Ok(None) };
+    Ok(Some(if row.optional_time(0)?.is_some() { Held::Revoked } else { Held::Good }))
+}
+
+/// Why the holder of a certificate gets none that follows it.
+async fn renewal_refusal(
+    tx: &mut Transaction,
+    store: &Store,
+    issuer: &[u8; 16],
+    serial: &[u8],
+) -> Result<Option<Recorded>, StoreError> {
+    let held = held(tx, issuer, serial).await?;
+    if held == Some(Held::Revoked) {
         return Ok(Some(Recorded::Revoked));
     }
-    let valid =
-        "SELECT COUNT(*) FROM certificates WHERE name = ? AND role = ? AND revoked_at IS NULL AND not_after >= ?";
-    let values = [Value::Text(&row.name), Value::Text(row.role.as_str()), Value::Time(store.now())];
-    let valid = tx.fetch_optional(valid, values).await?.map_or(Ok(0), |row| row.int(0))?;
-    Ok((valid >= MAX_VALID).then_some(Recorded::TooMany(valid)))
+    let awaited = merging::awaited(tx, store.now()).await?;
+    if !awaited.is_empty() {
+        return Ok(Some(Recorded::Awaited(awaited)));
+    }
+    // A restored store does not know what was issued after its backup. Any other one knows whatever was issued.
+    if held.is_none() && merging::began(tx).await?.is_none() {
+        return Ok(Some(Recorded::Unknown));
+    }
+    let followed = "SELECT COUNT(*) FROM certificates WHERE renewed_from = ? AND revoked_at IS NULL AND not_after >= ?";
+    let followed = tx.fetch_optional(followed, [Value::Blob(serial), Value::Time(store.now())]).await?;
+    let followed = followed.map_or(Ok(0), |row| row.int(0))?;
+    Ok((followed >= MAX_SUCCESSORS).then_some(Recorded::TooMany(followed)))
 }
 
 async fn insert(
@@ -144,7 +189,7 @@ async fn insert(
     ground: Ground<'_>,
 ) -> Result<u64, StoreError> {
     let renewed_from = match ground {
-        Ground::Renewal { serial, .. } => Value::Blob(serial),
+        Ground::Renewal { serial, .. } | Ground::Reissue { serial, .. } => Value::Blob(serial),
         Ground::Order | Ground::Token { .. } => Value::Null,
     };
     let values = [

@@ -161,7 +161,8 @@ pub(crate) async fn standing(tx: &mut Transaction) -> Result<Standing, StoreErro
 /// Moves the versions of policy and destinations beyond all that may have been handed out since the store's rows were
 /// copied: who holds a version that comes again would not see that it says something else.
 pub(crate) async fn leap(tx: &mut Transaction) -> Result<(), StoreError> {
-    bump(tx, POLICY_VERSION, LEAP).await?;
+    let version = bump(tx, POLICY_VERSION, LEAP).await?;
+    merging::note_announced(tx, version).await?;
     bump(tx, DESTINATIONS_VERSION, LEAP).await.map(drop)
 }
 

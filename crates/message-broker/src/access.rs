@@ -84,8 +84,12 @@ impl Access {
         let (certificate, key) = layout.component(Role::Admin.as_str());
         let (certificate, key) = (read_text(&certificate)?, read_secret(&key)?);
         let ca = read_text(&layout.ca_certificate())?;
-        let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &ca)
-            .context("read certs/admin.crt")?;
+        let tls = mb_crypto::tls::main_server_client_config(
+            Some((&certificate, key.expose())),
+            &ca,
+            &layout.listed_as_revoked(&ca),
+        )
+        .context("read certs/admin.crt")?;
         let transport = Transport::mtls(tls, url).context("connect to the main server")?;
         Ok(Self { client: Client::new(transport), here: None })
     }

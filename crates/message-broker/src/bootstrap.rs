@@ -27,7 +27,7 @@ use crate::layout::{Layout, read_secret, read_text};
 
 pub(crate) use certificates::host_name;
 pub use certificates::{DEMO, component_certificates, demo_client};
-pub use crl::{keep_crl, refresh_crl, write_crl};
+pub use crl::{keep_crl, refresh_crl, take_in, write_crl};
 
 /// Who is named in audit rows for what the first start makes.
 const ACTOR: &str = "system:first-start";
@@ -192,6 +192,8 @@ pub async fn main_server(
         Some(master) => master,
         None => new_master_key(layout, &resolved.config, &store).await?,
     };
+    // Before a policy is made of what the store knows.
+    crl::take_in(layout, authorities.issuing.certificate_pem(), &store).await?;
     let instance = Instance::from(format!("main-server-{}", host_name().unwrap_or_default()));
     let own_names = resolved.config.server.own_names().into_iter().chain(host_name()).collect();
     let people = PeopleConfig { portal_url: resolved.config.portal.url(&resolved.config.server) };

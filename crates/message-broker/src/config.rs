@@ -17,7 +17,7 @@ use mb_core::Secret;
 
 use crate::layout::Layout;
 
-pub use layers::Source;
+pub use layers::{Named, Source};
 pub use mail::{Mail, MailTls};
 pub use redis::Redis;
 pub use sections::*;
@@ -141,6 +141,11 @@ pub fn environment_pairs() -> Vec<(String, String)> {
 #[expect(clippy::disallowed_methods, reason = "this module is where configuration is read")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The lines of an `.env` that set something this version knows, and what that is.
+pub fn known_lines(text: &str) -> Vec<(Named, String)> {
+    layers::known_lines(text)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use mb_core::Role;
 use mb_core::Secret;
+use mb_crypto::tls::RevokedSet;
 
 /// The roles whose certificate bears the role's own name, and which each machine has once.
 pub const COMPONENTS: [Role; 6] =
@@ -134,6 +135,12 @@ impl Layout {
     /// The certificate revocation list.
     pub fn crl(&self) -> PathBuf {
         self.root.join("certs/crl.pem")
+    }
+
+    /// What the revocation list on this machine names, if there is one that can be read.
+    pub fn listed_as_revoked(&self, ca_pem: &str) -> RevokedSet {
+        let list = std::fs::read_to_string(self.crl()).ok();
+        list.and_then(|list| RevokedSet::from_lists(&list, ca_pem).ok()).unwrap_or_default()
     }
 
     /// Where the audit log ended at last.

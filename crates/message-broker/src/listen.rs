@@ -10,6 +10,7 @@ use mb_api::client::{Client, ClientError, Transport};
 use mb_api::dto::pull::{PullRequest, PulledMessage, Settle};
 use mb_core::name::NAME_RULE;
 use mb_core::{DestinationName, Secret};
+use mb_crypto::tls::RevokedSet;
 use mb_runtime::lifecycle::Lifecycle;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -100,7 +101,8 @@ impl Files {
 
     fn client(&self, url: &str) -> Result<Client> {
         let identity = Some((self.certificate.as_str(), self.key.expose().as_str()));
-        let tls = mb_crypto::tls::main_server_client_config(identity, &self.ca).context("read the certificate")?;
+        let tls = mb_crypto::tls::main_server_client_config(identity, &self.ca, &RevokedSet::default())
+            .context("read the certificate")?;
         Ok(Client::new(Transport::mtls(tls, url).context("read --url")?))
     }
 }

@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use mb_api::paths;
 use mb_core::{Clock, Role};
-use mb_crypto::tls::ReloadableServerConfig;
+use mb_crypto::tls::{ReloadableServerConfig, RevokedSet};
 use mb_queue::{Journal, JournalConfig};
 use mb_runtime::logging::Component;
 use mb_runtime::metrics::{Access, Loopback, Metrics};
@@ -112,6 +112,8 @@ pub struct Wiring<'a> {
     pub lifecycle: &'a Lifecycle,
     /// What can be changed later is put here.
     pub knobs: &'a Knobs,
+    /// Certificates that no role in this process takes for the main server's any more, as far as it follows the policy.
+    pub revoked: RevokedSet,
 }
 
 impl Wiring<'_> {
@@ -130,8 +132,9 @@ impl Wiring<'_> {
         let link = Link::InProcess(app);
         let journal = self.open_journal().await?;
         sources.push(Component::Proxy.scope(|| self.proxy(ports.proxy, &journal, &link, None))?);
-        sources.push(Component::Portal.scope(|| self.portal(ports.portal, policy, &link))?);
-        Component::Worker.scope(|| self.worker(ports.worker, Waiting::Journal(journal.clone()), &link, sources))?;
+        sources.push(Component::Portal.scope(|| self.portal(ports.portal, policy, None, &link))?);
+        Component::Worker
+            .scope(|| self.worker(ports.worker, Waiting::Journal(journal.clone()), &link, None, sources))?;
         Ok(Running { journal: Some(journal), store: Some(store) })
     }
 

@@ -133,6 +133,9 @@ pub struct PolicyQuery {
     /// The version that the caller holds; absent: answer at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
+    /// Of a caller that was out of touch: the version that it holds all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knew: Option<u64>,
     /// The number of live proxies in it; absent: a change of that alone is no news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxies: Option<u32>,

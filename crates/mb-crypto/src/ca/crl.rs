@@ -70,6 +70,11 @@ impl RevocationReason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
+    /// Its number in the extension.
+    pub(super) fn number(self) -> Option<u64> {
+        self.code().map(|code| code as u64)
+    }
+
     /// `None` for no reason given: RFC 5280 asks to leave the extension out then.
     const fn code(self) -> Option<rcgen::RevocationReason> {
         match self {

@@ -2,12 +2,13 @@
 
 use std::io::{Cursor, Read as _, Write as _};
 
+use mb_core::policy::CertificateRef;
 use mb_core::{Identity, Role};
 use rustls::{ClientConnection, HandshakeKind, ProtocolVersion, ServerConnection};
 use rustls_pki_types::ServerName;
 
 use super::*;
-use crate::ca::{Ca, IssueRequest, Issued};
+use crate::ca::{Ca, IssueRequest, Issued, RevocationReason, Revoked};
 use crate::{fixture, identity};
 
 fn server(ca: &Ca, certificate: &Issued) -> Arc<ServerConfig> {
@@ -25,7 +26,9 @@ fn client(ca: &Ca, certificate: Option<&Issued>) -> ClientConfig {
 #[test]
 fn only_the_main_servers_certificate_is_taken_for_the_main_servers() {
     let ca = fixture::ca();
-    let config = Arc::new(main_server_client_config(None, ca.certificate_pem()).expect("a configuration"));
+    let config = Arc::new(
+        main_server_client_config(None, ca.certificate_pem(), &RevokedSet::default()).expect("a configuration"),
+    );
     for role in [Role::Server, Role::Proxy, Role::Worker, Role::Portal] {
         let shown = server(&ca, &fixture::issue(&ca, role.as_str(), role));
         assert_eq!(connect(&shown, &config).is_ok(), role == Role::Server, "{role}");
@@ -34,6 +37,35 @@ fn only_the_main_servers_certificate_is_taken_for_the_main_servers() {
     let other = fixture::ca();
     let shown = server(&other, &fixture::issue(&other, "server", Role::Server));
     assert!(connect(&shown, &config).is_err(), "of another authority");
+}
+
+#[test]
+fn a_main_servers_certificate_that_was_revoked_is_nobodys() {
+    let ca = fixture::ca();
+    let (old, new) = (fixture::issue(&ca, "server", Role::Server), fixture::issue(&ca, "server", Role::Server));
+    let revoked = RevokedSet::default();
+    let config = Arc::new(main_server_client_config(None, ca.certificate_pem(), &revoked).expect("a configuration"));
+    assert!(connect(&server(&ca, &old), &config).is_ok());
+    let certificate = CertificateRef { issuer: old.identity.issuer, serial: old.identity.serial.clone() };
+    assert!(revoked.replace([certificate.clone()].into()) && !revoked.replace([certificate].into()));
+    assert!(connect(&server(&ca, &old), &config).is_err(), "the same configuration");
+    assert!(connect(&server(&ca, &new), &config).is_ok());
+    let now = mb_core::Clock::System.now();
+    let entry = Revoked { serial: old.identity.serial.clone(), at: now, reason: RevocationReason::default() };
+    let list = ca.crl(&[entry], 1, now).expect("signed");
+    let listed = RevokedSet::from_lists(&list, ca.certificate_pem()).expect("read");
+    let config = Arc::new(main_server_client_config(None, ca.certificate_pem(), &listed).expect("a configuration"));
+    assert!(connect(&server(&ca, &old), &config).is_err() && connect(&server(&ca, &new), &config).is_ok());
+}
+
+#[test]
+fn a_proxy_is_not_whoever_else_serves() {
+    let ca = fixture::ca();
+    let config = Arc::new(proxy_client_config(None, ca.certificate_pem(), &[b"h2"]).expect("a configuration"));
+    for role in [Role::Server, Role::Proxy, Role::Worker, Role::Portal] {
+        let shown = server(&ca, &fixture::issue(&ca, role.as_str(), role));
+        assert_eq!(connect(&shown, &config).is_ok(), role == Role::Proxy, "{role}");
+    }
 }
 
 /// Both ends of a connection, after the handshake and one byte each way.

@@ -23,7 +23,8 @@ fn policy(version: u64) -> Policy {
     let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![0; 32] };
     let (revoked, suspended, domains) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     let (limits, expunged) = (RateLimits::default(), BTreeMap::new());
-    Policy { version, ca_pem: String::new(), master_key, revoked, suspended, domains, limits, expunged }
+    let (ca_pem, issuers) = (String::new(), BTreeSet::new());
+    Policy { version, ca_pem, issuers, master_key, revoked, suspended, domains, limits, expunged }
 }
 
 fn open(dir: &TempDir, now: Timestamp) -> PolicyKeeper {
@@ -124,6 +125,49 @@ async fn a_broken_file_leaves_the_generation_before() {
 async fn at_once(State(asked): State<Arc<AtomicU64>>, Query(query): Query<PolicyQuery>) -> Response {
     asked.fetch_add(1, Ordering::Relaxed);
     if query.since == Some(4) { StatusCode::NO_CONTENT.into_response() } else { Json(policy(4)).into_response() }
+}
+
+/// Answers with a newer policy, and takes what it is told only from the third time on; keeps which versions were said to be
+/// held before it had.
+#[derive(Debug, Default)]
+struct Deaf {
+    told: AtomicU64,
+    held: std::sync::Mutex<Vec<Option<u64>>>,
+}
+
+async fn asked_for_policy(State(deaf): State<Arc<Deaf>>, Query(query): Query<PolicyQuery>) -> Response {
+    if deaf.told.load(Ordering::Relaxed) < 3 {
+        deaf.held.lock().expect("whole").push(query.since);
+    }
+    if query.since == Some(9) { StatusCode::NO_CONTENT.into_response() } else { Json(policy(9)).into_response() }
+}
+
+async fn told(State(deaf): State<Arc<Deaf>>) -> Response {
+    if deaf.told.fetch_add(1, Ordering::Relaxed) < 2 {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    Json(mb_api::dto::OpenForGood::default()).into_response()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_is_said_to_be_held_only_once_what_it_lacks_is_told() {
+    let dir = TempDir::new().expect("temporary folder");
+    let deaf = Arc::new(Deaf::default());
+    let router = Router::new()
+        .route(paths::POLICY, get(asked_for_policy))
+        .route(paths::REVOCATIONS, axum::routing::post(told))
+        .with_state(Arc::clone(&deaf));
+    let server = Client::new(Transport::in_process(router, Peer::default()));
+    let (keeper, clock) = (open(&dir, NOW), Clock::manual(NOW));
+    let mut held = policy(7);
+    held.revoked.insert(mb_core::policy::CertificateRef { issuer: [1; 16], serial: vec![1] });
+    keeper.adopt(News::Policy(Box::new(held)), NOW);
+    let following = follow_forever(&keeper, PolicyFollower::new(server), &clock, JournalStatus::default);
+    assert!(tokio::time::timeout(Duration::from_secs(30), following).await.is_err(), "it never ends");
+    assert!(deaf.told.load(Ordering::Relaxed) >= 3);
+    let said = deaf.held.lock().expect("whole").clone();
+    assert!(said.len() >= 3 && said.iter().all(|since| *since != Some(9)), "{said:?}");
+    assert_eq!(keeper.current().expect("one").revoked.len(), 1, "it stays in effect here");
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,8 +58,8 @@ fn ca() -> Ca {
 fn policy(revoked: BTreeSet<CertificateRef>) -> Arc<Policy> {
     let master_key = MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![] };
     let (suspended, domains, limits) = (BTreeSet::new(), BTreeMap::new(), RateLimits::default());
-    let expunged = BTreeMap::new();
-    Arc::new(Policy { version: 1, ca_pem: String::new(), master_key, revoked, suspended, domains, limits, expunged })
+    let (expunged, issuers, ca_pem) = (BTreeMap::new(), BTreeSet::new(), String::new());
+    Arc::new(Policy { version: 1, ca_pem, issuers, master_key, revoked, suspended, domains, limits, expunged })
 }
 
 async fn who(peer: Peer, request: axum::extract::Request) -> String {

@@ -102,6 +102,7 @@ fn policy() -> PolicyWatch {
     let policy = Policy {
         version: 1,
         ca_pem: String::new(),
+        issuers: BTreeSet::new(),
         master_key: MasterPublicKey { id: KeyId::from_bytes([0; 16]), x25519: vec![] },
         revoked: BTreeSet::new(),
         suspended: BTreeSet::new(),

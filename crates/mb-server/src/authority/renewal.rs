@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use mb_api::problem::ApiError;
+use mb_core::policy::Refusal;
 use mb_core::{Identity, Role};
 use mb_crypto::ca::{BACKDATED, Issued, Signed};
 use mb_crypto::identity;
@@ -18,9 +19,12 @@ impl Authority {
     ///
     /// # Errors
     /// `validation_failed` if `request` is no sound signing request, `certificate_revoked`, `client_suspended` or
-    /// `conflict` if `held` or its client is good no more, `conflict` if the name has too many valid certificates,
-    /// `unavailable`.
+    /// `conflict` if `held` or its client is good no more, `conflict` if too many valid certificates follow it or the
+    /// store does not know it, `unavailable`, also as long as proxies are awaited after a restore.
     pub async fn renew(&self, held: &Identity, request: &str, actor: &str) -> Result<Signed, ApiError> {
+        if !self.ca.load().trusted_ids().contains(&held.issuer) {
+            return Err(mb_api::peer::refused(Refusal::Untrusted));
+        }
         let request = read_request(request).await?;
         let known = self.store.certificate(&held.issuer, &held.serial).await.map_err(store_fault)?;
         let sans = known.as_ref().map_or_else(|| Ok(Vec::new()), names)?;
@@ -63,7 +67,7 @@ impl Authority {
             role: row.role,
             domain: row.domain,
         };
-        self.issue_on(Ground::Renewal { issuer: &row.issuer, serial: &row.serial }, order, actor).await
+        self.issue_on(Ground::Reissue { issuer: &row.issuer, serial: &row.serial }, order, actor).await
     }
 }
 

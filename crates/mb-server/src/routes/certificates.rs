@@ -20,9 +20,10 @@ use mb_store::CertificatePageFilter;
 
 use super::{announce, signing, store_fault};
 use crate::app::App;
-use crate::authority::{Order, Which};
+use crate::authority::{Order, TakenBack, Which};
 use crate::caller::Caller;
 use crate::expiry;
+use crate::policy::Behind;
 
 /// The most bytes of a request.
 pub(super) const MAX_BODY: usize = 64 << 10;
@@ -81,8 +82,9 @@ pub(super) fn check_domain(order: &Order) -> Result<(), ApiError> {
 #[utoipa::path(
     post, path = paths::CERTIFICATES_REVOKE, tag = "certificates", operation_id = "revoke_certificates",
     summary = "Revoke certificates",
-    description = "Answered when the proxies know it: the next request with one of them is refused. Who is revoked by name \
-                   has no token for another certificate, either.",
+    description = "Answered when the proxies know it: the next request with one of them is refused. Proxies that have not \
+                   said within five seconds that they know it are named in the answer. Who is revoked by name has no \
+                   token for another certificate, either.",
     request_body = RevokeCertificate,
     responses(
         (status = 200, body = Revoked),
@@ -100,7 +102,7 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, caller: Caller, body: Bo
         _ => return Err(ApiError::new(ProblemCode::MalformedRequest, "name either client_id or serial")),
     };
     let (reason, actor) = (request.reason.unwrap_or_default(), actor.as_str());
-    let mut rows = app.authority.revoke(&which, &reason, actor).await?;
+    let TakenBack { certificates: mut rows, tokens } = app.authority.revoke(&which, &reason, actor).await?;
     let mut over = app.authority.aimed_at(&which).await?;
     over.retain(|row| row.revocation.is_some());
     if request.successors {
@@ -109,8 +111,11 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, caller: Caller, body: Bo
     let successors = app.authority.successors(&over).await?;
     // Who was revoked is refused on its next request: so the answer waits for those who refuse.
     announce(&app).await?;
+    let Behind { mut live, silent } = app.policy.adopted_elsewhere(&app.store).await.map_err(store_fault)?;
+    // A proxy that is revoked itself needs to know nothing.
+    live.retain(|name| !rows.iter().any(|row| row.role == Role::Proxy && row.name == *name));
     let serials = |rows: Vec<mb_store::CertificateRow>| rows.into_iter().map(|row| hex::encode(&row.serial)).collect();
-    Ok(Json(Revoked { revoked: serials(rows), successors: serials(successors) }))
+    Ok(Json(Revoked { revoked: serials(rows), successors: serials(successors), tokens, behind: live, silent }))
 }
 
 #[utoipa::path(

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use axum::body::HttpBody as _;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -17,6 +17,7 @@ use mb_api::problem::{ApiError, ProblemCode, Unrendered};
 use mb_api::{Peer, paths};
 use mb_runtime::body::require_json;
 
+use super::rejudged::Rejudged;
 use crate::actor::Actor;
 use crate::app::App;
 use crate::caller::Known;
@@ -35,6 +36,9 @@ pub(super) async fn check(State(app): State<Arc<App>>, mut request: Request, nex
     let peer = request.extensions().get::<Peer>().cloned();
     let known = Known::default();
     request.extensions_mut().insert(known.clone());
+    let request = request.map(|body| {
+        if body.is_end_stream() { body } else { Body::new(Rejudged::new(body, Arc::clone(&app), known.clone())) }
+    });
     let route = request.extensions().get::<MatchedPath>().cloned();
     let answer = next.run(request).await;
     if answer.status() == StatusCode::FORBIDDEN

@@ -2,13 +2,15 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mb_api::dto::CertificateQuery;
 use mb_api::dto::delivery::RegisterQuery;
 use mb_api::dto::{PolicyQuery, RevokeCertificate};
 use mb_api::{ClientError, Peer, ProblemCode};
-use mb_core::{ClientName, DomainName, DomainRules, Role};
+use mb_core::{ClientName, DomainName, DomainRules, JournalBacklog, JournalFaults, Role};
+use mb_store::Heartbeat;
 
 use super::fixture::Fixture;
 
@@ -73,6 +75,58 @@ async fn a_revocation_is_answered_once_the_proxies_have_it() {
         answer = &mut revoking => assert_eq!(answer.expect("revokes").revoked.len(), 1),
         poll = proxy.policy(PolicyQuery::of(Some(&newer))) => panic!("the proxy was not waited for: {poll:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_revocation_names_the_proxies_that_may_not_know_it() {
+    let fixture = Fixture::new().await;
+    fixture.issue("demo", Role::Client).await;
+    let admin = fixture.client(Role::Admin).await;
+    // They ask another main server.
+    let seen = async |name: &str, policy_version: u64| {
+        let heartbeat = Heartbeat {
+            id: format!("id-{name}"),
+            name: name.into(),
+            policy_version: Some(policy_version),
+            clock_ahead_ms: None,
+            faults: JournalFaults::default(),
+            backlog: JournalBacklog::default(),
+        };
+        fixture.store.proxies_seen(&[heartbeat]).await.expect("notes");
+    };
+    seen("silent", 0).await;
+    fixture.clock.set(fixture.clock.now().plus(Duration::from_secs(90)));
+    seen("late", 0).await;
+    seen("behind", 0).await;
+    let ask = RevokeCertificate {
+        client_id: ClientName::parse("demo"),
+        role: None,
+        serial: None,
+        reason: None,
+        successors: false,
+    };
+    let (answer, ()) = tokio::join!(admin.revoke_certificate(&ask), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        seen("late", u64::from(u32::MAX)).await;
+    });
+    let answer = answer.expect("revokes");
+    assert_eq!((answer.behind, answer.silent), (vec!["behind".to_owned()], vec!["silent".to_owned()]));
+    assert_eq!(answer.revoked.len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_is_older_than_what_a_proxy_holds_is_told_of_until_its_new_epoch() {
+    let fixture = Fixture::new().await;
+    let proxy = fixture.client(Role::Proxy).await;
+    let held = proxy.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
+    assert!(!fixture.server.is_behind());
+    let knew = PolicyQuery { knew: Some(held.version + 1000), ..PolicyQuery::default() };
+    proxy.policy(knew).await.expect("answers").expect("at once");
+    proxy.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
+    assert!(fixture.server.is_behind());
+    fixture.store.new_epoch("root").await.expect("mints");
+    fixture.server.app.policy.refresh(&fixture.store).await.expect("reads");
+    assert!(!fixture.server.is_behind());
 }
 
 #[tokio::test]

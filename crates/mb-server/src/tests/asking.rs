@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
@@ -138,14 +139,55 @@ impl<'a> Asking<'a> {
         Answer { status, headers, body }
     }
 
+    /// A request whose body is on its way while `meanwhile` happens.
+    pub(super) async fn post_slowly(&self, path: &str, body: Value, meanwhile: impl Future<Output = ()>) -> Answer {
+        let (reached, begun) = tokio::sync::oneshot::channel();
+        let (proceed, goes_on) = tokio::sync::oneshot::channel();
+        let text = body.to_string();
+        let (head, rest) =
+            (Bytes::copy_from_slice(&text.as_bytes()[..5]), Bytes::copy_from_slice(&text.as_bytes()[5..]));
+        let head = async move {
+            reached.send(()).expect("somebody waits");
+            Ok::<_, std::io::Error>(head)
+        };
+        let rest = async move {
+            goes_on.await.expect("it goes on");
+            Ok(rest)
+        };
+        let pieces = futures_util::stream::once(head).chain(futures_util::stream::once(rest));
+        let sending = self.send_body(Method::POST, path, Body::from_stream(pieces));
+        let ((status, headers, bytes), ()) = tokio::join!(sending, async {
+            begun.await.expect("the body is read");
+            meanwhile.await;
+            proceed.send(()).expect("somebody waits");
+        });
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        Answer { status, headers, body }
+    }
+
+    /// An answer that is still to be read.
+    pub(super) async fn begun(&self, path: &str) -> Body {
+        let response = self.fixture.app.clone().oneshot(self.request(Method::GET, path, Body::empty())).await;
+        response.expect("infallible").into_body()
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (u16, HeaderMap, Bytes) {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send_body(method, path, body).await
+    }
+
+    fn request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
         let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         let mut request = request.body(body).expect("a request");
         request.extensions_mut().insert(self.peer.clone());
+        request
+    }
+
+    async fn send_body(&self, method: Method, path: &str, body: Body) -> (u16, HeaderMap, Bytes) {
+        let request = self.request(method, path, body);
         let response = self.fixture.app.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let events = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");

@@ -1,9 +1,11 @@
 //! One certificate authority takes another's place: both are trusted meanwhile, and what was signed stays proven.
 
 use mb_api::dto::RegisterResult;
+use mb_api::problem::ProblemCode;
 use mb_core::Role;
+use mb_core::policy::Refusal;
 use mb_crypto::TrustAnchors;
-use mb_crypto::ca::Ca;
+use mb_crypto::ca::{Ca, SigningRequest};
 
 use super::fixture::{Fixture, NOW, id, new_key};
 use crate::authority::{Authorities, Which};
@@ -57,7 +59,30 @@ async fn what_was_signed_under_a_retired_authority_opens_and_nothing_new_is_take
     let next = Ca::create("another CA", NOW).expect("a CA");
     fixture.server.adopt_ca(next.into()).await.expect("adopts");
     fixture.server.app.keys.forget_all();
+    let admin = fixture.certificate(Role::Admin).await;
     assert_eq!(admin.get(&path).await.status, 409);
+}
+
+#[tokio::test]
+async fn who_holds_a_certificate_of_an_authority_that_was_taken_out_may_do_nothing_and_renews_nothing() {
+    let fixture = Fixture::new().await;
+    let old = fixture.issue("till", Role::Client).await.identity;
+    let admin = fixture.certificate(Role::Admin).await;
+    let (bundle, next) = successor(&fixture);
+    fixture.server.adopt_ca(next.into()).await.expect("adopts");
+    admin.get("/admin/users").await.ok(200);
+    let (_, alone) = bundle.split_once("-----END CERTIFICATE-----").expect("two");
+    let key = Ca::create("third CA", NOW).expect("a CA");
+    let third = format!("{alone}\n{}", key.certificate_pem());
+    let third = Ca::load(&third, key.private_key_pem().expose()).expect("one without the first");
+    fixture.server.adopt_ca(third.into()).await.expect("adopts");
+    // Over a connection that was open before.
+    assert_eq!(admin.get("/admin/users").await.problem(), (403, "certificate_revoked"));
+    let policy = fixture.server.app.policy.current();
+    assert_eq!(policy.shuts_out(&old), Some(Refusal::Untrusted), "its connections are closed");
+    let request = SigningRequest::create("till").expect("a request").1;
+    let renewed = fixture.server.authority().renew(&old, &request, "test").await.expect_err("refused");
+    assert_eq!(renewed.code(), ProblemCode::CertificateRevoked);
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use mb_api::Peer;
 use mb_api::dto::RevokeCertificate;
 use mb_api::dto::delivery::LeaseRequest;
 use mb_api::problem::ProblemCode;
+use mb_core::UserRole;
 use mb_core::{ClientName, ClientStatus, Role};
 use mb_crypto::ca::SigningRequest;
 use mb_store::{CertificateFilter, CertificateStatus, RevokeTarget};
@@ -90,6 +92,83 @@ async fn a_token_is_one_certificate_and_ends_with_its_client() {
         let refused = anybody.post("/pki/enroll", json!({ "token": token, "csr": request() })).await;
         assert_eq!(refused.problem(), (401, "invalid_token"), "{end}");
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_revoked_has_no_token_in_any_role() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.certificate(Role::Admin).await;
+    let token = async |name: &str, role: &str| {
+        let offered = admin.post(&format!("/admin/clients/{name}/enroll"), json!({ "role": role })).await.ok(201);
+        offered["token"].as_str().expect("a token").to_owned()
+    };
+    let anybody = fixture.from("192.0.2.9");
+    let enrol = async |token: &str| anybody.post("/pki/enroll", json!({ "token": token, "csr": request() })).await;
+    let revoke = async |name: &str| admin.post("/admin/certificates/revoke", json!({ "client_id": name })).await;
+    // A worker whose certificates are revoked already, a client that is to monitor, and a name that has a token alone.
+    fixture.issue("w9", Role::Worker).await;
+    revoke("w9").await.ok(200);
+    fixture.issue("both", Role::Client).await;
+    for (name, role, certificates) in [("w9", "worker", 0), ("both", "monitoring", 1), ("w8", "worker", 0)] {
+        let token = token(name, role).await;
+        let answer = revoke(name).await.ok(200);
+        let revoked = answer["revoked"].as_array().map(Vec::len);
+        assert_eq!((revoked, &answer["tokens"]), (Some(certificates), &json!(1)), "{name}");
+        assert_eq!(enrol(&token).await.problem(), (401, "invalid_token"), "{name}");
+    }
+    assert_eq!(revoke("nobody").await.problem(), (404, "not_found"));
+    let token = token("both", "monitoring").await;
+    let client = json!({ "client_id": "both", "role": "client" });
+    assert_eq!(admin.post("/admin/certificates/revoke", client).await.ok(200)["tokens"], 0);
+    enrol(&token).await.ok(201);
+}
+
+#[tokio::test]
+async fn who_is_taken_out_as_the_body_arrives_brings_nothing_to_an_end() {
+    let fixture = Fixture::new().await;
+    let operator = fixture.certificate(Role::Admin).await;
+    fixture.signed_in(UserRole::Admin, Some("stays")).await;
+    let refusals = [("status", 401), ("role", 401), ("delete", 401), ("nothing", 201)];
+    for (end, expected) in refusals {
+        let admin = fixture.signed_in(UserRole::Admin, Some(end)).await;
+        let users = operator.get("/admin/users").await.ok(200);
+        let rows = users["data"].as_array().expect("a list");
+        let email = format!("admin-{end}@example.org");
+        let id = rows.iter().find(|row| row["email"] == email.as_str()).expect("listed")["id"].to_string();
+        let path = format!("/admin/users/{}", id.trim_matches('"'));
+        let taken_out = async {
+            match end {
+                "status" => drop(operator.put(&format!("{path}/status"), json!({ "is_active": false })).await.ok(200)),
+                "role" => drop(operator.put(&format!("{path}/role"), json!({ "role": "user_manager" })).await.ok(200)),
+                "delete" => assert_eq!(operator.delete(&path).await.status, 204),
+                _ => {}
+            }
+        };
+        let ask = json!({ "client_id": format!("ev-{end}"), "role": "admin" });
+        let answer = admin.post_slowly("/admin/certificates/generate", ask, taken_out).await;
+        assert_eq!(answer.status, expected, "{end}: {answer:?}");
+    }
+    let made = valid(&fixture).await.into_iter().filter(|(name, _)| name.starts_with("ev-")).collect::<Vec<_>>();
+    assert_eq!(made, [("ev-nothing".into(), Role::Admin)]);
+}
+
+#[tokio::test]
+async fn an_export_ends_with_the_right_to_it() {
+    let fixture = Fixture::new().await;
+    let envelopes = (0..=255).map(|n| fixture.key.message(n)).collect::<Vec<_>>();
+    fixture.register(&envelopes).await;
+    let operator = fixture.certificate(Role::Admin).await;
+    let admin = fixture.signed_in(UserRole::Admin, Some("leaves")).await;
+    let mut export = admin.begun("/admin/messages/export").await;
+    let first = export.frame().await.expect("a page").expect("read").into_data().expect("data");
+    assert_eq!(String::from_utf8_lossy(&first).lines().count(), 250);
+    fixture.signed_in(UserRole::Admin, Some("stays")).await;
+    let users = operator.get("/admin/users").await.ok(200);
+    let rows = users["data"].as_array().expect("a list");
+    let id = rows.iter().find(|row| row["email"] == "admin-leaves@example.org").expect("listed")["id"].to_string();
+    let path = format!("/admin/users/{}/status", id.trim_matches('"'));
+    operator.put(&path, json!({ "is_active": false })).await.ok(200);
+    assert!(export.frame().await.expect("an end").is_err(), "no more rows");
 }
 
 #[tokio::test]

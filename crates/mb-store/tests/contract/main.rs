@@ -141,7 +141,11 @@ on_every_backend! {
         a_sealed_value_is_replaced_only_as_it_was_read,
         a_report_takes_the_place_of_the_one_before;
     merging:
-        revocations_are_merged_back_after_a_new_epoch_alone;
+        revocations_are_merged_back_after_a_new_epoch_alone,
+        what_was_renewed_over_a_revoked_certificate_goes_with_it,
+        a_signed_list_is_taken_back_at_any_time,
+        after_a_restore_nobody_renews_until_every_proxy_has_told,
+        a_proxy_that_stays_away_holds_up_renewals_for_a_week_at_most;
     enrolling:
         a_token_is_good_for_one_certificate,
         a_token_ends_with_its_time,
@@ -150,7 +154,7 @@ on_every_backend! {
     issuing:
         a_certificate_follows_only_one_that_is_not_revoked,
         who_may_not_act_gets_no_certificate,
-        a_name_has_fifty_valid_certificates_at_most,
+        who_renews_in_a_loop_is_stopped_and_nobody_else_of_that_name,
         a_revocation_leaves_nothing_good_whoever_renews_meanwhile,
         a_name_is_revoked_in_the_roles_that_are_meant;
     running:

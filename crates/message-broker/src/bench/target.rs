@@ -126,7 +126,7 @@ impl Credentials {
             std::fs::read_to_string(path).with_context(|| format!("read {} (see --cert, --key, --ca)", path.display()))
         };
         let (certificate, key, ca) = (read(&self.certificate)?, read(&self.key)?, read(&self.ca)?);
-        let config = mb_crypto::tls::client_config(Some((&certificate, &key)), &ca, &[http.alpn()])
+        let config = mb_crypto::tls::proxy_client_config(Some((&certificate, &key)), &ca, &[http.alpn()])
             .with_context(|| format!("use certificate {}", self.certificate.display()))?;
         Ok(Arc::new(config))
     }

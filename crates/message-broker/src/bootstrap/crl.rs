@@ -2,6 +2,9 @@
 //!
 //! The lists follow from the store and the CAs alone, so whoever holds both can write them at any time, and one that was
 //! not written because of a crash is noticed: it is older than the newest revocation.
+//!
+//! The other way round, a file that names more than the store is from before a restore. What it names is revoked again
+//! before the file is replaced, and as a main server starts, before anybody is answered.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +13,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use mb_core::{Clock, Policy, Timestamp};
 use mb_server::authority::{RENEW_AFTER, RevocationList};
-use mb_server::{Authority, MainServer};
+use mb_server::{Authority, MainServer, ServerError};
+use mb_store::Store;
 use tokio::sync::watch;
 
 use crate::layout::Layout;
@@ -49,11 +53,38 @@ pub async fn keep_crl(layout: Layout, server: MainServer, clock: Clock, every: D
     }
 }
 
+/// Revokes again what the file names and the store does not. A file that cannot be read says nothing.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub async fn take_in(layout: &Layout, trusted: &str, store: &Store) -> Result<u64> {
+    let Some(lists) = text(layout).await? else { return Ok(0) };
+    sound(mb_server::authority::take_in(store, trusted.to_owned(), lists).await)
+}
+
+/// A broken file is written anew, and is no reason to do nothing else.
+fn sound(taken_in: Result<u64, ServerError>) -> Result<u64> {
+    match taken_in {
+        Err(ServerError::Crypto(error)) => {
+            tracing::warn!(%error, "crl.pem is no revocation list");
+            Ok(0)
+        }
+        other => other.context("take the revocation list back"),
+    }
+}
+
+async fn text(layout: &Layout) -> Result<Option<String>> {
+    let path = layout.crl();
+    let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(path));
+    Ok(reading.await.context("read crl.pem")?.ok())
+}
+
 /// Writes the lists anew if they are missing, broken, older than a day or older than the newest revocation.
 ///
 /// # Errors
 /// As [`write_crl`].
 pub async fn refresh_crl(layout: &Layout, authority: &Authority, clock: &Clock) -> Result<()> {
+    keep_listed(layout, authority).await?;
     let list = authority.revocation_list().await.context("sign the revocation list")?;
     let now = clock.now();
     let path = layout.crl();
@@ -70,6 +101,7 @@ pub async fn refresh_crl(layout: &Layout, authority: &Authority, clock: &Clock) 
 /// # Errors
 /// The store cannot be read, the file cannot be written.
 pub async fn write_crl(layout: &Layout, authority: &Authority) -> Result<()> {
+    keep_listed(layout, authority).await?;
     write(layout, authority.revocation_list().await.context("sign the revocation list")?).await
 }
 
@@ -77,6 +109,12 @@ async fn write(layout: &Layout, list: RevocationList) -> Result<()> {
     let path = layout.crl();
     let writing = tokio::task::spawn_blocking(move || mb_crypto::files::write_public(&path, &list.pem));
     writing.await.context("write crl.pem")?.context("write crl.pem")
+}
+
+/// What the file names stays revoked.
+async fn keep_listed(layout: &Layout, authority: &Authority) -> Result<()> {
+    let Some(lists) = text(layout).await? else { return Ok(()) };
+    sound(authority.take_in(lists).await).map(drop)
 }
 
 /// Whether a list can be read from the file, whatever it says.
@@ -92,7 +130,9 @@ fn written_at(path: &Path) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use mb_core::Role;
     use mb_runtime::metrics::Metrics;
+    use mb_server::authority::{Order, Which};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -133,6 +173,50 @@ mod tests {
             () = keeping => panic!("it goes on"),
             anew = anew => anew.expect("signed anew by itself"),
         }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_the_file_names_is_revoked_before_anybody_is_answered() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let layout = Layout::new(dir.path());
+        layout.create().expect("created");
+        let resolved = Resolved::load(dir.path(), &[]).expect("the defaults");
+        let open = async || {
+            let (clock, stopping) = (Clock::System, CancellationToken::new());
+            let opened =
+                crate::bootstrap::main_server(&layout, &resolved, &clock, &mut Metrics::default(), stopping).await;
+            opened.expect("opens")
+        };
+        let issue = async |server: &MainServer, name: &str| {
+            let (name, role) = (name.to_owned(), Role::Client);
+            let order = Order { name, role, domain: None, sans: Vec::new(), validity: None };
+            server.authority().issue(order, "test").await.expect("issues").identity
+        };
+        let (server, store) = open().await;
+        let lost = issue(&server, "lost").await;
+        store.close().await;
+        let (database, copy) = (resolved.config.store_path(dir.path()), dir.path().join("copy"));
+        std::fs::copy(&database, &copy).expect("copied");
+        let (server, store) = open().await;
+        let late = issue(&server, "late").await;
+        for name in ["lost", "late"] {
+            let which = Which::Name(name.into(), None);
+            assert_eq!(
+                server.authority().revoke(&which, "key_compromise", "test").await.expect("revokes").certificates.len(),
+                1
+            );
+        }
+        write_crl(&layout, server.authority()).await.expect("written");
+        store.close().await;
+        // The database is one from before the revocation, and knows nothing of the second certificate.
+        std::fs::copy(&copy, &database).expect("copied");
+        let (server, store) = open().await;
+        let policy = server.policy().borrow().clone();
+        assert!(policy.is_revoked(&lost) && policy.is_revoked(&late), "{policy:?}");
+        let signed = std::fs::read_to_string(layout.crl()).expect("written");
+        let listed = mb_crypto::ca::listed(&signed, &server.authority().ca_pem()).expect("read");
+        assert_eq!(listed.len(), 2, "{listed:?}");
         store.close().await;
     }
 }

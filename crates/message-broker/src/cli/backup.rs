@@ -1,6 +1,7 @@
 //! `backup`: made, listed and proven through the main server, whether it runs or not; restored while it is stopped.
 
 mod restore;
+mod undone;
 mod watching;
 
 use std::path::PathBuf;

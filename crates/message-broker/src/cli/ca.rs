@@ -11,7 +11,7 @@ use mb_api::dto::{
     CertificateQuery, CertificateRow, CertificateStatus, ExpiringQuery, GenerateCertificate, RevokeCertificate,
 };
 use mb_api::page::Page;
-use mb_core::{ClientName, Clock, DomainName, Identity, Role};
+use mb_core::{ClientName, ClientStatus, Clock, DomainName, Identity, Role};
 use mb_crypto::TrustAnchors;
 use serde::Serialize;
 
@@ -288,8 +288,17 @@ async fn verify(layout: &Layout, file: PathBuf, format: Format) -> Result<ExitCo
     let access = Access::open(layout).await?;
     let serial = mb_core::hex::encode(&identity.serial);
     let rows = all(&access).await;
+    let client = ClientName::parse(&identity.name).filter(|_| identity.role.has_domain());
+    let client = match &client {
+        // A client that is not known may act.
+        Some(name) => access.client.client(name).await.ok(),
+        None => None,
+    };
     access.close().await;
     let rows = rows?;
+    if let Some(client) = client.filter(|client| client.status != ClientStatus::Active) {
+        bail!("{} is refused: the client {} is {}", file.display(), client.id, client.status);
+    }
     if let Some(row) = rows.into_iter().find(|row| row.id == serial)
         && row.status == CertificateStatus::Revoked
     {
@@ -327,6 +336,16 @@ async fn revoke(layout: &Layout, name: Option<String>, which: RevokeArgs, format
     } else {
         answer.revoked.iter().for_each(|serial| output::data(serial));
         output::note(&format!("{} revoked", output::counted(answer.revoked.len(), "certificate")));
+        for (names, fault) in [(&answer.behind, "do not know it yet"), (&answer.silent, "are not heard of")] {
+            if !names.is_empty() {
+                let names = names.join(", ");
+                output::note(&format!("proxies that {fault} and may go on letting them in: {names}"));
+            }
+        }
+        if answer.tokens > 0 {
+            let tokens = usize::try_from(answer.tokens).unwrap_or(usize::MAX);
+            output::note(&format!("{} voided", output::counted(tokens, "unused enrolment token")));
+        }
         if !answer.successors.is_empty() {
             let good = answer.successors.join(", ");
             output::note(&format!("renewed over it and still good: {good} (--successors revokes these, too)"));

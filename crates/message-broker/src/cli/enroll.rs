@@ -47,7 +47,8 @@ pub(crate) async fn run(layout: &Layout, args: EnrollArgs) -> Result<ExitCode> {
         (None, Some(pin)) => fetch_ca(&args.url, pin).await?,
         (None, None) => bail!("the token comes without the CA's fingerprint: name the CA certificate with --ca"),
     };
-    let tls = mb_crypto::tls::main_server_client_config(None, &ca).context("read the CA certificate")?;
+    let tls = mb_crypto::tls::main_server_client_config(None, &ca, &layout.listed_as_revoked(&ca))
+        .context("read the CA certificate")?;
     let client = Client::new(Transport::mtls(tls, &args.url).context("connect to the main server")?);
     let (key, csr) = SigningRequest::create("enroll").context("make a key")?;
     let signed = ask(&client, &Enrol { token: SecretText::new(token.to_owned()), csr }).await.context("enroll")?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Role};
+use mb_crypto::tls::RevokedSet;
 use mb_runtime::lifecycle::Hangups;
 use mb_runtime::logging::{Component, Level};
 use mb_runtime::{Lifecycle, Listener, Metrics};
@@ -66,7 +67,8 @@ async fn serve(
     knobs.add(Knob::LogLevel(level));
     let starting = async {
         let (config, clock) = (&resolved.config, Clock::System);
-        let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs };
+        let revoked = RevokedSet::default();
+        let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs, revoked };
         let started = start(&wiring, resolved, role, listener, (lock, supervisor)).await;
         match &started {
             Ok(Some(_)) => {

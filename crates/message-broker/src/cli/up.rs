@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mb_core::Clock;
+use mb_crypto::tls::RevokedSet;
 use mb_runtime::lifecycle::{Hangups, Signals};
 use mb_runtime::logging::{Component, Level};
 use mb_runtime::{Lifecycle, Metrics};
@@ -49,7 +50,8 @@ fn serve(layout: &Layout, resolved: &Resolved, level: Level, lock: &RoleLock, su
         let proxy_port = ports.proxy_port();
         let knobs = Knobs::default();
         knobs.add(Knob::LogLevel(level));
-        let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs };
+        let revoked = RevokedSet::default();
+        let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs, revoked };
         // From here on ports answer, and whoever got an answer may send a signal.
         let signals = Signals::new().context("listen for signals")?;
         let running = wiring.start(ports, server, store.clone(), metrics).await?;

@@ -278,6 +278,43 @@ fn parse_dotenv(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// What a line of an `.env` sets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Named {
+    /// A key of the configuration, `section.key`.
+    Key(String),
+    /// A secret, by its name, without `_FILE`.
+    Secret(String),
+}
+
+/// The lines of an `.env` that set something this version knows, as they are read, and what that is.
+pub(super) fn known_lines(text: &str) -> Vec<(Named, String)> {
+    let defaults: Table = DEFAULT.parse().unwrap_or_default();
+    let keys: Vec<String> = flatten(&defaults).map(|(key, _)| key).collect();
+    let named = |name: &str| {
+        let bare = name.strip_suffix("_FILE").unwrap_or(name);
+        if SECRETS.contains(&bare) {
+            return Some(Named::Secret(bare.to_owned()));
+        }
+        let name = if bare == DATABASE_URL { bare } else { name };
+        let key = match ALIASES.iter().find(|(alias, _)| *alias == name) {
+            Some((_, key)) => (*key).to_owned(),
+            None => name.strip_prefix("MB_")?.to_ascii_lowercase().replacen("__", ".", 1),
+        };
+        keys.contains(&key).then_some(Named::Key(key))
+    };
+    let line = |(name, value): (String, String)| {
+        let named = named(&name)?;
+        // Behind the value of a key may stand a comment, which is nobody's; a password may hold anything.
+        let value = match &named {
+            Named::Key(_) => value.split_once(" #").map_or(value.as_str(), |(value, _)| value.trim_end()),
+            Named::Secret(_) => &value,
+        };
+        Some((named, format!("{name}=\"{value}\"")))
+    };
+    parse_dotenv(text).into_iter().filter_map(line).collect()
+}
+
 fn unquote(value: &str) -> &str {
     ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value)
 }

@@ -19,7 +19,7 @@ pub(super) async fn check(patient: Patient<'_>) -> Vec<Finding> {
     }
     let asked = async {
         let ca = read_text(&patient.layout.ca_certificate())?;
-        let tls = mb_crypto::tls::main_server_client_config(None, &ca)?;
+        let tls = mb_crypto::tls::main_server_client_config(None, &ca, &patient.layout.listed_as_revoked(&ca))?;
         let began = Clock::System.now();
         let report = Client::new(Transport::mtls(tls, &url)?).health().await?;
         anyhow::Ok((report, began, Clock::System.now()))

@@ -11,26 +11,18 @@ use anyhow::{Context, Result, ensure};
 use mb_core::Role;
 
 use super::Part;
-use crate::config::{Config, Resolved};
+use crate::config::{self, Config, Named, Resolved};
 use crate::layout::Layout;
 use crate::lock::{Purpose, RoleLock};
 
-/// Settings in `.env` that are the main server's alone, by what their names begin with.
-const SERVERS_OWN: [&str; 9] = [
-    "DATABASE_URL",
-    "JWT_SECRET",
-    "ENCRYPTION_KEY",
-    "SMTP_",
-    "ADMIN_",
-    "MB_STORE__",
-    "MB_MAIL__",
-    "MB_BACKUP__",
-    "MB_PKI__",
-];
-/// Settings of the queue, which a portal has nothing to do with.
-const QUEUES_OWN: [&str; 2] = ["REDIS_", "MB_REDIS__"];
-/// The same in `message-broker.toml`, by section.
+/// Sections of the settings that are the main server's alone.
 const SERVERS_SECTIONS: [&str; 4] = ["store", "mail", "backup", "pki"];
+/// The same of single keys.
+const SERVERS_KEYS: [&str; 1] = ["server.encryption_key"];
+/// What the secrets of the queue begin with, with which a portal has nothing to do. All others are the main server's.
+const QUEUES_SECRETS: &str = "REDIS_";
+/// The queue's section.
+const QUEUES_SECTION: &str = "redis";
 
 /// What is kept while the system runs, and whose it is from now on.
 const KEPT: [(Part, &str); 9] = [
@@ -209,19 +201,25 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     mb_crypto::files::write_private(to, &bytes).with_context(|| format!("write {}", to.display()))
 }
 
-fn is_foreign(name: &str, role: Role) -> bool {
-    let begins = |names: &[&str]| names.iter().any(|begin| name.starts_with(begin));
-    role != Role::Server && (begins(&SERVERS_OWN) || (role == Role::Portal && begins(&QUEUES_OWN)))
+fn may_know(named: &Named, role: Role) -> bool {
+    match named {
+        Named::Secret(name) => name.starts_with(QUEUES_SECRETS) && role != Role::Portal,
+        Named::Key(key) => {
+            let section = key.split('.').next().unwrap_or_default();
+            let servers = SERVERS_SECTIONS.contains(&section) || SERVERS_KEYS.contains(&key.as_str());
+            !servers && (section != QUEUES_SECTION || role != Role::Portal)
+        }
+    }
 }
 
-/// The lines of an `.env` that a role may know.
+/// The lines of an `.env` that a role may know. Whatever is not known to be for it stays behind, comments too: they hold
+/// what was set once, and more names may be secrets than this program knows.
 fn environment(text: &str, role: Role) -> String {
-    let name =
-        |line: &str| line.trim_start().trim_start_matches("export ").split('=').next().unwrap_or("").trim().to_owned();
-    // A line that was only commented out holds a secret all the same.
-    let bare = |line: &str| name(line.trim_start().trim_start_matches(['#', ' ']));
-    let kept = text.lines().filter(|line| !is_foreign(&bare(line), role));
-    kept.fold(String::new(), |all, line| all + line + "\n")
+    if role == Role::Server {
+        return text.to_owned();
+    }
+    let kept = config::known_lines(text).into_iter().filter(|(named, _)| may_know(named, role));
+    kept.fold(String::new(), |all, (_, line)| all + &line + "\n")
 }
 
 /// The sections of the settings that a role may know.
@@ -232,7 +230,10 @@ fn settings(text: &str, role: Role) -> Result<String> {
     let mut table: toml::Table = text.parse().context("read message-broker.toml")?;
     table.retain(|section, _| !SERVERS_SECTIONS.contains(&section));
     if role == Role::Portal {
-        table.remove("redis");
+        table.remove(QUEUES_SECTION);
+    }
+    if let Some(toml::Value::Table(server)) = table.get_mut("server") {
+        server.retain(|key, _| !SERVERS_KEYS.contains(&format!("server.{key}").as_str()));
     }
     toml::to_string(&table).context("write message-broker.toml")
 }
@@ -302,10 +303,16 @@ mod tests {
 
     #[test]
     fn a_role_gets_the_settings_that_it_needs_and_no_secret_of_another() {
-        let env = "# comment\n# DATABASE_URL=mysql://old\nDATABASE_URL=mysql://a\nJWT_SECRET=b\nREDIS_HOST=c\nexport SMTP_PASSWORD=d\nMAIN_SERVER_URL=e\n";
+        let env = "# comment\n# DATABASE_URL=mysql://old\nDATABASE_URL=mysql://a\nJWT_SECRET=b\nREDIS_HOST=c\n\
+                   REDIS_PASSWORD='d # e'\nexport SMTP_PASSWORD=f\nexport MAIN_SERVER_URL=g # DATABASE_URL=h\n\
+                   export\tJWT_SECRET=i\n\"MB_BACKUP__PASSPHRASE\"=j\njwt_secret=k\nMYSQL_PWD=l\nmb_store__url=m\n\
+                   MB_PROXY__PORT=1\nENCRYPTION_KEY_PATH=n\n";
         assert_eq!(environment(env, Role::Server), env.to_owned());
-        assert_eq!(environment(env, Role::Proxy), "# comment\nREDIS_HOST=c\nMAIN_SERVER_URL=e\n");
-        assert_eq!(environment(env, Role::Portal), "# comment\nMAIN_SERVER_URL=e\n");
+        let portal = "MAIN_SERVER_URL=\"g\"\nMB_PROXY__PORT=\"1\"\n";
+        assert_eq!(environment(env, Role::Portal), portal);
+        let proxy = format!("REDIS_HOST=\"c\"\nREDIS_PASSWORD=\"d # e\"\n{portal}");
+        assert_eq!(environment(env, Role::Proxy), proxy);
+        assert_eq!(environment(&proxy, Role::Proxy), proxy, "it is read as it was");
         let toml = "[store]\nurl = \"mysql://a\"\n[proxy]\nport = 1\n[redis]\nport = 2\n";
         assert_eq!(settings(toml, Role::Worker).expect("read"), "[proxy]\nport = 1\n\n[redis]\nport = 2\n");
         assert_eq!(settings(toml, Role::Portal).expect("read"), "[proxy]\nport = 1\n");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use mb_api::client::Client;
 use mb_core::{Policy, Role};
 use mb_runtime::logging::Component;
 use mb_runtime::metrics::Metrics;
@@ -55,8 +56,10 @@ impl Wiring<'_> {
     /// A file cannot be used, Redis would throw the queue away.
     pub async fn worker_alone(&self, resolved: &Resolved, listener: Listener) -> Result<Running> {
         let redis = queue::redis(resolved, self.layout).await?;
-        Component::Worker
-            .scope(|| self.worker(listener, Waiting::Redis(Box::new(redis)), &Link::Remote, Vec::new()))?;
+        Component::Worker.scope(|| {
+            let followed = Some(self.followed(Role::Worker)?);
+            self.worker(listener, Waiting::Redis(Box::new(redis)), &Link::Remote, followed, Vec::new())
+        })?;
         Ok(Running { journal: None, store: None })
     }
 
@@ -66,8 +69,8 @@ impl Wiring<'_> {
     /// A file cannot be used.
     pub fn portal_alone(&self, listener: Listener) -> Result<Running> {
         Component::Portal.scope(|| {
-            let policy = self.followed(Role::Portal)?;
-            self.portal(listener, policy, &Link::Remote)
+            let (policy, follower) = self.followed(Role::Portal)?;
+            self.portal(listener, policy, Some(follower), &Link::Remote)
         })?;
         Ok(Running { journal: None, store: None })
     }
@@ -92,14 +95,15 @@ impl Wiring<'_> {
         self.lifecycle.soft().run_until_cancelled(appear).await.is_some()
     }
 
-    /// The main server's policy, followed in the background.
-    fn followed(&self, role: Role) -> Result<PolicyWatch> {
+    /// The main server's policy, followed in the background by a client of its own.
+    fn followed(&self, role: Role) -> Result<(PolicyWatch, Client)> {
         let (sender, receiver) = watch::channel::<Option<Arc<Policy>>>(None);
-        let follower = PolicyFollower::new(self.client_as(role, &Link::Remote)?);
+        let client = self.client_as(role, &Link::Remote)?;
+        let follower = PolicyFollower::new(client.clone());
         let soft = self.lifecycle.soft();
         self.lifecycle.spawn("policy follow", Criticality::Critical, async move {
             soft.run_until_cancelled(follower.feed(sender)).await;
         });
-        Ok(PolicyWatch::from(receiver))
+        Ok((PolicyWatch::from(receiver), client))
     }
 }

@@ -14,10 +14,10 @@ use mb_api::peer::Peer;
 use mb_core::{Clock, Identity, Role, Timestamp};
 use mb_crypto::ca::{BACKDATED, SigningRequest};
 use mb_crypto::data_key::Signer;
-use mb_crypto::tls::ReloadableServerConfig;
+use mb_crypto::tls::{ReloadableServerConfig, RevokedSet};
 use mb_proxy::Proxy;
-use mb_runtime::Criticality;
 use mb_runtime::metrics::{GaugeFamily, Metrics};
+use mb_runtime::{Criticality, PolicyWatch};
 use mb_server::{Authorities, MainServer, Notary};
 use tokio::time::Instant;
 
@@ -44,6 +44,10 @@ pub(super) struct Users {
     pub(super) proxy: Option<Proxy>,
     pub(super) server: Option<MainServer>,
     pub(super) expiry: Option<Expiry>,
+    /// Says which main servers are good no more.
+    pub(super) policy: Option<PolicyWatch>,
+    /// Follows that policy, where `client` does not.
+    pub(super) follower: Option<Client>,
 }
 
 /// A pair of files that is shown to the public in the place of the component's own.
@@ -58,7 +62,8 @@ impl Wiring<'_> {
     pub(super) fn keep_certificate(&self, role: Role, link: Option<&Link>, users: Users) {
         let renews = matches!(link, Some(Link::Remote)).then(|| users.client.clone()).flatten();
         let own = self.own_pair(role);
-        let keeper = Keeper { layout: self.layout.clone(), clock: self.clock.clone(), role, own, users, renews };
+        let (layout, clock, revoked) = (self.layout.clone(), self.clock.clone(), self.revoked.clone());
+        let keeper = Keeper { layout, clock, role, own, users, renews, revoked };
         let soft = self.lifecycle.soft();
         self.lifecycle.spawn("certificate", Criticality::Critical, async move {
             soft.run_until_cancelled(Box::pin(Arc::new(keeper).run())).await;
@@ -147,6 +152,8 @@ struct Keeper {
     users: Users,
     /// Who renews; `None` where the main server of this process does.
     renews: Option<Client>,
+    /// Which main servers it does not call.
+    revoked: RevokedSet,
 }
 
 /// A pair that can be used.
@@ -175,6 +182,10 @@ impl Keeper {
         let mut not_before = Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
+            if self.revoked_changed() {
+                // Connections to whoever is revoked now are not used again.
+                held = self.take_up(true).await.or(held);
+            }
             let now_seen = self.aside(Self::seen).await;
             // Files that still change are looked at again: a pair is written one file after the other.
             let settled = last_seen == now_seen;
@@ -203,6 +214,12 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Takes over whom the policy names as revoked; whether that are others than before.
+    fn revoked_changed(&self) -> bool {
+        let policy = self.users.policy.as_ref().and_then(PolicyWatch::current);
+        policy.is_some_and(|policy| self.revoked.replace(policy.revoked.clone()))
     }
 
     /// Reads files where nobody waits for a disk. A disk that does not answer is complained about and waited for: there is
@@ -248,7 +265,7 @@ impl Keeper {
         if let Some(tls) = &self.users.tls {
             tls.replace(pair.tls.clone());
         }
-        if let Some(client) = &self.users.client {
+        for client in self.users.client.iter().chain(&self.users.follower) {
             let peer = Peer::in_process(Arc::new(pair.identity.clone()));
             client.adopt(NewIdentity { peer, tls: pair.client.clone() });
         }
@@ -302,7 +319,7 @@ impl Keeper {
         Ok(Pair {
             tls,
             public,
-            client: mb_crypto::tls::main_server_client_config(Some((&chain, key.expose())), &ca)?,
+            client: mb_crypto::tls::main_server_client_config(Some((&chain, key.expose())), &ca, &self.revoked)?,
             identity,
             signer,
             notary,

@@ -24,6 +24,10 @@ const SOON: Duration = Duration::from_hours(30 * 24);
 const CA_SOON: Duration = Duration::from_hours(365 * 24);
 /// The words, in days.
 const STEPS: [u64; 4] = [1, 7, 14, 30];
+/// Longer than this no answer of a main server is on its way: what it has to say is not known here.
+const POLICY_SILENCE: Duration = mb_api::client::POLL.saturating_add(Duration::from_secs(15));
+/// What was decided since the copy was made is not known, sessions that had ended are open again.
+const PUT_BACK: &str = "is older than what proxies know: run message-broker admin store new-epoch";
 /// How long a portal waits for its main server's answer.
 const MAIN_SERVER: Duration = Duration::from_secs(1);
 
@@ -42,7 +46,7 @@ pub(super) fn proxy(health: Health, proxy: &Proxy, journal: &Journal, clock: Clo
                 match (age, usable) {
                     (None, _) => Check::unhealthy("none received yet"),
                     (Some(age), Err(reason)) => Check::unhealthy(format!("{age} s old: {reason}")),
-                    (Some(age), Ok(())) if age > 120 => {
+                    (Some(age), Ok(())) if age > POLICY_SILENCE.as_secs() => {
                         Check::degraded(format!("{age} s old, the main server is silent"))
                     }
                     (Some(age), Ok(())) => Check::healthy(format!("{age} s old")),
@@ -105,6 +109,7 @@ pub(super) fn server(health: Health, server: &MainServer, clock: Clock) -> Healt
         let server = server.clone();
         async move {
             match server.check().await {
+                Ok(()) if server.is_behind() => Check::degraded(PUT_BACK),
                 Ok(()) => Check::healthy("answers"),
                 Err(error) => {
                     limited("health: store", || tracing::warn!(%error, "store does not answer"));

@@ -35,7 +35,7 @@ impl Wiring<'_> {
         let (certificate, key) = self.layout.component(role.as_str());
         let (certificate, key) = (read_text(&certificate)?, read_secret(&key)?);
         let ca = read_text(&self.layout.ca_certificate())?;
-        let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &ca)
+        let tls = mb_crypto::tls::main_server_client_config(Some((&certificate, key.expose())), &ca, &self.revoked)
             .with_context(|| format!("read certs/{role}.crt"))?;
         Transport::mtls(tls, &self.config.server.url()).context("read server.url")
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use mb_api::client::Client;
 use mb_core::Role;
 use mb_portal::Portal;
 use mb_runtime::metrics::Metrics;
@@ -13,7 +14,13 @@ use super::{Link, Wiring, health};
 
 impl Wiring<'_> {
     /// Starts the portal on its port.
-    pub(super) fn portal(&self, listener: Listener, policy: PolicyWatch, server: &Link) -> Result<Metrics> {
+    pub(super) fn portal(
+        &self,
+        listener: Listener,
+        policy: PolicyWatch,
+        follower: Option<Client>,
+        server: &Link,
+    ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
         let expiry = certificates::expiry(Role::Portal, &mut metrics);
         let access = self.restricted(policy.clone());
@@ -26,8 +33,14 @@ impl Wiring<'_> {
         let config = AppConfig::new(Role::Portal, mb_portal::ROUTES);
         let app = App::with_own_fallback(config, router, &mut metrics).error_pages(mb_portal::error_page);
         let tls = self.tls(Role::Portal)?;
-        let users =
-            Users { tls: Some(Arc::clone(&tls)), client: Some(client), expiry: Some(expiry), ..Users::default() };
+        let users = Users {
+            tls: Some(Arc::clone(&tls)),
+            client: Some(client),
+            expiry: Some(expiry),
+            policy: Some(policy.clone()),
+            follower,
+            ..Users::default()
+        };
         self.keep_certificate(Role::Portal, Some(server), users);
         let url = self.config.portal.url(&self.config.server);
         let plain_text =

@@ -56,6 +56,10 @@ impl Wiring<'_> {
         let client = self.client_as(Role::Proxy, server)?;
         let proxy = Proxy::open(&config, journal.clone(), signer, client.clone(), self.clock.clone(), &mut metrics)
             .context("open the proxy")?;
+        // Before the main server is called for the first time.
+        if let Some(policy) = proxy.policy().borrow().as_ref() {
+            self.revoked.replace(policy.revoked.clone());
+        }
         proxy.start(self.lifecycle);
         let redis = redis.map(|redis| proxy.forward_to(redis, self.lifecycle, &mut metrics));
         let policy = PolicyWatch::from(proxy.policy());
@@ -80,6 +84,7 @@ impl Wiring<'_> {
             client: Some(client),
             proxy: Some(proxy),
             expiry: Some(expiry),
+            policy: Some(policy.clone()),
             ..Users::default()
         };
         self.keep_certificate(Role::Proxy, Some(server), users);

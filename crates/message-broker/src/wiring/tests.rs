@@ -15,7 +15,7 @@ use crate::reference;
 #[tokio::test]
 async fn metrics_are_listed() {
     let mut listed = BTreeMap::<String, (Description, Vec<&str>)>::new();
-    for (role, metrics) in of_every_role().await {
+    for (role, metrics) in Box::pin(of_every_role()).await {
         for known in metrics.descriptions() {
             let (first, roles) = listed.entry(known.name.clone()).or_insert_with(|| (known.clone(), Vec::new()));
             assert_eq!(*first, known, "one name, one meaning");
@@ -42,7 +42,9 @@ async fn of_every_role() -> [(&'static str, Metrics); 5] {
     let resolved = Resolved::load(layout.root(), &ports).expect("a configuration");
     let (config, lifecycle, clock) = (&resolved.config, Lifecycle::new(), Clock::System);
     let knobs = Knobs::default();
-    let wiring = Wiring { layout: &layout, config, clock: clock.clone(), lifecycle: &lifecycle, knobs: &knobs };
+    let revoked = RevokedSet::default();
+    let wiring =
+        Wiring { layout: &layout, config, clock: clock.clone(), lifecycle: &lifecycle, knobs: &knobs, revoked };
     let mut main_server = Metrics::new();
     let opened = bootstrap::main_server(&layout, &resolved, &clock, &mut main_server, lifecycle.soft()).await;
     let (server, store) = opened.expect("a main server");
@@ -55,9 +57,9 @@ async fn of_every_role() -> [(&'static str, Metrics); 5] {
     let journal = wiring.open_journal().await.expect("a journal");
     let redis = RedisConfig::new(RedisAddress::Tcp("127.0.0.1".to_owned(), 1));
     let proxy = wiring.proxy(listener(Role::Proxy), &journal, &link, Some(redis.clone())).expect("a proxy");
-    let portal = wiring.portal(listener(Role::Portal), policy, &link).expect("a portal");
+    let portal = wiring.portal(listener(Role::Portal), policy, None, &link).expect("a portal");
     let waiting = Waiting::Redis(Box::new(redis));
-    let worker = wiring.worker(listener(Role::Worker), waiting, &link, Vec::new()).expect("a worker");
+    let worker = wiring.worker(listener(Role::Worker), waiting, &link, None, Vec::new()).expect("a worker");
     lifecycle.stop();
     let process = Metrics::of_process(env!("CARGO_PKG_VERSION"), &clock);
     [("main-server", main_server), ("proxy", proxy), ("worker", worker), ("portal", portal), ("every process", process)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use axum::Router;
+use mb_api::client::Client;
 use mb_api::paths;
 use mb_core::{Egress, Role};
 use mb_crypto::random::random_array;
 use mb_runtime::metrics::{Access, Metrics};
-use mb_runtime::{App, AppConfig, Listener, PlainServer};
+use mb_runtime::{App, AppConfig, Listener, PlainServer, PolicyWatch};
 use mb_worker::{DeliveryConfig, Worker, WorkerConfig};
 
 use super::certificates::{self, Users};
@@ -23,6 +24,7 @@ impl Wiring<'_> {
         listener: Listener,
         waiting: Waiting,
         server: &Link,
+        followed: Option<(PolicyWatch, Client)>,
         mut sources: Vec<Metrics>,
     ) -> Result<Metrics> {
         let mut metrics = Metrics::new();
@@ -45,7 +47,9 @@ impl Wiring<'_> {
         };
         let client = self.client_as(Role::Worker, server)?;
         let expiry = certificates::expiry(Role::Worker, &mut metrics);
-        let users = Users { client: Some(client.clone()), expiry: Some(expiry.clone()), ..Users::default() };
+        let (policy, asking) = followed.unzip();
+        let own = Some(client.clone());
+        let users = Users { client: own, expiry: Some(expiry.clone()), policy, follower: asking, ..Users::default() };
         self.keep_certificate(Role::Worker, Some(server), users);
         let worker = Worker::start(config, queue, client, self.clock.clone(), self.lifecycle, &mut metrics);
         let health = health::worker(health::redis(self.health(), redis), &worker, self.clock.clone());

@@ -92,6 +92,15 @@ pub struct Revoked {
     /// The serial numbers of those that were renewed over these and stay good.
     #[serde(default)]
     pub successors: Vec<String>,
+    /// How many tokens for a first certificate are good no more.
+    #[serde(default)]
+    pub tokens: u64,
+    /// Proxies that are heard of and do not know it yet, by name.
+    #[serde(default)]
+    pub behind: Vec<String>,
+    /// Proxies that were not heard of for a minute, by name: they may not know it.
+    #[serde(default)]
+    pub silent: Vec<String>,
 }
 
 /// What a certificate is worth at the moment.

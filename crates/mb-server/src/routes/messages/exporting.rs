@@ -63,7 +63,7 @@ pub(crate) async fn export(
     // What is no query is refused as in a list, and not in the middle of a file.
     let first = page(&app, &query, View::All).await?;
     app.store.audit(&actor, "messages.export", "messages", about).await.map_err(store_fault)?;
-    let export = Export { app, query, format, state: Progress::Begins(first) };
+    let export = Export { app, caller, query, format, state: Progress::Begins(first) };
     let lines = stream::try_unfold(export, |export| async move { export.step().await });
     let name = format!("attachment; filename=\"messages.{}\"", format.as_str());
     let headers = [
@@ -77,6 +77,7 @@ pub(crate) async fn export(
 /// A file that is being made.
 struct Export {
     app: Arc<App>,
+    caller: Caller,
     query: MessageQuery,
     format: ExportFormat,
     state: Progress,
@@ -101,7 +102,8 @@ impl Export {
                 first
             }
             Progress::Goes => {
-                let stopped = self.app.stopping.is_cancelled();
+                // Whoever is taken out as the file is read gets no more of it.
+                let stopped = self.app.stopping.is_cancelled() || self.caller.again(&self.app).await.is_err();
                 let page = page(&self.app, &self.query, View::All).await;
                 page.ok().filter(|_| !stopped).ok_or_else(|| std::io::Error::other("the export broke off"))?
             }

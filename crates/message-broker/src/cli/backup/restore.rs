@@ -16,11 +16,12 @@ use mb_store::{Contents, Store};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::undone::ShutOut;
 use super::watching::Telling;
 use crate::bootstrap;
 use crate::cli::Format;
 use crate::config::{self, Resolved};
-use crate::layout::Layout;
+use crate::layout::{Layout, read_text};
 use crate::lock::{Purpose, RoleLock};
 use crate::output;
 
@@ -68,8 +69,13 @@ pub(super) async fn run(layout: &Layout, args: RestoreArgs) -> Result<ExitCode> 
     let resolved = Resolved::load(layout.root(), &config::environment_pairs())?;
     let store = bootstrap::open_store(layout, &resolved.config, &Clock::System).await?;
     let filled = fill(&store, &resolved, &checked, &progress, telling).await;
+    let settled = match filled {
+        Ok((contents, before)) => settle(layout, &store, before).await.map(|(undone, again)| (contents, undone, again)),
+        Err(error) => Err(error),
+    };
     store.close().await;
-    report(&path, &placed, &filled?, args.format)?;
+    let (contents, undone, again) = settled?;
+    report(&Restored { path: &path, placed: &placed, contents: &contents, undone: &undone, again }, args.format)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,8 +104,9 @@ async fn fill(
     checked: &Checked,
     progress: &Arc<Progress>,
     telling: bool,
-) -> Result<Contents> {
+) -> Result<(Contents, ShutOut)> {
     store.migrate().await.context("migrate the database")?;
+    let before = ShutOut::of(store).await?;
     if !resolved.config.store.is_embedded() {
         keep_main_servers_out(store, Duration::from_secs(resolved.config.server.lease)).await?;
     }
@@ -107,7 +114,13 @@ async fn fill(
     let restored = told(telling, progress, importing).await.context(
         "put the rows back; the database is half restored now, and no main server starts on it until this was repeated",
     )?;
-    Ok(restored.contents)
+    Ok((restored.contents, before))
+}
+
+/// Takes back what this machine's revocation list names, and looks for what was undone.
+async fn settle(layout: &Layout, store: &Store, before: ShutOut) -> Result<(ShutOut, u64)> {
+    let again = bootstrap::take_in(layout, &read_text(&layout.ca_certificate())?, store).await?;
+    Ok((before.undone(&ShutOut::of(store).await?), again))
 }
 
 /// Main servers of other machines may use the same database.
@@ -140,7 +153,17 @@ async fn told<T>(telling: bool, progress: &Progress, work: impl Future<Output = 
     }
 }
 
-fn report(path: &Path, placed: &Placed, contents: &Contents, format: Format) -> Result<()> {
+struct Restored<'a> {
+    path: &'a Path,
+    placed: &'a Placed,
+    contents: &'a Contents,
+    undone: &'a ShutOut,
+    /// Certificates that were revoked again.
+    again: u64,
+}
+
+fn report(restored: &Restored<'_>, format: Format) -> Result<()> {
+    let Restored { path, placed, contents, undone, again } = restored;
     let rows = contents.0.values().sum::<u64>();
     let messages = contents.0.get("messages").copied().unwrap_or(0);
     if format.json {
@@ -153,6 +176,8 @@ fn report(path: &Path, placed: &Placed, contents: &Contents, format: Format) -> 
             "files_same": placed.same,
             "files_kept": placed.kept,
             "notes": placed.notes,
+            "revoked_again": again,
+            "active_again": { "clients": undone.clients, "users": undone.users },
         }));
     }
     for note in &placed.notes {
@@ -161,6 +186,15 @@ fn report(path: &Path, placed: &Placed, contents: &Contents, format: Format) -> 
     for kept in &placed.kept {
         output::note(&format!("kept as it is, the backup's is another: {kept}"));
     }
+    if *again > 0 {
+        output::note(&format!("{again} certificates revoked again, as certs/crl.pem says"));
+    }
+    for words in undone.words() {
+        output::note(&words);
+    }
+    output::note(
+        "who was suspended, archived or disabled since the backup is so no more: admin clients list, admin users list",
+    );
     output::note(&format!("{} files put back, {} were there", placed.written, placed.same));
     output::note("everybody is signed out; proxies offer again what they keep as soon as the main server runs");
     output::data(&format!("{rows} rows, {messages} messages"));

@@ -134,7 +134,8 @@ impl Server {
         let is_up = || match self.program {
             "redis-server" => self.redis_cli(&["PING"]) == "PONG",
             _ => {
-                TcpStream::connect(("127.0.0.1", self.port)).is_ok() && UnixStream::connect(self.dir.join("s.sock")).is_ok()
+                TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+                    && UnixStream::connect(self.dir.join("s.sock")).is_ok()
             }
         };
         while !is_up() {
