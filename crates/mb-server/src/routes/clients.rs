@@ -82,6 +82,11 @@ pub(crate) async fn set_status(
     let changed = app.store.set_client_status(&name(&id)?, request.status, actor.as_str()).await;
     let client = changed.map_err(store_fault)?.ok_or_else(ApiError::not_found)?;
     announce(&app).await?;
+    // Those that ask other main servers, too: a client that is suspended is out wherever it comes in.
+    let behind = app.policy.adopted_elsewhere(&app.store).await.map_err(store_fault)?;
+    if !behind.live.is_empty() {
+        tracing::warn!(client.id = %client.name, proxies = ?behind.live, "proxies may not know of a client's status yet");
+    }
     Ok(Json(present(client)))
 }
 
