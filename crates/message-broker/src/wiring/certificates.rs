@@ -4,25 +4,28 @@
 //! on the same machine or this very task. Open connections go on. A pair that cannot be used changes nothing: the last
 //! good one stays in use, the log and health say so, and it is tried again, at once when it changes.
 
+mod expiry;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use mb_api::client::{Client, NewIdentity};
 use mb_api::peer::Peer;
-use mb_core::{Clock, Identity, Role, Timestamp};
+use mb_core::{Clock, Identity, Role};
 use mb_crypto::ca::{BACKDATED, SigningRequest};
 use mb_crypto::data_key::Signer;
 use mb_crypto::tls::{ReloadableServerConfig, RevokedSet};
 use mb_proxy::Proxy;
-use mb_runtime::metrics::{GaugeFamily, Metrics};
 use mb_runtime::{Criticality, PolicyWatch};
 use mb_server::{Authorities, MainServer, Notary};
 use tokio::time::Instant;
 
 use super::{Link, Wiring};
 use crate::layout::{KeyPair, Layout, check_file, read_secret, read_text};
+
+pub(super) use expiry::{Expiry, Life, Lives, expiry, expiry_beside_ca};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -69,78 +72,6 @@ impl Wiring<'_> {
             soft.run_until_cancelled(Box::pin(Arc::new(keeper).run())).await;
         });
     }
-}
-
-/// When a certificate begins and ends.
-pub(super) type Life = (Timestamp, Timestamp);
-
-/// When the certificates of a component begin and end, as gauges and for health.
-#[derive(Clone, Debug)]
-pub(super) struct Expiry {
-    gauges: GaugeFamily,
-    role: Role,
-    lives: Arc<Mutex<Lives>>,
-}
-
-#[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Lives {
-    /// The component's own; `None` before it was read.
-    pub(super) own: Option<Life>,
-    /// Of what it shows to the public in that one's place, if it does.
-    pub(super) public: Option<Life>,
-    /// The files have changed and cannot be used as they are now.
-    pub(super) unusable: bool,
-}
-
-impl Expiry {
-    fn of(gauges: &GaugeFamily, role: Role) -> Self {
-        Self { gauges: gauges.clone(), role, lives: Arc::default() }
-    }
-
-    fn show(&self, pair: &Pair) {
-        let own = (pair.identity.not_before, pair.identity.not_after);
-        self.gauges.of(self.role.as_str()).set(seconds(own.1));
-        if let Some((_, ends)) = pair.public {
-            self.gauges.of(&format!("{}_public", self.role)).set(seconds(ends));
-        }
-        let lives = Lives { own: Some(own), public: pair.public, unusable: false };
-        *self.lives.lock().unwrap_or_else(PoisonError::into_inner) = lives;
-    }
-
-    /// The files cannot be used; what is in use are those before.
-    fn complain(&self) {
-        self.lives.lock().unwrap_or_else(PoisonError::into_inner).unusable = true;
-    }
-
-    /// As the files were read last.
-    pub(super) fn lives(&self) -> Lives {
-        *self.lives.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// When the certificate of `role` ends.
-pub(super) fn expiry(role: Role, metrics: &mut Metrics) -> Expiry {
-    Expiry::of(&expiries(metrics), role)
-}
-
-/// The same of both certificates that a main server has: its own and the CA's, as it was at the start.
-pub(super) fn expiry_beside_ca(server: &MainServer, metrics: &mut Metrics) -> Expiry {
-    let family = expiries(metrics);
-    family.of("ca").set(seconds(server.authority().ca_not_after()));
-    Expiry::of(&family, Role::Server)
-}
-
-fn expiries(metrics: &mut Metrics) -> GaugeFamily {
-    metrics.gauge_family(
-        "mb_certificate_expiry_timestamp_seconds",
-        "When a component's certificate expires, and the CA's, and ROLE_public if another is shown to the public, seconds \
-         since 1970.",
-        "role",
-    )
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    f64::from(u32::try_from(at.seconds()).unwrap_or(u32::MAX))
 }
 
 struct Keeper {
