@@ -323,6 +323,8 @@ pub(crate) fn renewal_due(identity: &Identity, clock: &Clock) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use mb_core::Timestamp;
+
     use super::*;
 
     #[test]
