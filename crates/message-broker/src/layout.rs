@@ -143,6 +143,12 @@ impl Layout {
         list.and_then(|list| RevokedSet::from_lists(&list, ca_pem).ok()).unwrap_or_default()
     }
 
+    /// The same under the authorities that this machine trusts, as far as there are any yet.
+    pub fn revoked_at_start(&self) -> RevokedSet {
+        let ca = std::fs::read_to_string(self.ca_certificate());
+        ca.map(|ca| self.listed_as_revoked(&ca)).unwrap_or_default()
+    }
+
     /// Where the audit log ended at last.
     pub fn audit_head(&self) -> PathBuf {
         self.root.join("secrets/audit.head")

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mb_core::{Clock, Role};
-use mb_crypto::tls::RevokedSet;
 use mb_runtime::lifecycle::Hangups;
 use mb_runtime::logging::{Component, Level};
 use mb_runtime::{Lifecycle, Listener, Metrics};
@@ -67,7 +66,8 @@ async fn serve(
     knobs.add(Knob::LogLevel(level));
     let starting = async {
         let (config, clock) = (&resolved.config, Clock::System);
-        let revoked = RevokedSet::default();
+        // Until the first policy comes the list beside the certificates is all that there is to go by.
+        let revoked = layout.revoked_at_start();
         let wiring = Wiring { layout, config, clock, lifecycle: &lifecycle, knobs: &knobs, revoked };
         let started = start(&wiring, resolved, role, listener, (lock, supervisor)).await;
         match &started {
