@@ -35,6 +35,10 @@ use report::Said;
 const ROOM: usize = 20_000;
 /// Bytes of them, about.
 const ROOM_BYTES: usize = 64 << 20;
+/// What is kept beside that for destinations of which nothing is held: however many are slow, the others go on.
+const KEPT: usize = 2000;
+/// Bytes of that, about.
+const KEPT_BYTES: usize = 32 << 20;
 /// Deliveries that one question asks for at most.
 const ASK: usize = 1000;
 /// Below this room nothing is asked for: many small questions are worth less than one.
@@ -48,6 +52,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const HOLDS: Duration = Duration::from_secs(55);
 /// How often leases are prolonged.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How much room there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Room {
+    /// For all.
+    Enough,
+    /// Half of it is taken: those that are slow have no more of it than what they are sent.
+    Short,
+    /// What is left is for those that hold nothing.
+    Kept,
+}
 
 /// What delivering needs.
 #[derive(Clone, Debug)]
@@ -205,22 +220,34 @@ impl Deliverer {
         self.held.load(Ordering::Relaxed) as f64
     }
 
+    /// How many more may be held.
     fn room(&self) -> usize {
-        if self.bytes.load(Ordering::Relaxed) >= ROOM_BYTES {
+        let (held, bytes) = (self.held.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        if held >= ROOM + KEPT || bytes >= ROOM_BYTES + KEPT_BYTES {
             return 0;
         }
-        ROOM.saturating_sub(self.held.load(Ordering::Relaxed))
+        if self.how_much() == Room::Kept { LEAST } else { ROOM - held }
     }
 
-    /// Whether half of the room is taken: then those that are slow have no more of it than what they are sent.
+    fn how_much(&self) -> Room {
+        let (held, bytes) = (self.held.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        if held + LEAST > ROOM || bytes >= ROOM_BYTES {
+            Room::Kept
+        } else if held >= ROOM / 2 || bytes >= ROOM_BYTES / 2 {
+            Room::Short
+        } else {
+            Room::Enough
+        }
+    }
+
     fn is_short(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= ROOM / 2 || self.bytes.load(Ordering::Relaxed) >= ROOM_BYTES / 2
+        self.how_much() != Room::Enough
     }
 
     fn full(&self) -> Vec<DestinationId> {
-        let short = self.is_short();
+        let room = self.how_much();
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.iter().filter(|(_, lane)| lane.is_full(short)).map(|(id, _)| *id).collect()
+        lanes.iter().filter(|(_, lane)| lane.is_full(room)).map(|(id, _)| *id).collect()
     }
 
     fn lane(&self, id: DestinationId) -> Option<Arc<Lane>> {
@@ -252,12 +279,13 @@ impl Deliverer {
 
     /// These are done with.
     pub(crate) fn done_with<'a>(&self, deliveries: impl IntoIterator<Item = &'a LeasedDelivery>) {
+        let before = self.how_much();
         let had_room = self.room() >= LEAST;
         for delivery in deliveries {
             self.held.fetch_sub(1, Ordering::Relaxed);
             self.bytes.fetch_sub(size(delivery), Ordering::Relaxed);
         }
-        if !had_room {
+        if !had_room || self.how_much() != before {
             self.ease();
         }
     }

@@ -18,11 +18,11 @@ use mb_crypto::random;
 use mb_runtime::lifecycle::Criticality;
 use tokio::time::Instant;
 
-use super::Deliverer;
 use super::aim::Aim;
 use super::connect::Connection;
 use super::exchange::{Shot, describe};
 use super::report::Said;
+use super::{Deliverer, Room};
 use load::{Key, Load};
 
 /// The time of a rate.
@@ -96,11 +96,11 @@ impl Lane {
         inner.runners == 0 && inner.load.waits() == 0 && inner.used.elapsed() >= FORGOTTEN
     }
 
-    /// Whether no more is to be asked for; `short` if the worker has little room left.
-    pub(crate) fn is_full(&self, short: bool) -> bool {
+    /// Whether no more is to be asked for.
+    pub(crate) fn is_full(&self, room: Room) -> bool {
         let mut inner = self.inner();
         let runners = inner.aim.concurrency;
-        inner.load.is_full(runners, short, Instant::now())
+        inner.load.is_full(runners, room, Instant::now())
     }
 
     /// Whether it said that it needs no more, and half of that is gone.
@@ -196,6 +196,9 @@ impl Lane {
             let exchange = describe(&attempted.outcome, now, attempted.took, &deliverer.clock);
             let of = held(&delivery);
             let gives_up = self.sent(&delivery, exchange.class);
+            if self.eases() {
+                deliverer.ease();
+            }
             deliverer.metrics.attempted(exchange.class);
             deliverer.metrics.delivery_seconds.observe_duration(attempted.took);
             log(self.id, exchange.class, delivery.message_id);

@@ -18,9 +18,13 @@ use crate::routes::{deliveries, store_fault};
 /// Why a delivery is given up at once.
 const DISABLED: &str = "destination_disabled";
 
+/// Bytes of what one answer brings along, about; the rest waits for its turn, as where deliveries are leased.
+const MOST_BYTES: usize = 4 << 20;
+
 pub(in crate::routes) struct Taking<'a> {
     worker: Option<&'a str>,
     room: u32,
+    room_bytes: usize,
     except: Vec<DestinationId>,
     lease: LeaseId,
     /// The deliveries to store.
@@ -45,6 +49,7 @@ impl<'a> Taking<'a> {
         Self {
             worker: query.worker.as_deref(),
             room: query.deliveries.unwrap_or(0).min(MAX_LEASED),
+            room_bytes: MOST_BYTES,
             except: query.excepted(),
             lease: deliveries::new_lease(),
             deliveries: Vec::new(),
@@ -64,11 +69,13 @@ impl<'a> Taking<'a> {
     ) {
         for served in to {
             let (destination, disabled) = (served.row.route.id, served.row.route.state == DestinationState::Disabled);
-            let ready = self.room > 0 && served.is_ready() && !self.except.contains(&destination);
+            let size = payload.map_or(0, |payload| payload.secret().expose().len());
+            let fits = self.room > 0 && size <= self.room_bytes;
+            let ready = fits && served.is_ready() && !self.except.contains(&destination);
             let begin = match (self.worker, payload) {
                 _ if disabled => Begin::Dead(DISABLED),
                 (Some(worker), Some(payload)) if ready => {
-                    self.room -= 1;
+                    (self.room, self.room_bytes) = (self.room - 1, self.room_bytes - size);
                     self.served.entry(destination).or_insert_with(|| Arc::clone(served));
                     let (message_id, expires_at, payload) = (header.message_id, header.expires_at, payload.clone());
                     self.taken.push(Taken { message, message_id, destination, expires_at, payload });

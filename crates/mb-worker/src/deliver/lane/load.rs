@@ -7,7 +7,7 @@ use mb_api::dto::delivery::{HeldDelivery, LeasedDelivery};
 use mb_core::{LeaseId, MessageId};
 use tokio::time::Instant;
 
-use super::super::size;
+use super::super::{Room, size};
 use super::held;
 
 /// How much waits at most for each runner, unless the destination is quick.
@@ -138,10 +138,14 @@ impl Load {
         waiting.chain(self.under_way.values().map(|(held, _)| *held))
     }
 
-    /// Whether it needs no more, for so many runners; `short` if the worker has little room left.
-    pub(super) fn is_full(&mut self, runners: u32, short: bool, now: Instant) -> bool {
-        let enough = if short { self.soon(now).max(1) } else { self.enough(runners, now) };
-        let is_full = self.waiting.len() >= enough || self.bytes >= MOST_BYTES;
+    /// Whether it needs no more, for so many runners.
+    pub(super) fn is_full(&mut self, runners: u32, room: Room, now: Instant) -> bool {
+        let enough = match room {
+            Room::Enough => self.enough(runners, now),
+            Room::Short | Room::Kept => self.soon(now).max(1),
+        };
+        let has_some = !self.waiting.is_empty() || !self.under_way.is_empty();
+        let is_full = self.waiting.len() >= enough || self.bytes >= MOST_BYTES || room == Room::Kept && has_some;
         self.full_at = is_full.then_some(enough);
         is_full
     }
@@ -230,10 +234,10 @@ mod tests {
         let now = Instant::now();
         let mut load = Load::new(now);
         load.take(vec![delivery(1, MOST_BYTES / 2), delivery(2, MOST_BYTES / 2)], now);
-        assert!(load.is_full(8, false, now));
+        assert!(load.is_full(8, Room::Enough, now));
         load.next(now).expect("it waits");
         assert!(load.eases(), "half is gone");
-        assert!(!load.is_full(8, false, now));
+        assert!(!load.is_full(8, Room::Enough, now));
     }
 
     #[test]
@@ -242,15 +246,25 @@ mod tests {
         let mut load = Load::new(now);
         load.take((1..=40).map(|number| delivery(number, 1)).collect(), now);
         load.next(now).expect("it waits");
-        assert!(!load.is_full(8, false, now) && load.is_full(8, true, now));
+        assert!(!load.is_full(8, Room::Enough, now) && load.is_full(8, Room::Short, now));
         assert_eq!(load.keeps(now), None, "nobody knows yet");
         let later = now + SECOND;
         assert_eq!(load.keeps(later), Some(0));
         (0..3).for_each(|_| load.sent(later));
         assert_eq!(load.keeps(later), Some(6));
         assert_eq!(load.give_up(6, |_| false).len(), 33);
-        assert!(load.is_full(8, true, later) && load.keeps(later).is_none());
+        assert!(load.is_full(8, Room::Short, later) && load.keeps(later).is_none());
         (0..3).for_each(|_| drop(load.next(later)));
-        assert!(load.eases() && !load.is_full(8, true, later));
+        assert!(load.eases() && !load.is_full(8, Room::Short, later));
+    }
+
+    #[test]
+    fn what_is_kept_is_for_lanes_that_hold_nothing() {
+        let now = Instant::now();
+        let mut load = Load::new(now);
+        assert!(!load.is_full(8, Room::Kept, now));
+        load.take(vec![delivery(1, 1)], now);
+        load.next(now).expect("it waits");
+        assert!(load.is_full(8, Room::Kept, now) && !load.is_full(8, Room::Short, now));
     }
 }
