@@ -52,19 +52,19 @@ async fn without_a_certificate_only_the_public_is_told() {
     assert_eq!(refusal(nobody.certificates(&CertificateQuery::default()).await), expected);
 }
 
+/// Asks to revoke what the client `demo` has.
+fn of_demo() -> RevokeCertificate {
+    let client_id = ClientName::parse("demo");
+    RevokeCertificate { client_id, role: None, serial: None, reason: None, successors: false }
+}
+
 #[tokio::test]
 async fn a_revocation_is_answered_once_the_proxies_have_it() {
     let fixture = Fixture::new().await;
     fixture.issue("demo", Role::Client).await;
     let (proxy, admin) = (fixture.client(Role::Proxy).await, fixture.client(Role::Admin).await);
     let held = proxy.policy(PolicyQuery::default()).await.expect("answers").expect("at once");
-    let ask = RevokeCertificate {
-        client_id: ClientName::parse("demo"),
-        role: None,
-        serial: None,
-        reason: None,
-        successors: false,
-    };
+    let ask = of_demo();
     let mut revoking = pin!(admin.revoke_certificate(&ask));
     let newer = tokio::select! {
         newer = proxy.policy(PolicyQuery::of(Some(&held))) => newer.expect("answers").expect("a change"),
@@ -98,13 +98,7 @@ async fn a_revocation_names_the_proxies_that_may_not_know_it() {
     fixture.clock.set(fixture.clock.now().plus(Duration::from_secs(90)));
     seen("late", 0).await;
     seen("behind", 0).await;
-    let ask = RevokeCertificate {
-        client_id: ClientName::parse("demo"),
-        role: None,
-        serial: None,
-        reason: None,
-        successors: false,
-    };
+    let ask = of_demo();
     let (answer, ()) = tokio::join!(admin.revoke_certificate(&ask), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         seen("late", u64::from(u32::MAX)).await;
